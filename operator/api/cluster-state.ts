@@ -1,0 +1,161 @@
+/**
+ * What a cluster keeps in etcd: the keys under its prefix and the shapes of their values (JSON).
+ * The operator writes `definition` and `requests/*`; everything else is written by the agents.
+ */
+import { z } from 'zod';
+
+export type InstanceName = string;
+/** Counter bumped with every change of primary: the fencing token. 0 = no primary has ever been. */
+export type Epoch = number;
+
+export interface ClusterIdentity {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+export function clusterPrefix(cluster: ClusterIdentity): string {
+  return `/mainstay/${cluster.namespace}/${cluster.name}-${cluster.uid}/`;
+}
+
+/** Keys relative to the cluster's prefix. */
+export const keys = {
+  definition: 'definition',
+  bootstrap: 'bootstrap',
+  initialize: 'initialize',
+  epoch: 'epoch',
+  leader: 'leader',
+  release: 'release',
+  sync: 'sync',
+  member: (instance: InstanceName) => `members/${instance}`,
+  promise: (instance: InstanceName) => `promises/${instance}`,
+  history: (epoch: Epoch) => `history/${String(epoch).padStart(10, '0')}`,
+  switchover: 'requests/switchover',
+} as const;
+
+const instance = z.string().min(1);
+const epoch = z.int().nonnegative();
+
+/** An instance and the life of its data: a new or re-cloned volume is another incarnation, whose word counts anew. */
+export const Voter = z.object({ instance, incarnation: z.string().min(1) }).readonly();
+export type Voter = z.output<typeof Voter>;
+
+/** Where a log ends: the epoch of its last record first, then the byte position. `lsn` in PostgreSQL's form, e.g. "0/3000060". */
+export const Position = z.object({ epoch, lsn: z.string() }).readonly();
+export type Position = z.output<typeof Position>;
+
+/** Cluster definition, published by the operator, cached by the agents on their volumes. */
+export const Definition = z
+  .object({
+    /** metadata.generation of the custom resource it was made from. */
+    generation: z.int(),
+    engine: z.enum(['postgres']),
+    version: z.string(),
+    /** Instances that should exist. */
+    instances: z.array(instance).readonly(),
+    durability: z
+      .object({ mode: z.enum(['Strict', 'Preferred', 'Async']), acknowledgements: z.int().min(0) })
+      .readonly(),
+    /** Database parameters of the user. */
+    parameters: z.record(z.string(), z.string()).readonly(),
+    /** Database and owner made at bootstrap. */
+    application: z.object({ database: z.string(), owner: z.string() }).readonly(),
+    paused: z.boolean().default(false),
+  })
+  .readonly();
+export type Definition = z.output<typeof Definition>;
+
+/** `initialize`: this cluster has data, and which. */
+export const Initialize = z
+  .object({ systemIdentifier: z.string(), etcdClusterId: z.string(), at: z.string() })
+  .readonly();
+export type Initialize = z.output<typeof Initialize>;
+
+/** `leader`, attached to the holder's lease. */
+export const Leader = z.object({ instance, incarnation: z.string(), epoch, lease: z.string() }).readonly();
+export type Leader = z.output<typeof Leader>;
+
+/** `release`: the holder of `epoch` gave up leadership after its database had ended; no write of that epoch can follow. */
+export const Release = z.object({ epoch, instance, reason: z.string(), candidate: instance.optional() }).readonly();
+export type Release = z.output<typeof Release>;
+
+/** `sync`: the members whose acknowledgement counts, and how many of them each write needs before it is acknowledged. */
+export const SyncState = z
+  .object({ epoch, primary: Voter, members: z.array(Voter).readonly(), acknowledgements: z.int().min(0) })
+  .readonly();
+export type SyncState = z.output<typeof SyncState>;
+
+/** `promises/<instance>`: never again to receive from an epoch older than `epoch`; `position` is final. */
+export const PromiseRecord = z.object({ instance, incarnation: z.string(), epoch, position: Position }).readonly();
+export type PromiseRecord = z.output<typeof PromiseRecord>;
+
+export const memberStates = [
+  'waiting', // no data yet, and no primary to clone from
+  'initializing', // first bootstrap
+  'cloning',
+  'rewinding',
+  'starting',
+  'streaming', // replica that follows the primary
+  'sealed', // replica that has stopped receiving, during an election
+  'promoting',
+  'running', // primary, open to clients
+  'stopped',
+] as const;
+
+/** `members/<instance>`, attached to the instance's lease; refreshed about once a second. */
+export const Member = z
+  .object({
+    instance,
+    incarnation: z.string(),
+    state: z.enum(memberStates),
+    role: z.enum(['primary', 'replica']),
+    /** Address and ports that peers and clients use. */
+    address: z.string(),
+    databasePort: z.int(),
+    agentPort: z.int(),
+    node: z.string(),
+    version: z.string(),
+    timeline: z.int().optional(),
+    /** Last flushed position; absent while unknown. */
+    position: Position.optional(),
+    replayLsn: z.string().optional(),
+    /** Epoch whose primary this instance can't reach any more; absent while all is well. */
+    lostPrimaryOf: epoch.optional(),
+    /** Names of parameters that wait for a restart. */
+    pendingRestart: z.array(z.string()).readonly().optional(),
+    /** What the instance is waiting for or failing at, for people. */
+    message: z.string().optional(),
+  })
+  .readonly();
+export type Member = z.output<typeof Member>;
+
+/** `history/<epoch>`: who became primary, on which timeline, from which position, and why. */
+export const HistoryEntry = z
+  .object({
+    epoch,
+    winner: instance,
+    reason: z.string(),
+    timeline: z.int().optional(),
+    /** The winner's final position when it claimed. */
+    position: Position.optional(),
+    /** Where the new timeline begins, known once the promotion is over. */
+    switchLsn: z.string().optional(),
+    at: z.string(),
+  })
+  .readonly();
+export type HistoryEntry = z.output<typeof HistoryEntry>;
+
+/** `requests/switchover`, written by the operator or the CLI; removed by the agent that carried it out or refused it. */
+export const SwitchoverRequest = z
+  .object({
+    id: z.string(),
+    /** Only if this instance is still primary. */
+    from: instance,
+    /** Preferred successor; the best one if absent. */
+    to: instance.optional(),
+    reason: z.string(),
+    /** Wall-clock time, ISO 8601, after which the request is void. */
+    deadline: z.string(),
+  })
+  .readonly();
+export type SwitchoverRequest = z.output<typeof SwitchoverRequest>;
