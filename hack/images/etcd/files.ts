@@ -1,0 +1,1 @@
+export const etcdFiles = (): Promise<ReadonlyMap<string, string>> => Promise.resolve(new Map());

@@ -1,0 +1,1 @@
+export const mainstayFiles = (): Promise<ReadonlyMap<string, string>> => Promise.resolve(new Map());
