@@ -1,0 +1,76 @@
+/** Every condition of our resources with its reasons; docs/reference/conditions.md is generated from here. */
+
+/** `status: True` of the condition means… ; the reasons say with which status they go. */
+export const conditionTypes = {
+  Ready: {
+    meaning: 'A writable primary exists and the current generation of the spec has converged.',
+    reasons: {
+      Converged: 'True: everything asked for is there.',
+      Progressing: 'False: a change of the spec is being carried out, or the cluster is being made.',
+      NoPrimary: 'False: no instance accepts writes.',
+      Stalled: 'False: see the condition Stalled.',
+      RuntimeUnknown: 'Unknown: etcd can’t be read, so nobody knows who is primary.',
+    },
+  },
+  Reconciling: {
+    meaning: 'Work towards the current generation of the spec is under way.',
+    reasons: {
+      Initializing: 'True: the first primary is being made.',
+      CreatingInstances: 'True: instances are being created or cloned.',
+      RemovingInstances: 'True: instances beyond spec.instances are leaving.',
+      ReplacingInstances: 'True: Pods are being replaced one at a time, replicas first.',
+      ResizingVolumes: 'True: volumes are being enlarged.',
+      Deleting: 'True: the cluster is being deleted.',
+      Done: 'False: nothing to do.',
+      Paused: 'False: spec.paused is true, so the operator changes nothing.',
+    },
+  },
+  Stalled: {
+    meaning: 'No progress without a person; the message says what to do. Failover goes on while it can.',
+    reasons: {
+      SpecInvalid: 'True: the stored spec does not match the schema of this operator.',
+      ImageUnavailable: 'True: no image is known for this version, or it can’t be pulled.',
+      NameConflict: 'True: an object that the cluster needs exists and belongs to somebody else.',
+      VolumeConflict: 'True: retained volumes do not fit the spec.',
+      PodsUnschedulable: 'True: no node takes an instance.',
+      DataLost: 'True: etcd says that the cluster has data, but no volume with it is left.',
+      Progressing: 'False: nothing stands in the way.',
+    },
+  },
+  Available: {
+    meaning: 'An instance accepts writes now.',
+    reasons: {
+      PrimaryRunning: 'True: the primary is open to clients.',
+      NoPrimary: 'False: nobody leads; an election is running or can’t be decided.',
+      PrimaryStarting: 'False: a leader is elected and not yet open to clients.',
+      RuntimeUnknown: 'Unknown: etcd can’t be read.',
+    },
+  },
+  Degraded: {
+    meaning: 'The cluster runs with less redundancy than asked for.',
+    reasons: {
+      InstancesMissing: 'True: fewer instances follow the primary than spec.instances asks for.',
+      SharedNode: 'True: two instances run on one node.',
+      FullyRedundant: 'False: all instances are there.',
+      RuntimeUnknown: 'Unknown: etcd can’t be read.',
+    },
+  },
+  SyncQuorumSatisfied: {
+    meaning: 'Each acknowledged write is on as many replicas as spec.durability asks for.',
+    reasons: {
+      QuorumPresent: 'True: enough members of the sync set follow.',
+      NotRequired: 'True: the effective mode asks for no acknowledgement (Async, or a single instance).',
+      ReducedAcknowledgements: 'False: Preferred has lowered the number of acknowledgements to stay writable.',
+      WritesBlocked: 'False: Strict waits for replicas; writes hang until they are back.',
+      NoPrimary: 'False: no instance accepts writes.',
+      RuntimeUnknown: 'Unknown: etcd can’t be read.',
+    },
+  },
+} as const satisfies Readonly<
+  Record<string, { readonly meaning: string; readonly reasons: Readonly<Record<string, string>> }>
+>;
+
+export type ConditionType = keyof typeof conditionTypes;
+export type ConditionReason<T extends ConditionType = ConditionType> = T extends ConditionType
+  ? keyof (typeof conditionTypes)[T]['reasons']
+  : never;

@@ -1,0 +1,34 @@
+/** Every event that the operator writes; docs/reference/events.md is generated from here. Bad news is always a Warning. */
+
+export const eventReasons = {
+  InstanceCreated: { type: 'Normal', meaning: 'The Pod of a new instance was created.' },
+  InstanceReplaced: { type: 'Normal', meaning: 'The Pod of an instance was replaced, its volume kept.' },
+  InstanceRemoved: { type: 'Normal', meaning: 'An instance beyond spec.instances has left the cluster.' },
+  VolumeCreated: { type: 'Normal', meaning: 'A volume for an instance was requested.' },
+  VolumeAdopted: { type: 'Normal', meaning: 'A volume retained from an earlier life of the cluster is used again.' },
+  VolumeRetained: { type: 'Normal', meaning: 'A volume was kept (deletionPolicy: Retain).' },
+  VolumeDeleted: { type: 'Normal', meaning: 'A volume was deleted (deletionPolicy: Delete).' },
+  VolumeResized: { type: 'Normal', meaning: 'A larger volume was requested.' },
+  PrimaryElected: { type: 'Normal', meaning: 'The cluster has its first primary.' },
+  SwitchoverRequested: { type: 'Normal', meaning: 'A planned change of primary was asked for.' },
+  SwitchoverCompleted: { type: 'Normal', meaning: 'A planned change of primary is over.' },
+  SwitchoverExpired: { type: 'Warning', meaning: 'A planned change of primary did not happen before its deadline.' },
+  FailoverCompleted: { type: 'Warning', meaning: 'An unplanned change of primary has happened.' },
+  PrimaryLost: { type: 'Warning', meaning: 'No instance accepts writes.' },
+  PrimaryAvailable: { type: 'Normal', meaning: 'Writes are accepted again.' },
+  RedundancyReduced: { type: 'Warning', meaning: 'Fewer instances follow the primary than asked for.' },
+  RedundancyRestored: { type: 'Normal', meaning: 'All instances follow the primary again.' },
+  SyncQuorumLost: { type: 'Warning', meaning: 'Writes are on fewer replicas than asked for, or wait for them.' },
+  SyncQuorumRestored: { type: 'Normal', meaning: 'Writes are on as many replicas as asked for again.' },
+  SingleInstanceNotProtected: {
+    type: 'Warning',
+    meaning: 'The cluster has one instance: no failover and no PodDisruptionBudget, a drain stops it.',
+  },
+  SpecInvalid: { type: 'Warning', meaning: 'The stored spec does not match the schema of this operator.' },
+  ImageUnavailable: { type: 'Warning', meaning: 'No image is known for the version asked for, or it can’t be pulled.' },
+  NameConflict: { type: 'Warning', meaning: 'An object that the cluster needs belongs to somebody else.' },
+  VolumeConflict: { type: 'Warning', meaning: 'Retained volumes do not fit the spec.' },
+  ReconcileFailed: { type: 'Warning', meaning: 'The operator could not carry out a step; it tries again.' },
+} as const satisfies Readonly<Record<string, { readonly type: 'Normal' | 'Warning'; readonly meaning: string }>>;
+
+export type EventReason = keyof typeof eventReasons;

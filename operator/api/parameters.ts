@@ -1,0 +1,186 @@
+/** PostgreSQL parameters that users can't set, or not to every value, each with its reason. */
+import type { Rule } from './rules.ts';
+
+export type Parameters = Readonly<Record<string, string>>;
+
+/** Parameters that Mainstay sets itself, or that would break its promises whatever their value. */
+export const lockedParameters: readonly { readonly names: readonly string[]; readonly reason: string }[] = [
+  {
+    names: ['synchronous_standby_names'],
+    reason: 'the agent keeps it equal to the sync set in etcd; use spec.durability',
+  },
+  {
+    names: [
+      'primary_conninfo',
+      'primary_slot_name',
+      'wal_receiver_create_temp_slot',
+      'hot_standby',
+      'recovery_min_apply_delay',
+    ],
+    reason: 'the agent decides whom an instance follows, and a replica must be ready to take over at once',
+  },
+  {
+    names: [
+      'restore_command',
+      'recovery_end_command',
+      'archive_cleanup_command',
+      'recovery_target',
+      'recovery_target_action',
+      'recovery_target_inclusive',
+      'recovery_target_lsn',
+      'recovery_target_name',
+      'recovery_target_time',
+      'recovery_target_timeline',
+      'recovery_target_xid',
+    ],
+    reason: 'a replica must follow its primary to the end of its log; restores will have a resource of their own',
+  },
+  {
+    names: ['archive_mode', 'archive_command', 'archive_library'],
+    reason: 'archiving belongs to backups, which Mainstay will configure itself',
+  },
+  {
+    names: [
+      'fsync',
+      'full_page_writes',
+      'data_sync_retry',
+      'zero_damaged_pages',
+      'ignore_checksum_failure',
+      'ignore_invalid_pages',
+      'ignore_system_indexes',
+    ],
+    reason: 'any other value than the default can lose or corrupt acknowledged writes',
+  },
+  {
+    names: ['restart_after_crash'],
+    reason: 'after a crash the agent decides whether to restart or to fail over',
+  },
+  {
+    names: ['wal_receiver_timeout', 'wal_sender_timeout', 'wal_retrieve_retry_interval'],
+    reason: 'the time of a failover depends on it',
+  },
+  {
+    names: ['listen_addresses', 'port', 'unix_socket_directories', 'unix_socket_group', 'unix_socket_permissions'],
+    reason: 'Services, probes and agents rely on its value',
+  },
+  {
+    names: [
+      'config_file',
+      'data_directory',
+      'hba_file',
+      'ident_file',
+      'external_pid_file',
+      'include',
+      'include_dir',
+      'include_if_exists',
+      'allow_alter_system',
+    ],
+    reason: 'the agent writes the configuration files; spec.postgresql.parameters is the only source of settings',
+  },
+  {
+    names: ['cluster_name', 'logging_collector', 'password_encryption'],
+    reason: 'the agent sets it: the instance name, logs on standard error, SCRAM passwords',
+  },
+  {
+    names: [
+      'ssl',
+      'ssl_ca_file',
+      'ssl_cert_file',
+      'ssl_ciphers',
+      'ssl_crl_dir',
+      'ssl_crl_file',
+      'ssl_dh_params_file',
+      'ssl_ecdh_curve',
+      'ssl_groups',
+      'ssl_key_file',
+      'ssl_max_protocol_version',
+      'ssl_min_protocol_version',
+      'ssl_passphrase_command',
+      'ssl_passphrase_command_supports_reload',
+      'ssl_prefer_server_ciphers',
+      'ssl_tls13_ciphers',
+    ],
+    reason: 'TLS is not there yet; Mainstay will manage certificates itself',
+  },
+];
+
+/** Parameters with values that would break a promise; the other values are the user's choice. */
+export const restrictedParameters: readonly {
+  readonly name: string;
+  readonly allowed: { readonly values: readonly string[] } | { readonly minimum: number };
+  readonly reason: string;
+}[] = [
+  {
+    name: 'synchronous_commit',
+    allowed: { values: ['on', 'remote_apply'] },
+    reason:
+      'with less, a write is acknowledged before a replica holds it; spec.durability.mode: Async gives that choice',
+  },
+  {
+    name: 'wal_level',
+    allowed: { values: ['replica', 'logical'] },
+    reason: 'replicas need it',
+  },
+  {
+    name: 'max_wal_senders',
+    allowed: { minimum: 20 },
+    reason: 'up to 9 instances, clones and rewinds must find a free sender',
+  },
+  {
+    name: 'max_replication_slots',
+    allowed: { minimum: 20 },
+    reason: 'each instance has a slot on every other',
+  },
+];
+
+/** Why `name` is locked; undefined if it is the user's. */
+export function lockReason(name: string): string | undefined {
+  return lockedParameters.find((group) => group.names.includes(name))?.reason;
+}
+
+export const parameterRules: readonly Rule<Parameters>[] = [
+  {
+    cel: "self.all(name, name.matches('^[a-z_][a-z0-9_]{0,62}([.][a-z_][a-z0-9_]{0,62})?$'))",
+    message: 'write parameter names in lower case, as in "work_mem" or "auto_explain.log_min_duration"',
+    holds: (self) => Object.keys(self).every((name) => /^[a-z_][a-z0-9_]{0,62}([.][a-z_][a-z0-9_]{0,62})?$/.test(name)),
+  },
+  ...lockedParameters.map(({ names, reason }): Rule<Parameters> => {
+    const list = celList(names);
+    return {
+      cel: `!${list}.exists(name, name in self)`,
+      message: `${names.join(', ')}: managed by Mainstay, remove it (${reason})`,
+      messageCel: `${list}.filter(name, name in self).join(', ') + ${celString(`: managed by Mainstay, remove it (${reason})`)}`,
+      holds: (self) => !names.some((name) => name in self),
+      say: (self) => `${names.filter((name) => name in self).join(', ')}: managed by Mainstay, remove it (${reason})`,
+    };
+  }),
+  ...restrictedParameters.map(({ name, allowed, reason }): Rule<Parameters> => {
+    const key = celString(name);
+    const wanted = 'values' in allowed ? `use ${allowed.values.join(' or ')}` : `use ${allowed.minimum} or more`;
+    const test =
+      'values' in allowed
+        ? `self[${key}] in ${celList(allowed.values)}`
+        : `self[${key}].matches('^[0-9]{1,6}$') && int(self[${key}]) >= ${allowed.minimum}`;
+    return {
+      cel: `!(${key} in self) || (${test})`,
+      message: `${name}: ${wanted}, or remove it (${reason})`,
+      messageCel: `${celString(`${name} is `)} + self[${key}] + ${celString(`: ${wanted}, or remove it (${reason})`)}`,
+      holds: (self) => {
+        const value = self[name];
+        if (value === undefined) return true;
+        return 'values' in allowed
+          ? allowed.values.includes(value)
+          : /^[0-9]{1,6}$/.test(value) && Number(value) >= allowed.minimum;
+      },
+      say: (self) => `${name} is ${self[name] ?? ''}: ${wanted}, or remove it (${reason})`,
+    };
+  }),
+];
+
+function celString(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}
+
+function celList(texts: readonly string[]): string {
+  return `[${texts.map(celString).join(', ')}]`;
+}

@@ -1,0 +1,95 @@
+/** What the operator reports about a PostgresCluster. Effective values stand here, never in the spec. */
+import { z } from 'zod';
+import { memberStates } from './cluster-state.ts';
+import type { DeepReadonly } from './deep-readonly.ts';
+import { described } from './rules.ts';
+
+const text = (maximum: number) => z.string().max(maximum);
+const time = (description: string) => described(text(64), description, [], { format: 'date-time' });
+
+export const Condition = z.object({
+  type: described(text(64), 'What the condition is about.'),
+  status: described(z.enum(['True', 'False', 'Unknown']), 'Whether it holds.'),
+  observedGeneration: described(z.int().min(0).exactOptional(), 'Generation of the spec that it was judged for.'),
+  lastTransitionTime: time('When status last changed.'),
+  reason: described(text(128), 'Why, in one word of the catalogue (docs/reference/conditions.md).'),
+  message: described(text(2048), 'Why, for people, with what to do next.'),
+});
+
+export const InstanceStatus = z.object({
+  name: described(text(63), 'Name of the instance, its Pod and its volume.'),
+  role: described(z.enum(['primary', 'replica']).exactOptional(), 'Role; absent while the instance has none.'),
+  state: described(
+    z.enum([...memberStates, 'pending', 'unknown']),
+    'What it is doing; "pending" before its agent has reported for the first time, "unknown" when the report is gone.',
+  ),
+  node: described(text(253).exactOptional(), 'Node it runs on.'),
+  address: described(text(253).exactOptional(), 'Address of its Pod.'),
+  position: described(text(32).exactOptional(), 'Last flushed position of its log.'),
+  lagBytes: described(z.int().min(0).exactOptional(), 'How much of the primary’s log it does not have yet.'),
+  sync: described(z.boolean(), 'Whether its acknowledgement counts for durability.'),
+  message: described(text(1024).exactOptional(), 'What it is waiting for or failing at.'),
+});
+
+export type Condition = DeepReadonly<z.output<typeof Condition>>;
+export type InstanceStatus = DeepReadonly<z.output<typeof InstanceStatus>>;
+
+export const PostgresClusterStatusSchema = z.object({
+  observedGeneration: described(
+    z.int().min(-1).default(-1),
+    'Generation of the spec that this status is about; −1 until the operator has seen the cluster.',
+  ),
+  summary: described(text(256).exactOptional(), 'One line for people; its wording may change.'),
+  dataUid: described(
+    text(64).exactOptional(),
+    'Identity of the data: the UID of the first PostgresCluster that owned the volumes. Part of the prefix in etcd.',
+  ),
+  instances: described(z.int().min(0).exactOptional(), 'Instances that exist.'),
+  readyInstances: described(z.int().min(0).exactOptional(), 'Instances that run and follow, the primary included.'),
+  ready: described(text(16).exactOptional(), 'Ready and wanted instances, as in "3/3".'),
+  selector: described(text(512).exactOptional(), 'Label selector of the Pods, for the scale subresource.'),
+  primary: described(text(63).exactOptional(), 'Instance that leads; absent while nobody does.'),
+  epoch: described(z.int().min(0).exactOptional(), 'Number of the current primary’s reign; grows with every change.'),
+  timeline: described(z.int().min(0).exactOptional(), 'PostgreSQL timeline of the current epoch.'),
+  durability: described(
+    z
+      .object({
+        mode: described(z.enum(['Strict', 'Preferred', 'Async']), 'Mode in effect.'),
+        acknowledgements: described(z.int().min(0), 'Acknowledgements that each write needs, as asked for.'),
+      })
+      .exactOptional(),
+    'Durability in effect, defaults resolved.',
+  ),
+  sync: described(
+    z
+      .object({
+        members: described(z.array(text(63)).max(9), 'Instances whose acknowledgement counts.', [], {
+          'x-kubernetes-list-type': 'set',
+        }),
+        acknowledgements: described(z.int().min(0), 'How many of them each write waits for now.'),
+      })
+      .exactOptional(),
+    'The sync set, as it stands in etcd.',
+  ),
+  lastFailover: described(
+    z
+      .object({
+        epoch: described(z.int().min(0), 'Epoch that began.'),
+        winner: described(text(63), 'Instance that became primary.'),
+        reason: described(text(256), 'Why.'),
+        at: time('When.'),
+      })
+      .exactOptional(),
+    'The last change of primary, planned or not.',
+  ),
+  instancesStatus: described(z.array(InstanceStatus).max(18).exactOptional(), 'What is known of each instance.', [], {
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['name'],
+  }),
+  conditions: described(
+    z.array(Condition).max(16).exactOptional(),
+    'Conditions: Ready, Reconciling, Stalled, Available, Degraded, SyncQuorumSatisfied.',
+    [],
+    { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] },
+  ),
+});

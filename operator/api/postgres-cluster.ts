@@ -1,0 +1,316 @@
+/** The PostgresCluster resource: the one source of its CRD, its reference page and its types. */
+import { z } from 'zod';
+import { MainstayError } from '../platform/errors.ts';
+import type { DeepReadonly } from './deep-readonly.ts';
+import { parameterRules } from './parameters.ts';
+import { PostgresClusterStatusSchema } from './postgres-cluster-status.ts';
+import { quantityPattern, quantityValue } from './quantity.ts';
+import { described, type Rule } from './rules.ts';
+
+export type { Condition, InstanceStatus } from './postgres-cluster-status.ts';
+
+export const apiGroup = 'mainstay.dev';
+export const apiVersion = 'mainstay.dev/v1alpha1';
+
+const identifier = /^[a-z_][a-z0-9_]{0,62}$/;
+const minimumStorage = '512Mi';
+/** Leaves room for "-<n>" and for the suffixes of Services and volumes within a DNS label. */
+const clusterNamePattern = /^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$/;
+
+const Durability = z.object({
+  mode: described(
+    z.enum(['Strict', 'Preferred', 'Async']).exactOptional(),
+    'Strict: a write is acknowledged only when replicas hold it; without enough replicas, writes wait. ' +
+      'Preferred: the same while replicas are there; without them, writes go on, with a warning in status. ' +
+      'Async: replicas are never waited for; a failover can lose the last writes. ' +
+      'Default: Strict from 3 instances on, else Preferred, because with 2 the loss of either would stop all writes.',
+  ),
+  acknowledgements: described(
+    z.int().min(1).max(8).default(1),
+    'How many replicas must hold a write before it is acknowledged. More survive more faults at once and cost latency.',
+  ),
+});
+
+const quantity = z
+  .union([z.int().min(0), z.string().max(32).regex(quantityPattern)])
+  .meta({ 'x-kubernetes-int-or-string': true });
+
+const ResourceList = z.object({
+  cpu: described(quantity.exactOptional(), 'CPU, as in "500m" or 2.'),
+  memory: described(quantity.exactOptional(), 'Memory, as in "2Gi".'),
+  'ephemeral-storage': described(quantity.exactOptional(), 'Local scratch space, as in "1Gi".'),
+});
+type ResourceList = z.output<typeof ResourceList>;
+
+const Resources = z.object({
+  requests: described(ResourceList.exactOptional(), 'What each instance is sure to get.'),
+  limits: described(ResourceList.exactOptional(), 'What each instance can’t exceed.'),
+});
+
+const Toleration = z.object({
+  key: described(z.string().max(316).exactOptional(), 'Key of the taint; all keys if absent.'),
+  operator: described(
+    z.enum(['Exists', 'Equal']).exactOptional(),
+    'How value is compared. Default of Kubernetes: Equal.',
+  ),
+  value: described(z.string().max(63).exactOptional(), 'Value of the taint.'),
+  effect: described(
+    z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).exactOptional(),
+    'Effect of the taint; all effects if absent.',
+  ),
+  tolerationSeconds: described(
+    z.int().min(0).exactOptional(),
+    'How long a NoExecute taint is tolerated; for ever if absent.',
+  ),
+});
+
+const Affinity = z.object({
+  nodeSpread: described(
+    z.enum(['Required', 'Preferred']).default('Preferred'),
+    'Required: never two instances on one node; an instance without a free node stays pending. ' +
+      'Preferred: only when no other node takes it; status then says Degraded. ' +
+      'Preferred is the default so that a cluster can have more instances than nodes for a while.',
+  ),
+  topologyKey: described(
+    z.string().min(1).max(316).default('topology.kubernetes.io/zone'),
+    'Node label whose values instances are spread over as well, where possible.',
+  ),
+  nodeSelector: described(
+    z.record(z.string(), z.string().max(63)).exactOptional(),
+    'Labels that a node must have.',
+    [],
+    { maxProperties: 32 },
+  ),
+  tolerations: described(z.array(Toleration).max(32).exactOptional(), 'Taints that instances tolerate.', [], {
+    'x-kubernetes-list-type': 'atomic',
+  }),
+});
+
+const Storage = z.object({
+  size: described(
+    z.string().min(1).max(32).regex(quantityPattern),
+    'Size of each instance’s volume, as in "20Gi". It can grow (if the storage class allows it), never shrink.',
+    [
+      {
+        cel: `!isQuantity(self) || quantity(self).compareTo(quantity('${minimumStorage}')) >= 0`,
+        message: `must be ${minimumStorage} or more: an empty PostgreSQL and its write-ahead log need that`,
+        holds: (self) => (quantityValue(self) ?? Infinity) >= (quantityValue(minimumStorage) ?? 0),
+      },
+      {
+        cel: '!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0',
+        message: 'a volume can’t shrink: keep the size, or make a new cluster and move the data',
+        messageCel:
+          "'is ' + self + ' but was ' + oldSelf + ', and a volume can’t shrink: keep ' + oldSelf + ', or make a new cluster and move the data'",
+      },
+    ],
+  ),
+  storageClassName: described(
+    z.string().min(1).max(253).exactOptional(),
+    'Storage class of the volumes; the cluster’s default class if absent. Can’t be changed later.',
+  ),
+});
+
+const application = (what: string, reserved: readonly string[]) =>
+  described(z.string().max(63).regex(identifier).default('app'), what, [
+    {
+      cel: `!(self in [${reserved.map((name) => `'${name}'`).join(', ')}]) && !self.startsWith('pg_') && !self.startsWith('mainstay_')`,
+      message: `must not be ${reserved.join(', ')} or begin with pg_ or mainstay_, which are reserved: choose another name, such as app`,
+      holds: (self) => !reserved.includes(self) && !self.startsWith('pg_') && !self.startsWith('mainstay_'),
+    },
+  ]);
+
+const Application = z.object({
+  database: application('Database made with the cluster.', ['postgres', 'template0', 'template1']),
+  owner: application('Role that owns it; its password is in the Secret <cluster>-app.', ['postgres', 'public', 'none']),
+});
+
+const PodOptions = z.object({
+  labels: described(
+    z.record(z.string(), z.string().max(63)).exactOptional(),
+    'Labels added to the Pods; those of Mainstay win.',
+    [reservedKeys('labels')],
+    { maxProperties: 32 },
+  ),
+  annotations: described(
+    z.record(z.string(), z.string().max(4096)).exactOptional(),
+    'Annotations added to the Pods.',
+    [reservedKeys('annotations')],
+    { maxProperties: 32 },
+  ),
+  priorityClassName: described(
+    z.string().min(1).max(253).exactOptional(),
+    'Priority class of the Pods. Give databases a higher one than what may be evicted for them.',
+  ),
+});
+
+/** Defaults depend on the number of instances, so the schema can't hold them: `effectiveDurability`. */
+const specRules: readonly Rule<{
+  readonly instances: number;
+  readonly durability: z.output<typeof Durability>;
+}>[] = [
+  {
+    cel: 'self.durability.acknowledgements < (self.instances > 1 ? self.instances : 2)',
+    fieldPath: '.durability.acknowledgements',
+    message: 'must be less than spec.instances: lower spec.durability.acknowledgements or raise spec.instances',
+    messageCel:
+      "'is ' + string(self.durability.acknowledgements) + ' but must be less than spec.instances (' + string(self.instances) + '), because only replicas acknowledge: lower it or raise spec.instances'",
+    holds: (self) => self.durability.acknowledgements < Math.max(self.instances, 2),
+    say: (self) =>
+      `is ${self.durability.acknowledgements} but must be less than spec.instances (${self.instances}), because only replicas acknowledge: lower it or raise spec.instances`,
+  },
+  {
+    cel: "!(self.instances == 1 && has(self.durability.mode) && self.durability.mode == 'Strict')",
+    fieldPath: '.durability.mode',
+    message:
+      'Strict needs at least 2 instances, because every write would wait for a replica: raise spec.instances (3 is best) or remove spec.durability.mode',
+    holds: (self) => !(self.instances === 1 && self.durability.mode === 'Strict'),
+  },
+];
+
+const Spec = z.object({
+  instances: described(
+    z.int().min(1).max(9).default(3),
+    'Number of database instances: one primary, the others replicas. 3 survive the loss of any node without losing a write or stopping for long; 1 is for trials.',
+  ),
+  version: described(z.enum(['17', '18']).default('18'), 'Major version of PostgreSQL.', [
+    {
+      cel: 'self == oldSelf',
+      message:
+        'can’t be changed yet: make a new cluster of the other version and move the data with pg_dump or logical replication',
+      messageCel:
+        "'is ' + self + ' but was ' + oldSelf + ', and can’t be changed yet: make a new cluster of version ' + self + ' and move the data with pg_dump or logical replication'",
+    },
+  ]),
+  image: described(
+    z
+      .string()
+      .min(1)
+      .max(512)
+      .regex(/^[a-zA-Z0-9][a-zA-Z0-9._:@/-]*$/)
+      .exactOptional(),
+    'Image to run instead of the operator’s own for spec.version. It must hold that major version of PostgreSQL.',
+  ),
+  storage: described(Storage, 'Volume of each instance.', [
+    {
+      cel: 'has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)',
+      fieldPath: '.storageClassName',
+      message: 'can’t be changed yet: restore the old value, or make a new cluster and move the data',
+    },
+  ]),
+  durability: described(Durability.prefault({}), 'How safe a write is when it is acknowledged.'),
+  resources: described(
+    Resources.exactOptional(),
+    'CPU and memory of each instance. Set memory requests equal to limits, so that the database is not the first to be killed.',
+    [withinLimits('cpu'), withinLimits('memory')],
+  ),
+  affinity: described(Affinity.prefault({}), 'Where instances run.'),
+  postgresql: described(
+    z
+      .object({
+        parameters: described(
+          z.record(z.string(), z.string().max(1024)).default({}),
+          'Parameters of PostgreSQL, as in postgresql.conf; write numbers as strings. Some belong to Mainstay: docs/reference/postgres-parameters.md.',
+          parameterRules,
+          { maxProperties: 200 },
+        ),
+      })
+      .prefault({}),
+    'Settings of the database.',
+  ),
+  application: described(Application.prefault({}), 'The first database and its owner. Can’t be changed later.', [
+    {
+      cel: 'self == oldSelf',
+      message: 'can’t be changed: the database was made with the cluster; add databases and roles with SQL',
+    },
+  ]),
+  deletionPolicy: described(
+    z.enum(['Retain', 'Delete']).default('Retain'),
+    'What becomes of the volumes when the cluster is deleted or shrinks. Retain: they stay, and the same manifest finds its data again. Delete: they go.',
+  ),
+  paused: described(
+    z.boolean().default(false),
+    'While true, the operator changes nothing of this cluster. The agents go on, failover included.',
+  ),
+  pod: described(PodOptions.exactOptional(), 'Additions to the Pods.'),
+});
+
+export const PostgresClusterResource = described(
+  z.object({
+    apiVersion: z.literal(apiVersion),
+    kind: z.literal('PostgresCluster'),
+    metadata: z.object({
+      name: z.string(),
+      namespace: z.string().default('default'),
+      uid: z.string().default(''),
+      resourceVersion: z.string().exactOptional(),
+      generation: z.int().default(0),
+      creationTimestamp: z.string().exactOptional(),
+      deletionTimestamp: z.string().exactOptional(),
+      labels: z.record(z.string(), z.string()).exactOptional(),
+      annotations: z.record(z.string(), z.string()).exactOptional(),
+      finalizers: z.array(z.string()).exactOptional(),
+    }),
+    spec: described(Spec, 'What is wanted.', specRules),
+    status: described(PostgresClusterStatusSchema.prefault({}), 'What is; written by the operator only.'),
+  }),
+  'A highly available PostgreSQL cluster: one primary, replicas that follow it, and agents that fail over by themselves.',
+  [
+    {
+      cel: "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$')",
+      fieldPath: '.metadata.name',
+      message:
+        'metadata.name must be at most 50 lower-case letters, digits and hyphens and begin with a letter, because Services and Pods are named after it: choose another name',
+      holds: (self) => clusterNamePattern.test(self.metadata.name),
+    },
+  ],
+);
+
+/** A cluster with all defaults filled in. */
+export type PostgresCluster = DeepReadonly<z.output<typeof PostgresClusterResource>>;
+export type PostgresClusterSpec = PostgresCluster['spec'];
+export type PostgresClusterStatus = PostgresCluster['status'];
+export type DurabilityMode = 'Strict' | 'Preferred' | 'Async';
+
+/** Reads a resource as the API server or a file has it, filling defaults; throws ResourceInvalid with every problem found. */
+export function parsePostgresCluster(value: unknown): PostgresCluster {
+  const result = PostgresClusterResource.safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'object'}: ${issue.message}`);
+  throw new MainstayError('ResourceInvalid', `PostgresCluster is invalid: ${problems.join('; ')}`, {
+    cause: result.error,
+  });
+}
+
+/** The durability that a spec asks for, defaults resolved: never more acknowledgements than there are replicas. */
+export function effectiveDurability(spec: Pick<PostgresClusterSpec, 'instances' | 'durability'>): {
+  readonly mode: DurabilityMode;
+  readonly acknowledgements: number;
+} {
+  const mode = spec.durability.mode ?? (spec.instances >= 3 ? 'Strict' : 'Preferred');
+  const acknowledgements = mode === 'Async' ? 0 : Math.min(spec.durability.acknowledgements, spec.instances - 1);
+  return { mode, acknowledgements };
+}
+
+function reservedKeys(what: string): Rule<Readonly<Record<string, string>>> {
+  return {
+    cel: "!self.exists(key, key.startsWith('mainstay.dev/') || key.startsWith('app.kubernetes.io/'))",
+    message: `${what} under mainstay.dev/ and app.kubernetes.io/ are Mainstay’s: use another prefix`,
+    holds: (self) =>
+      !Object.keys(self).some((key) => key.startsWith('mainstay.dev/') || key.startsWith('app.kubernetes.io/')),
+  };
+}
+
+function withinLimits(
+  name: 'cpu' | 'memory',
+): Rule<{ readonly requests?: ResourceList; readonly limits?: ResourceList }> {
+  const has = `has(self.requests) && has(self.requests.${name}) && has(self.limits) && has(self.limits.${name})`;
+  return {
+    cel: `!(${has}) || quantity(string(self.requests.${name})).compareTo(quantity(string(self.limits.${name}))) <= 0`,
+    fieldPath: `.requests`,
+    message: `requests.${name} must not be more than limits.${name}: lower the request or raise the limit`,
+    holds: ({ requests, limits }) =>
+      requests?.[name] === undefined ||
+      limits?.[name] === undefined ||
+      (quantityValue(requests[name]) ?? 0) <= (quantityValue(limits[name]) ?? Infinity),
+  };
+}
