@@ -1,0 +1,56 @@
+# Thin: every target calls a script that can be run alone and says what it does. `make` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+NODE := node_modules/.bin/node
+# Dependencies are up to date when the stamp of this very lock file is there; npm ci removes older stamps with the folder.
+SETUP := node_modules/.setup-$(shell sha256sum package-lock.json | cut -c1-16)
+
+.PHONY: help setup generate build format lint unit test e2e images cluster cluster-down demo clean
+
+help:
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(SETUP) ## install what package-lock.json pins (Node 24 included)
+
+$(SETUP):
+	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js 20 or newer (Debian: apt-get install nodejs npm).' >&2; exit 1; }
+	npm ci --no-audit --no-fund --engine-strict=false
+	@$(NODE) --version >/dev/null && touch $@
+
+generate: $(SETUP) ## write crds/, the chart's copies and docs/reference from operator/api
+	@$(NODE) hack/generate/main.ts
+
+build: $(SETUP) ## bundle operator and agent into build/
+	@$(NODE) hack/build/main.ts
+
+format: $(SETUP) ## format everything with prettier
+	@$(NODE) node_modules/.bin/prettier --write --log-level warn .
+
+lint: $(SETUP) ## formatting, eslint and types
+	@$(NODE) hack/test/main.ts format lint types
+
+unit: $(SETUP) ## unit tests (jest), no cluster needed
+	@$(NODE) hack/test/main.ts unit
+
+test: $(SETUP) ## everything: lint, types, unit, generated files, chart, then e2e on a fresh local cluster
+	@$(NODE) hack/test/main.ts
+
+e2e: $(SETUP) ## scenarios on the local cluster (or KUBECONFIG's), left running; ONLY='drain' picks some
+	@$(NODE) e2e/main.ts $(ONLY)
+
+images: $(SETUP) ## container images, as archives in the cache
+	@$(NODE) hack/images/main.ts
+
+cluster: $(SETUP) ## start a local Kubernetes of three nodes, or repair it
+	@$(NODE) hack/cluster/main.ts up
+
+cluster-down: $(SETUP) ## remove the local Kubernetes, volumes included
+	@$(NODE) hack/cluster/main.ts down
+
+demo: $(SETUP) ## a cluster loses its primary's node under load; leaves it running to play with
+	@$(NODE) hack/demo/main.ts
+
+clean: $(SETUP) ## remove the local Kubernetes and build/ (caches outside the checkout stay)
+	@$(NODE) hack/cluster/main.ts down
+	@rm -rf build coverage
