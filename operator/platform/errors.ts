@@ -2,8 +2,9 @@
 export const errorCodes = {
   KubernetesApi: 'The Kubernetes API server refused a request.',
   KubernetesUnreachable: 'The Kubernetes API server did not answer in time.',
-  DcsUnreachable: 'etcd did not answer in time; the outcome of a write is unknown.',
+  DcsUnreachable: 'etcd could not be reached or did not answer in time.',
   DcsRejected: 'etcd refused a request.',
+  DcsCompacted: 'etcd no longer has the history from which a watch was to begin.',
   ConfigurationInvalid: 'A setting of the process is missing or malformed.',
   DatabaseCommandFailed: 'A database tool ended with an error.',
   DatabaseUnreachable: 'The database did not answer in time.',
