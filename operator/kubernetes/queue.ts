@@ -1,9 +1,9 @@
 import type { QueueMetrics } from './metrics.ts';
-import type { Surroundings } from './surroundings.ts';
+import { surroundingsFrom, type Surroundings } from './surroundings.ts';
 
 export interface WorkQueueOptions extends Partial<Surroundings> {
   readonly name: string;
-  readonly metrics?: QueueMetrics;
+  readonly metrics?: QueueMetrics | undefined;
 }
 
 /** Keys to work on: each is handed to one worker at a time, and added again while worked on it comes once more afterwards. */
@@ -24,6 +24,98 @@ export interface WorkQueue {
   shutDown(): void;
 }
 
-export function createQueue(_options: WorkQueueOptions): WorkQueue {
-  throw new Error('not yet');
+const FIRST_BACKOFF_MS = 5;
+const LONGEST_BACKOFF_MS = 60_000;
+/** Up to a quarter less, so that keys that failed together don't come back together. */
+const JITTER = 0.25;
+
+export function createQueue({ name, metrics, ...given }: WorkQueueOptions): WorkQueue {
+  const { clock, random } = surroundingsFrom(given);
+  /** Waiting keys in their order, with the time since when. */
+  const ready = new Map<string, number>();
+  /** Keys at work, with the time since when. */
+  const working = new Map<string, number>();
+  /** Keys at work that were added meanwhile. */
+  const again = new Set<string>();
+  const delayed = new Map<string, { readonly dueAt: number; readonly cancel: () => void }>();
+  const failures = new Map<string, number>();
+  const takers: ((key: string | undefined) => void)[] = [];
+  let open = true;
+
+  return {
+    name,
+    get depth() {
+      return ready.size;
+    },
+    add,
+    addAfter,
+    addWithBackoff(key) {
+      const failed = failures.get(key) ?? 0;
+      failures.set(key, failed + 1);
+      metrics?.retried(name);
+      addAfter(key, Math.min(FIRST_BACKOFF_MS * 2 ** failed, LONGEST_BACKOFF_MS) * (1 - JITTER * random()));
+    },
+    forget: (key) => void failures.delete(key),
+    take() {
+      if (!open) return Promise.resolve(undefined);
+      return new Promise((resolve) => {
+        takers.push(resolve);
+        handOut();
+      });
+    },
+    done(key) {
+      const since = working.get(key);
+      if (since === undefined) return;
+      working.delete(key);
+      metrics?.finished(name, (clock.now() - since) / 1000);
+      if (again.delete(key)) add(key);
+    },
+    shutDown() {
+      open = false;
+      for (const { cancel } of delayed.values()) cancel();
+      delayed.clear();
+      ready.clear();
+      again.clear();
+      for (const taker of takers.splice(0)) taker(undefined);
+    },
+  };
+
+  function add(key: string): void {
+    if (!open || ready.has(key)) return;
+    if (working.has(key)) {
+      again.add(key);
+      return;
+    }
+    ready.set(key, clock.now());
+    metrics?.added(name, ready.size);
+    handOut();
+  }
+
+  function addAfter(key: string, milliseconds: number): void {
+    if (!open) return;
+    if (milliseconds <= 0) {
+      add(key);
+      return;
+    }
+    const dueAt = clock.now() + milliseconds;
+    const pending = delayed.get(key);
+    if (pending !== undefined && pending.dueAt <= dueAt) return;
+    pending?.cancel();
+    const cancel = clock.after(milliseconds, () => {
+      delayed.delete(key);
+      add(key);
+    });
+    delayed.set(key, { dueAt, cancel });
+  }
+
+  function handOut(): void {
+    for (const [key, since] of ready) {
+      const taker = takers.shift();
+      if (taker === undefined) return;
+      ready.delete(key);
+      working.set(key, clock.now());
+      metrics?.taken(name, ready.size, (clock.now() - since) / 1000);
+      taker(key);
+    }
+  }
 }
