@@ -1,0 +1,29 @@
+/** What comes from Debian, installed only when missing. */
+import { existsSync } from 'node:fs';
+import { step } from './progress.ts';
+import { run } from './process.ts';
+
+const programs: Readonly<Record<string, readonly string[]>> = {
+  containerd: ['/usr/bin/containerd'],
+  runc: ['/usr/sbin/runc', '/usr/bin/runc'],
+  'containernetworking-plugins': ['/usr/lib/cni/ptp'],
+  conntrack: ['/usr/sbin/conntrack'],
+  nftables: ['/usr/sbin/nft'],
+  iproute2: ['/usr/sbin/ip', '/sbin/ip', '/usr/bin/ip'],
+  openssl: ['/usr/bin/openssl'],
+};
+
+export async function ensurePackages(signal: AbortSignal): Promise<void> {
+  const missing = Object.keys(programs).filter((name) => !programs[name]?.some((path) => existsSync(path)));
+  if (missing.length === 0) return;
+  await step(`Installing ${missing.join(', ')} from Debian`, async () => {
+    const env = { DEBIAN_FRONTEND: 'noninteractive' };
+    await run('apt-get', ['update', '-q'], { signal, env, timeoutMs: 300_000 });
+    // The packaged containerd would start as a service of its own; ours runs per node.
+    await run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...missing], {
+      signal,
+      env,
+      timeoutMs: 600_000,
+    });
+  });
+}
