@@ -88,13 +88,23 @@ const Affinity = z.object({
 
 const Storage = z.object({
   size: described(
-    z.string().min(1).max(32).regex(quantityPattern),
+    z.string().min(1).max(32),
     'Size of each instance’s volume, as in "20Gi". It can grow (if the storage class allows it), never shrink.',
     [
       {
+        cel: 'isQuantity(self)',
+        message: 'is not a size: write it as in "20Gi"',
+        messageCel: `'is ' + self + ', which is not a size: write it as in "20Gi"'`,
+        holds: (self) => quantityValue(self) !== undefined,
+        say: (self) => `is ${self}, which is not a size: write it as in "20Gi"`,
+      },
+      {
         cel: `!isQuantity(self) || quantity(self).compareTo(quantity('${minimumStorage}')) >= 0`,
-        message: `must be ${minimumStorage} or more: an empty PostgreSQL and its write-ahead log need that`,
+        message: `must be ${minimumStorage} or more, because an empty PostgreSQL and its write-ahead log need that`,
+        messageCel: `'is ' + self + ' but must be ${minimumStorage} or more, because an empty PostgreSQL and its write-ahead log need that'`,
         holds: (self) => (quantityValue(self) ?? Infinity) >= (quantityValue(minimumStorage) ?? 0),
+        say: (self) =>
+          `is ${self} but must be ${minimumStorage} or more, because an empty PostgreSQL and its write-ahead log need that`,
       },
       {
         cel: '!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0',
@@ -114,8 +124,11 @@ const application = (what: string, reserved: readonly string[]) =>
   described(z.string().max(63).regex(identifier).default('app'), what, [
     {
       cel: `!(self in [${reserved.map((name) => `'${name}'`).join(', ')}]) && !self.startsWith('pg_') && !self.startsWith('mainstay_')`,
-      message: `must not be ${reserved.join(', ')} or begin with pg_ or mainstay_, which are reserved: choose another name, such as app`,
+      message: `is reserved, like ${reserved.join(', ')} and names that begin with pg_ or mainstay_: choose another, such as app`,
+      messageCel: `self + ' is reserved, like ${reserved.join(', ')} and names that begin with pg_ or mainstay_: choose another, such as app'`,
       holds: (self) => !reserved.includes(self) && !self.startsWith('pg_') && !self.startsWith('mainstay_'),
+      say: (self) =>
+        `${self} is reserved, like ${reserved.join(', ')} and names that begin with pg_ or mainstay_: choose another, such as app`,
     },
   ]);
 
@@ -152,8 +165,9 @@ const specRules: readonly Rule<{
     cel: 'self.durability.acknowledgements < (self.instances > 1 ? self.instances : 2)',
     fieldPath: '.durability.acknowledgements',
     message: 'must be less than spec.instances: lower spec.durability.acknowledgements or raise spec.instances',
+    // format() and not string() + …: the API server takes the latter for unboundedly long and refuses the CRD.
     messageCel:
-      "'is ' + string(self.durability.acknowledgements) + ' but must be less than spec.instances (' + string(self.instances) + '), because only replicas acknowledge: lower it or raise spec.instances'",
+      "'is %d but must be less than spec.instances (%d), because only replicas acknowledge: lower it or raise spec.instances'.format([self.durability.acknowledgements, self.instances])",
     holds: (self) => self.durability.acknowledgements < Math.max(self.instances, 2),
     say: (self) =>
       `is ${self.durability.acknowledgements} but must be less than spec.instances (${self.instances}), because only replicas acknowledge: lower it or raise spec.instances`,
@@ -209,7 +223,7 @@ const Spec = z.object({
       .object({
         parameters: described(
           z.record(z.string(), z.string().max(1024)).default({}),
-          'Parameters of PostgreSQL, as in postgresql.conf; write numbers as strings. Some belong to Mainstay: docs/reference/postgres-parameters.md.',
+          'Parameters of PostgreSQL, as in postgresql.conf; write numbers as strings. Some belong to Mainstay and are refused.',
           parameterRules,
           { maxProperties: 200 },
         ),
@@ -257,7 +271,6 @@ export const PostgresClusterResource = described(
   [
     {
       cel: "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$')",
-      fieldPath: '.metadata.name',
       message:
         'metadata.name must be at most 50 lower-case letters, digits and hyphens and begin with a letter, because Services and Pods are named after it: choose another name',
       holds: (self) => clusterNamePattern.test(self.metadata.name),

@@ -1,0 +1,138 @@
+/** The pages of docs/reference, each made from the catalogue or schema that the code uses. */
+import { conditionTypes } from '../../operator/api/conditions.ts';
+import { eventReasons } from '../../operator/api/event-reasons.ts';
+import { lockedParameters, restrictedParameters } from '../../operator/api/parameters.ts';
+import { errorCodes } from '../../operator/platform/errors.ts';
+import { generatedMark, type CustomResource } from './custom-resource-definition.ts';
+import type { StructuralSchema } from './structural-schema.ts';
+
+export function resourcePage(resource: CustomResource): string {
+  const { spec, status } = resource.schema.properties ?? {};
+  if (!spec || !status) throw new Error(`${resource.kind} has no spec or no status`);
+  return page(resource.kind, [
+    resource.schema.description ?? '',
+    'Fields marked with * are required. Rules are enforced by the API server itself (OpenAPI and CEL, no webhook).',
+    'Unknown fields: kubectl (`--validate=strict`, its default), Helm 4 and everything else that uses server-side apply are refused with the name of the field. ' +
+      'A plain POST or PUT without `fieldValidation=Strict` gets a warning only, and the field is dropped: that is how the API server treats every custom resource, and a schema can’t change it.',
+    '## Rules of the object',
+    rules(resource.schema),
+    '## spec',
+    table(spec, 'spec'),
+    '## status',
+    'Written by the operator only. An automation should read `conditions` ([catalogue](conditions.md)), never `summary`.',
+    table(status, 'status'),
+  ]);
+}
+
+export function conditionsPage(): string {
+  return page('Conditions', [
+    'Each condition carries `observedGeneration`. `Ready`, `Reconciling` and `Stalled` follow kstatus, so `helm --wait`, Flux, Argo CD and `kubectl wait --for=condition=Ready` tell the truth.',
+    ...Object.entries(conditionTypes).flatMap(([type, { meaning, reasons }]) => [
+      `## ${type}`,
+      `True when: ${meaning}`,
+      markdownTable(
+        ['Reason', 'Meaning'],
+        Object.entries(reasons).map(([reason, text]) => [code(reason), text]),
+      ),
+    ]),
+  ]);
+}
+
+export function eventsPage(): string {
+  return page('Events', [
+    'Events that the operator writes about a cluster (`kubectl events --for postgrescluster/orders`). Bad news is always of type Warning.',
+    markdownTable(
+      ['Reason', 'Type', 'Meaning'],
+      Object.entries(eventReasons).map(([reason, { type, meaning }]) => [code(reason), type, meaning]),
+    ),
+  ]);
+}
+
+export function errorsPage(): string {
+  return page('Errors', [
+    'Codes in the logs of the operator and the agents (field `err.code`).',
+    markdownTable(
+      ['Code', 'Meaning'],
+      Object.entries(errorCodes).map(([name, meaning]) => [code(name), meaning]),
+    ),
+  ]);
+}
+
+export function parametersPage(): string {
+  return page('PostgreSQL parameters', [
+    'Everything in `spec.postgresql.parameters` is yours except the following. The API server refuses them with the reason.',
+    '## Managed by Mainstay',
+    markdownTable(
+      ['Parameters', 'Why'],
+      lockedParameters.map(({ names, reason }) => [names.map(code).join(', '), reason]),
+    ),
+    '## Restricted values',
+    markdownTable(
+      ['Parameter', 'Allowed', 'Why'],
+      restrictedParameters.map(({ name, allowed, reason }) => [
+        code(name),
+        'values' in allowed ? allowed.values.map(code).join(', ') : `${allowed.minimum} or more`,
+        reason,
+      ]),
+    ),
+  ]);
+}
+
+function page(title: string, parts: readonly string[]): string {
+  return `<!-- ${generatedMark} -->\n\n# ${title}\n\n${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function table(schema: StructuralSchema, path: string): string {
+  return markdownTable(['Field', 'Type', 'Default', 'Description'], rows(schema, path));
+}
+
+function rows(schema: StructuralSchema, path: string): string[][] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
+    const fieldPath = `${path}.${name}`;
+    const nested = field.items ?? field;
+    const required = schema.required?.includes(name) === true ? '*' : '';
+    return [
+      [
+        `${code(fieldPath)}${required}`,
+        typeOf(field),
+        defaultOf(field),
+        [field.description ?? '', rules(field)].join(' ').trim(),
+      ],
+      ...rows(nested, field.items ? `${fieldPath}[]` : fieldPath),
+    ];
+  });
+}
+
+function rules(schema: StructuralSchema): string {
+  const messages = (schema['x-kubernetes-validations'] ?? []).map(({ message }) => message);
+  // The parameters' dozens have a page of their own.
+  if (messages.length > 8) return 'Rules: see [PostgreSQL parameters](postgres-parameters.md).';
+  return messages.length === 0 ? '' : `Rules: ${messages.join('; ')}.`;
+}
+
+function typeOf(schema: StructuralSchema): string {
+  if (schema['x-kubernetes-int-or-string']) return 'integer or string';
+  if (schema.enum) return schema.enum.map(code).join(', ');
+  if (schema.additionalProperties) return `map of ${typeOf(schema.additionalProperties)}`;
+  if (schema.items) return `list of ${typeOf(schema.items)}`;
+  if (schema.type === 'integer' && schema.minimum !== undefined && schema.maximum !== undefined) {
+    return `integer ${schema.minimum}–${schema.maximum}`;
+  }
+  return schema.format === 'date-time' ? 'time' : (schema.type ?? '');
+}
+
+function defaultOf(schema: StructuralSchema): string {
+  const value = schema.default;
+  // Objects are there to carry the defaults of their fields.
+  return value === undefined || typeof value === 'object' ? '' : code(JSON.stringify(value));
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function markdownTable(head: readonly string[], body: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...body.map(line)].join('\n');
+}

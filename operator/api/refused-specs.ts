@@ -1,0 +1,107 @@
+/** Specs that must be refused, and what the refusal must say. Unit tests try them on zod, e2e on a real API server. */
+
+export interface RefusedSpec {
+  readonly title: string;
+  readonly spec: Readonly<Record<string, unknown>>;
+  /** The spec that is changed into `spec`; only the API server sees both, so zod can't refuse these. */
+  readonly before?: Readonly<Record<string, unknown>>;
+  /** Texts of the refusal: field, value, remedy. */
+  readonly says: readonly string[];
+  /** Refused by the API server's decoder, before any schema. */
+  readonly unknownField?: true;
+}
+
+const storage = { size: '20Gi' };
+
+export const refusedSpecs: readonly RefusedSpec[] = [
+  { title: 'no storage', spec: {}, says: ['spec.storage'] },
+  { title: '0 instances', spec: { instances: 0, storage }, says: ['spec.instances', '1'] },
+  { title: '10 instances', spec: { instances: 10, storage }, says: ['spec.instances', '9'] },
+  {
+    title: 'as many acknowledgements as instances',
+    spec: { instances: 3, durability: { acknowledgements: 3 }, storage },
+    says: ['spec.durability.acknowledgements', 'is 3', 'less than spec.instances (3)', 'lower it or raise'],
+  },
+  {
+    title: 'Strict with one instance',
+    spec: { instances: 1, durability: { mode: 'Strict' }, storage },
+    says: ['spec.durability.mode', 'Strict needs at least 2 instances', 'raise spec.instances'],
+  },
+  {
+    title: 'an unknown durability mode',
+    spec: { durability: { mode: 'Eventual' }, storage },
+    says: ['spec.durability.mode', 'Strict', 'Preferred', 'Async'],
+  },
+  { title: 'an unknown version', spec: { version: '9.6', storage }, says: ['spec.version', '17', '18'] },
+  { title: 'a malformed size', spec: { storage: { size: 'lots' } }, says: ['spec.storage.size', 'is lots', '20Gi'] },
+  {
+    title: 'too small a size',
+    spec: { storage: { size: '10Mi' } },
+    says: ['spec.storage.size', 'is 10Mi but must be 512Mi or more'],
+  },
+  {
+    title: 'a locked parameter',
+    spec: { storage, postgresql: { parameters: { fsync: 'off' } } },
+    says: ['spec.postgresql.parameters', 'fsync: managed by Mainstay, remove it'],
+  },
+  {
+    title: 'a locked parameter in capitals',
+    spec: { storage, postgresql: { parameters: { FSYNC: 'off' } } },
+    says: ['spec.postgresql.parameters', 'lower case'],
+  },
+  {
+    title: 'too weak a synchronous_commit',
+    spec: { storage, postgresql: { parameters: { synchronous_commit: 'off' } } },
+    says: ['spec.postgresql.parameters', 'synchronous_commit is off', 'use on or remote_apply'],
+  },
+  {
+    title: 'too few WAL senders',
+    spec: { storage, postgresql: { parameters: { max_wal_senders: '2' } } },
+    says: ['spec.postgresql.parameters', 'max_wal_senders is 2', 'use 20 or more'],
+  },
+  {
+    title: 'a reserved owner',
+    spec: { storage, application: { owner: 'postgres' } },
+    says: ['spec.application.owner', 'postgres is reserved', 'choose another'],
+  },
+  {
+    title: 'a request above its limit',
+    spec: { storage, resources: { requests: { memory: '2Gi' }, limits: { memory: '1Gi' } } },
+    says: ['spec.resources.requests', 'requests.memory', 'lower the request or raise the limit'],
+  },
+  {
+    title: 'a label of ours',
+    spec: { storage, pod: { labels: { 'mainstay.dev/role': 'primary' } } },
+    says: ['spec.pod.labels', 'use another prefix'],
+  },
+  {
+    title: 'an unknown field',
+    spec: { storage, instanses: 5 },
+    says: ['unknown field "spec.instanses"'],
+    unknownField: true,
+  },
+  {
+    title: 'storage that shrinks',
+    before: { storage },
+    spec: { storage: { size: '10Gi' } },
+    says: ['spec.storage.size', 'is 10Gi but was 20Gi', 'keep 20Gi'],
+  },
+  {
+    title: 'another storage class',
+    before: { storage: { ...storage, storageClassName: 'local' } },
+    spec: { storage: { ...storage, storageClassName: 'fast' } },
+    says: ['spec.storage.storageClassName', 'restore the old value'],
+  },
+  {
+    title: 'another version',
+    before: { version: '18', storage },
+    spec: { version: '17', storage },
+    says: ['spec.version', 'is 17 but was 18', 'make a new cluster'],
+  },
+  {
+    title: 'another application database',
+    before: { storage },
+    spec: { storage, application: { database: 'shop' } },
+    says: ['spec.application', 'add databases and roles with SQL'],
+  },
+];
