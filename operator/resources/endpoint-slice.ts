@@ -1,0 +1,29 @@
+import type { V1EndpointSlice } from '@kubernetes/client-node';
+import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import { clusterLabels } from './labels.ts';
+import type { Manifest } from './manifest.ts';
+import { ports, serviceNames } from './names.ts';
+import { ownerReference } from './owner.ts';
+
+/** Endpoints of `-rw`, made empty once; from then on only the elected agent writes them. */
+export function primaryEndpointSlice(cluster: PostgresCluster): Manifest<V1EndpointSlice> {
+  const { name, namespace } = cluster.metadata;
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: {
+      name: serviceNames.primary(name),
+      namespace,
+      labels: {
+        ...clusterLabels(name),
+        'kubernetes.io/service-name': serviceNames.primary(name),
+        // Anything but the controllers of Kubernetes, which otherwise would take it for theirs.
+        'endpointslice.kubernetes.io/managed-by': 'mainstay.dev',
+      },
+      ownerReferences: [ownerReference(cluster)],
+    },
+    addressType: 'IPv4',
+    endpoints: [],
+    ports: [{ name: 'postgres', port: ports.postgres, protocol: 'TCP' }],
+  };
+}

@@ -1,0 +1,15 @@
+import type { PostgresCluster } from '../api/postgres-cluster.ts';
+
+/** What the operator's own configuration adds to a spec. */
+export interface Installation {
+  /** Holds Node and the agent, for the init container. */
+  readonly mainstayImage: string;
+  /** Default image by major version of PostgreSQL. */
+  readonly postgresImages: Readonly<Partial<Record<string, string>>>;
+  readonly etcdEndpoints: readonly string[];
+}
+
+/** The image that a cluster's instances run; undefined when nobody knows one for its version. */
+export function databaseImage(cluster: PostgresCluster, installation: Installation): string | undefined {
+  return cluster.spec.image ?? installation.postgresImages[cluster.spec.version];
+}

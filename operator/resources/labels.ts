@@ -1,0 +1,40 @@
+/** Labels and annotations on everything that belongs to a cluster. */
+import type { InstanceName } from '../api/cluster-state.ts';
+
+export const labels = {
+  cluster: 'mainstay.dev/cluster',
+  instance: 'mainstay.dev/instance',
+  role: 'mainstay.dev/role',
+  managedBy: 'app.kubernetes.io/managed-by',
+} as const;
+
+export const annotations = {
+  /** Hash of what we asked for; the only thing compared to tell whether an object is up to date. */
+  intent: 'mainstay.dev/intent',
+  /** Identity of the data on a volume: the UID of the first cluster that owned it. */
+  clusterUid: 'mainstay.dev/cluster-uid',
+  /** Generation of the spec in force when a Pod was made. */
+  generation: 'mainstay.dev/generation',
+} as const;
+
+export const manager = 'mainstay';
+
+/** Selects everything we made, in any cluster. */
+export const managedSelector = `${labels.managedBy}=${manager}`;
+
+export function clusterLabels(cluster: string): Record<string, string> {
+  return {
+    'app.kubernetes.io/name': 'postgres',
+    'app.kubernetes.io/instance': cluster,
+    'app.kubernetes.io/component': 'database',
+    [labels.managedBy]: manager,
+    [labels.cluster]: cluster,
+  };
+}
+
+export function instanceLabels(cluster: string, instance: InstanceName): Record<string, string> {
+  return { ...clusterLabels(cluster), [labels.instance]: instance };
+}
+
+/** Selects the Pods of a cluster; stable for its whole life, because Services and the PodDisruptionBudget depend on it. */
+export const podSelector = (cluster: string): Record<string, string> => ({ [labels.cluster]: cluster });

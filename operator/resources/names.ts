@@ -1,0 +1,30 @@
+/** What the objects of a cluster are called: part of the contract with agents, charts and people. */
+import type { InstanceName } from '../api/cluster-state.ts';
+
+export const instanceName = (cluster: string, number: number): InstanceName => `${cluster}-${number}`;
+
+/** The number of an instance of this cluster; undefined for any other name. */
+export function instanceNumber(cluster: string, instance: InstanceName): number | undefined {
+  if (!instance.startsWith(`${cluster}-`)) return undefined;
+  const rest = instance.slice(cluster.length + 1);
+  return /^[1-9][0-9]{0,2}$/.test(rest) ? Number(rest) : undefined;
+}
+
+/** The instances that a spec asks for: `<cluster>-1` to `<cluster>-n`. */
+export const instanceNames = (cluster: string, instances: number): readonly InstanceName[] =>
+  Array.from({ length: instances }, (_, index) => instanceName(cluster, index + 1));
+
+export const serviceNames = {
+  primary: (cluster: string) => `${cluster}-rw`,
+  replicas: (cluster: string) => `${cluster}-ro`,
+  any: (cluster: string) => `${cluster}-r`,
+  /** Headless: names for the agents, ready or not. */
+  pods: (cluster: string) => `${cluster}-pods`,
+} as const;
+
+export const secretNames = {
+  application: (cluster: string) => `${cluster}-app`,
+  system: (cluster: string) => `${cluster}-system`,
+} as const;
+
+export const ports = { postgres: 5432, agent: 8008 } as const;

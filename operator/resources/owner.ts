@@ -1,0 +1,19 @@
+import type { V1OwnerReference } from '@kubernetes/client-node';
+import { apiVersion, type PostgresCluster } from '../api/postgres-cluster.ts';
+import type { Manifest } from './manifest.ts';
+
+/** Makes the garbage collector remove an object with its cluster. */
+export function ownerReference(cluster: PostgresCluster): Manifest<V1OwnerReference> {
+  return {
+    apiVersion,
+    kind: 'PostgresCluster',
+    name: cluster.metadata.name,
+    uid: cluster.metadata.uid,
+    controller: true,
+  };
+}
+
+/** Owners of what carries data or opens it: none while it is to outlive the cluster. */
+export function dataOwners(cluster: PostgresCluster): Manifest<V1OwnerReference[]> {
+  return cluster.spec.deletionPolicy === 'Delete' ? [ownerReference(cluster)] : [];
+}

@@ -1,0 +1,45 @@
+import type { V1PersistentVolumeClaim } from '@kubernetes/client-node';
+import type { InstanceName } from '../api/cluster-state.ts';
+import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import { quantityValue } from '../api/quantity.ts';
+import { withIntent } from './intent.ts';
+import { annotations, instanceLabels } from './labels.ts';
+import type { Manifest } from './manifest.ts';
+import { dataOwners } from './owner.ts';
+
+export interface VolumeFacts {
+  readonly dataUid: string;
+  /** Of the volume that is there already: a volume never shrinks, and its class never changes. */
+  readonly existing?: { readonly size: string; readonly storageClassName?: string | undefined } | undefined;
+}
+
+/** The volume of one instance. Without an owner while it is to outlive the cluster. */
+export function volumeFor(
+  cluster: PostgresCluster,
+  instance: InstanceName,
+  { dataUid, existing }: VolumeFacts,
+): Manifest<V1PersistentVolumeClaim> {
+  const { name, namespace } = cluster.metadata;
+  const { size, storageClassName } = cluster.spec.storage;
+  return withIntent<Manifest<V1PersistentVolumeClaim>>({
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: {
+      name: instance,
+      namespace,
+      labels: instanceLabels(name, instance),
+      annotations: { [annotations.clusterUid]: dataUid },
+      ownerReferences: dataOwners(cluster),
+    },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      resources: { requests: { storage: larger(size, existing?.size) } },
+      ...(storageClassName !== undefined && { storageClassName }),
+    },
+  });
+}
+
+function larger(wanted: string, existing: string | undefined): string {
+  if (existing === undefined) return wanted;
+  return (quantityValue(existing) ?? 0) > (quantityValue(wanted) ?? 0) ? existing : wanted;
+}

@@ -1,0 +1,218 @@
+import type { V1Affinity, V1EnvVar, V1Pod, V1SecurityContext, V1Toleration, V1Volume } from '@kubernetes/client-node';
+import type { InstanceName } from '../api/cluster-state.ts';
+import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { Installation } from './installation.ts';
+import { intentHash } from './intent.ts';
+import { annotations, instanceLabels, podSelector } from './labels.ts';
+import type { Manifest } from './manifest.ts';
+import { ports, secretNames, serviceNames } from './names.ts';
+import { ownerReference } from './owner.ts';
+
+export interface PodFacts {
+  readonly installation: Installation;
+  readonly image: string;
+  /** Identity of the data, part of the prefix in etcd. */
+  readonly dataUid: string;
+}
+
+/** uid and gid of postgres in the images. */
+const postgresUser = 999;
+const hostname = 'kubernetes.io/hostname';
+
+/** The Pod of one instance. Bare: any instance can go, and a Pod is replaced only when our intent changes. */
+export function podFor(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): Manifest<V1Pod> {
+  const { name, namespace, generation } = cluster.metadata;
+  const wanted = intent(cluster, instance, facts);
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: instance,
+      namespace,
+      labels: { ...wanted.labels, ...instanceLabels(name, instance) },
+      annotations: {
+        ...wanted.annotations,
+        [annotations.intent]: intentHash(wanted),
+        [annotations.generation]: String(generation),
+      },
+      ownerReferences: [ownerReference(cluster)],
+    },
+    spec: wanted.spec,
+  };
+}
+
+/** Hash that the instance's Pod should carry. */
+export function podIntent(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): string {
+  return intentHash(intent(cluster, instance, facts));
+}
+
+/** Everything whose change replaces the Pod, and nothing else. */
+function intent(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts) {
+  const { name } = cluster.metadata;
+  const { pod, resources, affinity } = cluster.spec;
+  return {
+    labels: { ...pod?.labels },
+    annotations: { ...pod?.annotations },
+    spec: {
+      serviceAccountName: name,
+      hostname: instance,
+      subdomain: serviceNames.pods(name),
+      restartPolicy: 'Always',
+      // The agent hands over, then stops the database; a Pod that is killed earlier is a crash, not a hand-over.
+      terminationGracePeriodSeconds: 60,
+      enableServiceLinks: false,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: postgresUser,
+        runAsGroup: postgresUser,
+        fsGroup: postgresUser,
+        // A change of owner on each file of a large volume would take longer than any failover.
+        fsGroupChangePolicy: 'OnRootMismatch',
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      ...(pod?.priorityClassName !== undefined && { priorityClassName: pod.priorityClassName }),
+      ...(affinity.nodeSelector !== undefined && { nodeSelector: { ...affinity.nodeSelector } }),
+      affinity: spread(cluster),
+      tolerations: tolerations(cluster),
+      initContainers: [
+        {
+          name: 'install-agent',
+          image: facts.installation.mainstayImage,
+          imagePullPolicy: 'IfNotPresent',
+          command: ['/opt/mainstay/node', '/opt/mainstay/agent.mjs', 'install', '/mainstay'],
+          securityContext: restricted(),
+          // The same as the database's: costs nothing, and keeps a Guaranteed Pod guaranteed.
+          ...(resources !== undefined && { resources: quantities(resources) }),
+          volumeMounts: [{ name: 'mainstay', mountPath: '/mainstay' }],
+        },
+      ],
+      containers: [
+        {
+          name: 'postgres',
+          image: facts.image,
+          imagePullPolicy: 'IfNotPresent',
+          command: ['/mainstay/node', '/mainstay/agent.mjs', 'run'],
+          env: environment(cluster, instance, facts),
+          ports: [
+            { name: 'postgres', containerPort: ports.postgres, protocol: 'TCP' },
+            { name: 'agent', containerPort: ports.agent, protocol: 'TCP' },
+          ],
+          livenessProbe: {
+            httpGet: { path: '/livez', port: 'agent' },
+            initialDelaySeconds: 5,
+            periodSeconds: 5,
+            timeoutSeconds: 3,
+            failureThreshold: 6,
+          },
+          readinessProbe: {
+            httpGet: { path: '/readyz', port: 'agent' },
+            periodSeconds: 1,
+            timeoutSeconds: 1,
+            failureThreshold: 3,
+          },
+          ...(resources !== undefined && { resources: quantities(resources) }),
+          securityContext: restricted(),
+          volumeMounts: [
+            { name: 'data', mountPath: '/var/lib/mainstay' },
+            { name: 'mainstay', mountPath: '/mainstay', readOnly: true },
+            { name: 'run', mountPath: '/run/mainstay' },
+            { name: 'tmp', mountPath: '/tmp' },
+            { name: 'shm', mountPath: '/dev/shm' },
+            { name: 'system', mountPath: '/etc/mainstay/system', readOnly: true },
+            { name: 'app', mountPath: '/etc/mainstay/app', readOnly: true },
+          ],
+        },
+      ],
+      volumes: volumes(name, instance),
+    },
+  };
+}
+
+function environment(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): Manifest<V1EnvVar[]> {
+  const { name, namespace } = cluster.metadata;
+  return [
+    { name: 'MAINSTAY_ENGINE', value: 'postgres' },
+    { name: 'MAINSTAY_NAMESPACE', value: namespace },
+    { name: 'MAINSTAY_CLUSTER', value: name },
+    { name: 'MAINSTAY_CLUSTER_UID', value: facts.dataUid },
+    { name: 'MAINSTAY_INSTANCE', value: instance },
+    { name: 'MAINSTAY_NODE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'spec.nodeName' } } },
+    { name: 'MAINSTAY_POD_IP', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
+    { name: 'MAINSTAY_ETCD_ENDPOINTS', value: facts.installation.etcdEndpoints.join(',') },
+    { name: 'MAINSTAY_SERVICE_RW', value: serviceNames.primary(name) },
+  ];
+}
+
+function volumes(cluster: string, instance: InstanceName): Manifest<V1Volume[]> {
+  return [
+    { name: 'data', persistentVolumeClaim: { claimName: instance } },
+    { name: 'mainstay', emptyDir: {} },
+    { name: 'run', emptyDir: {} },
+    { name: 'tmp', emptyDir: {} },
+    // Parallel queries share memory here; the runtime's default of 64 MiB makes them fail.
+    { name: 'shm', emptyDir: { medium: 'Memory' } },
+    { name: 'system', secret: { secretName: secretNames.system(cluster), defaultMode: 0o440 } },
+    { name: 'app', secret: { secretName: secretNames.application(cluster), defaultMode: 0o440 } },
+  ];
+}
+
+/** What the restricted Pod Security Standard asks of a container, and a read-only root. */
+function restricted(): Manifest<V1SecurityContext> {
+  return {
+    allowPrivilegeEscalation: false,
+    privileged: false,
+    readOnlyRootFilesystem: true,
+    runAsNonRoot: true,
+    capabilities: { drop: ['ALL'] },
+    seccompProfile: { type: 'RuntimeDefault' },
+  };
+}
+
+function spread(cluster: PostgresCluster): Manifest<V1Affinity> {
+  const { nodeSpread, topologyKey } = cluster.spec.affinity;
+  const apart = (key: string) => ({
+    topologyKey: key,
+    labelSelector: { matchLabels: podSelector(cluster.metadata.name) },
+  });
+  const zones = topologyKey === hostname ? [] : [{ weight: 50, podAffinityTerm: apart(topologyKey) }];
+  return {
+    podAntiAffinity:
+      nodeSpread === 'Required'
+        ? {
+            requiredDuringSchedulingIgnoredDuringExecution: [apart(hostname)],
+            ...(zones.length > 0 && { preferredDuringSchedulingIgnoredDuringExecution: zones }),
+          }
+        : {
+            preferredDuringSchedulingIgnoredDuringExecution: [
+              { weight: 100, podAffinityTerm: apart(hostname) },
+              ...zones,
+            ],
+          },
+  };
+}
+
+/**
+ * A lost node's Pod stays: its volume is there, nobody may replace it before the node is proven dead, and when the node
+ * comes back the kubelet restarts it in place. Deleting it after the default 300 s would only delay that.
+ */
+function tolerations(cluster: PostgresCluster): Manifest<V1Toleration[]> {
+  const own = cluster.spec.affinity.tolerations ?? [];
+  const patient = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
+    .filter((key) => !own.some((toleration) => toleration.key === key))
+    .map((key) => ({ key, operator: 'Exists', effect: 'NoExecute' }));
+  return [...own.map((toleration) => ({ ...toleration })), ...patient];
+}
+
+type Resources = NonNullable<PostgresCluster['spec']['resources']>;
+
+function quantities(resources: Resources): {
+  requests?: Record<string, string>;
+  limits?: Record<string, string>;
+} {
+  const asStrings = (list: Resources['requests']) =>
+    Object.fromEntries(Object.entries(list ?? {}).map(([name, quantity]) => [name, String(quantity)]));
+  return {
+    ...(resources.requests && { requests: asStrings(resources.requests) }),
+    ...(resources.limits && { limits: asStrings(resources.limits) }),
+  };
+}

@@ -1,0 +1,40 @@
+import type { V1Role, V1RoleBinding } from '@kubernetes/client-node';
+import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import { withIntent } from './intent.ts';
+import { clusterLabels } from './labels.ts';
+import type { Manifest } from './manifest.ts';
+import { serviceNames } from './names.ts';
+import { ownerReference } from './owner.ts';
+
+/** All that an agent may do in Kubernetes: point `-rw` at itself. */
+export function roleFor(cluster: PostgresCluster): Manifest<V1Role> {
+  return withIntent<Manifest<V1Role>>({
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'Role',
+    metadata: metadata(cluster),
+    rules: [
+      {
+        apiGroups: ['discovery.k8s.io'],
+        resources: ['endpointslices'],
+        resourceNames: [serviceNames.primary(cluster.metadata.name)],
+        verbs: ['get', 'update', 'patch'],
+      },
+    ],
+  });
+}
+
+export function roleBindingFor(cluster: PostgresCluster): Manifest<V1RoleBinding> {
+  const { name, namespace } = cluster.metadata;
+  return withIntent<Manifest<V1RoleBinding>>({
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'RoleBinding',
+    metadata: metadata(cluster),
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
+    subjects: [{ kind: 'ServiceAccount', name, namespace }],
+  });
+}
+
+function metadata(cluster: PostgresCluster) {
+  const { name, namespace } = cluster.metadata;
+  return { name, namespace, labels: clusterLabels(name), ownerReferences: [ownerReference(cluster)] };
+}

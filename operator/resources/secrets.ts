@@ -1,0 +1,60 @@
+import type { V1Secret } from '@kubernetes/client-node';
+import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import { clusterLabels } from './labels.ts';
+import type { Manifest } from './manifest.ts';
+import { ports, secretNames, serviceNames } from './names.ts';
+import { dataOwners } from './owner.ts';
+
+/** `-app`: what an application needs to connect. Made once, because the password is in the data too. */
+export function applicationSecret(cluster: PostgresCluster, password: string): Manifest<V1Secret> {
+  const { name, namespace } = cluster.metadata;
+  const { database, owner } = cluster.spec.application;
+  const host = `${serviceNames.primary(name)}.${namespace}.svc`;
+  // libpq tries every address of the headless Service in turn, so that the primary is found even before -rw follows it.
+  const fallback = `${serviceNames.pods(name)}.${namespace}.svc`;
+  const login = `${encodeURIComponent(owner)}:${encodeURIComponent(password)}`;
+  return secret(cluster, secretNames.application(name), 'kubernetes.io/basic-auth', {
+    username: owner,
+    password,
+    host,
+    port: String(ports.postgres),
+    dbname: database,
+    uri:
+      `postgresql://${login}@${host}:${ports.postgres},${fallback}:${ports.postgres}/${encodeURIComponent(database)}` +
+      '?target_session_attrs=read-write&connect_timeout=2',
+    'jdbc-uri':
+      `jdbc:postgresql://${host}:${ports.postgres}/${encodeURIComponent(database)}` +
+      `?user=${encodeURIComponent(owner)}&password=${encodeURIComponent(password)}&targetServerType=primary`,
+  });
+}
+
+/** `-system`: passwords among the instances. */
+export function systemSecret(
+  cluster: PostgresCluster,
+  passwords: { readonly replication: string; readonly rewind: string },
+): Manifest<V1Secret> {
+  return secret(cluster, secretNames.system(cluster.metadata.name), 'Opaque', {
+    'replication-password': passwords.replication,
+    'rewind-password': passwords.rewind,
+  });
+}
+
+function secret(
+  cluster: PostgresCluster,
+  name: string,
+  type: string,
+  content: Record<string, string>,
+): Manifest<V1Secret> {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name,
+      namespace: cluster.metadata.namespace,
+      labels: clusterLabels(cluster.metadata.name),
+      ownerReferences: dataOwners(cluster),
+    },
+    type,
+    stringData: content,
+  };
+}
