@@ -216,7 +216,9 @@ export async function startFakeApiServer(): Promise<FakeApiServer> {
     const limit = Number(request.query.get('limit') ?? selected.length);
     const next = offset + limit < selected.length ? String(offset + limit) : '';
     // As the real one does, without the type of each item.
-    const items = selected.slice(offset, offset + limit).map(([, { apiVersion: _a, kind: _k, ...object }]) => object);
+    const items = selected
+      .slice(offset, offset + limit)
+      .map(([, object]) => ({ ...object, apiVersion: undefined, kind: undefined }));
     reply(response, 200, { metadata: { resourceVersion: String(version), continue: next }, items });
   }
 

@@ -62,6 +62,8 @@ export function createLeaderElection(options: LeaderElectionOptions): LeaderElec
   /** When the last successful renewal was begun. */
   let renewedAt: number | undefined;
 
+  const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
+    clock.sleep(milliseconds, signal).catch(() => undefined);
   const isLeader = (): boolean => renewedAt !== undefined && clock.now() - renewedAt < leaseDurationMs;
   return {
     isLeader,
@@ -190,9 +192,6 @@ export function createLeaderElection(options: LeaderElectionOptions): LeaderElec
       limit.end();
     }
   }
-
-  const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
-    clock.sleep(milliseconds, signal).catch(() => undefined);
 }
 
 function rejection(signal: AbortSignal): Promise<never> {
