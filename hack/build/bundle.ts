@@ -1,4 +1,5 @@
 // One self-contained file per program, so that an image (or a Pod) needs Node and nothing from node_modules.
+import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -18,6 +19,7 @@ export interface Bundle {
 
 /** Bundles `entry` with everything that it imports into `outfile`, whole or not at all. */
 export async function bundle(entry: string, outfile: string): Promise<Bundle> {
+  if (!existsSync(entry)) throw new Error(`${path.relative(repository, entry)} does not exist: nothing to bundle.`);
   const unfinished = `${outfile}.${process.pid}.part`;
   await mkdir(path.dirname(outfile), { recursive: true });
   try {

@@ -8,7 +8,7 @@ export interface ImageBuild {
   readonly dockerfile: string;
   readonly context: string;
   /** A root file system to stand on, or nothing for the Dockerfile's own default (`scratch`). */
-  readonly baseTar?: string;
+  readonly baseTar: string | undefined;
   readonly buildArgs: Readonly<Record<string, string>>;
   /** Folders of the machine to mount while RUN instructions run: host path → path inside. */
   readonly mounts: Readonly<Record<string, string>>;

@@ -2,15 +2,12 @@
 // and appears complete or not at all.
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile, readlink, rename, rm, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { cacheFolder as commonCacheFolder } from '../cluster/layout.ts';
 
-export const cacheFolder = path.join(
-  process.env['MAINSTAY_CACHE'] ?? path.join(homedir(), '.cache/mainstay'),
-  'images',
-);
+export const cacheFolder = path.join(commonCacheFolder, 'images');
 
 /** A short digest over texts and the contents of files, in the given order. */
 export async function digest(parts: readonly (string | { readonly file: string })[]): Promise<string> {
@@ -61,26 +58,16 @@ export async function removeOlder(file: string, prefix: string): Promise<void> {
   await Promise.all(old.map(({ name }) => rm(path.join(folder, name), { force: true })));
 }
 
-/** A folder for the time of `use`; also removes those of runs that were killed. */
+/** An empty folder for the time of `use`, which holds the cache's lock; what a killed run left there goes first. */
 export async function withWorkFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const parent = path.join(cacheFolder, 'work');
-  await mkdir(parent, { recursive: true });
-  for (const name of await readdir(parent)) {
-    if (!(await isRunning(name.split('-')[0] ?? ''))) await removeTree(path.join(parent, name));
-  }
-  const folder = path.join(parent, `${process.pid}-${Date.now()}`);
-  await mkdir(folder);
+  const folder = path.join(cacheFolder, 'work');
+  await removeTree(folder);
+  await mkdir(folder, { recursive: true });
   try {
     return await use(folder);
   } finally {
     await removeTree(folder);
   }
-}
-
-/** True only for a Node process: a pid may have been given to something else since. */
-async function isRunning(pid: string): Promise<boolean> {
-  const program = await readlink(`/proc/${pid}/exe`).catch(() => '');
-  return path.basename(program).startsWith('node');
 }
 
 /** Never follows a mount into what belongs to the machine. */

@@ -11,6 +11,9 @@ export interface CommandOptions {
 /** Enough to see why apt or a compiler gave up. */
 const shownOnFailure = 4_000;
 
+/** For mmdebstrap and buildah to unmount and remove what they have made. */
+const graceMs = 10_000;
+
 /** What the tool wrote to stdout. Ends the tool's whole process group when the signal is aborted or time is up. */
 export async function run(program: string, args: readonly string[], options: CommandOptions): Promise<string> {
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout((options.timeoutSeconds ?? 900) * 1000)]);
@@ -22,13 +25,18 @@ export async function run(program: string, args: readonly string[], options: Com
     // A group of its own: buildah and mmdebstrap start apt and dpkg, which must not outlive them.
     detached: true,
   });
-  const stop = (): void => {
+  const killGroup = (how: NodeJS.Signals): void => {
     if (child.pid === undefined) return;
     try {
-      process.kill(-child.pid, 'SIGTERM');
+      process.kill(-child.pid, how);
     } catch {
       // Already gone.
     }
+  };
+  let insist: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    killGroup('SIGTERM');
+    insist = setTimeout(() => killGroup('SIGKILL'), graceMs);
   };
   signal.addEventListener('abort', stop, { once: true });
   let stdout = '';
@@ -49,12 +57,6 @@ export async function run(program: string, args: readonly string[], options: Com
     return stdout;
   } finally {
     signal.removeEventListener('abort', stop);
+    clearTimeout(insist);
   }
-}
-
-export async function isInstalled(program: string, signal: AbortSignal): Promise<boolean> {
-  return run('sh', ['-c', 'command -v "$0"', program], { signal }).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,9 +1,10 @@
 // Base root file systems straight from Debian: what debian:<suite>-slim is, made here where no image registry is.
-import { mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { cacheFolder, digest, makeFile, sizeOf } from './cache.ts';
-import { isInstalled, run } from './command.ts';
-import type { Progress } from './progress.ts';
+import { step } from '../cluster/progress.ts';
+import { cacheFolder, digest, makeFile, removeOlder, sizeOf, withWorkFolder } from './cache.ts';
+import { run } from './command.ts';
 
 /** Suites that are used as bases; `released` ones have updates and a security archive. */
 export type Suite =
@@ -23,33 +24,38 @@ export interface Base {
   readonly key: string;
 }
 
-/** Made once per suite and options; `refresh` makes it anew, with the packages of today. */
-export async function debianBase(
-  suite: Suite,
-  options: {
-    readonly sourceDateEpoch: number;
-    readonly refresh: boolean;
-    readonly progress: Progress;
-    readonly signal: AbortSignal;
-  },
-): Promise<Base> {
-  const { signal } = options;
+/** Made once per suite and options, until the packages are refreshed. */
+export async function debianBase(suite: Suite, sourceDateEpoch: number, signal: AbortSignal): Promise<Base> {
   const settings = ['--variant=minbase', '--mode=root', '--format=tar', ...dpkgOptions(), ...aptOptions()];
-  const key = await digest([suite.name, String(options.sourceDateEpoch), ...settings]);
+  const key = await digest([suite.name, String(sourceDateEpoch), await generation(), ...settings]);
   const tar = path.join(cacheFolder, `base-${suite.name}-${key}.tar`);
-  if (options.refresh || (await sizeOf(tar)) === undefined) {
-    await options.progress.step(`Debian ${suite.name} as the base`, async () => {
+  if ((await sizeOf(tar)) === undefined) {
+    await step(`Making a base of Debian ${suite.name}`, async () => {
       const sources = sourcesFor(suite, await mirrors(signal));
-      const downloads = await downloadsOf(suite);
-      await makeFile(tar, async (unfinished) => {
-        await run('mmdebstrap', [...settings, ...keepDownloads(downloads), suite.name, unfinished, ...sources], {
-          signal,
-          env: { SOURCE_DATE_EPOCH: String(options.sourceDateEpoch), TMPDIR: '/var/tmp' },
-        });
-      });
+      const keep = keepDownloads(await downloadsOf(suite));
+      await withWorkFolder((work) =>
+        makeFile(tar, async (unfinished) => {
+          const env = { SOURCE_DATE_EPOCH: String(sourceDateEpoch), TMPDIR: work };
+          await run('mmdebstrap', [...settings, ...keep, suite.name, unfinished, ...sources], { signal, env });
+        }),
+      );
     });
+    await removeOlder(tar, `base-${suite.name}-`);
   }
   return { tar, key };
+}
+
+const generationFile = path.join(cacheFolder, 'packages-refreshed');
+
+/** From now on everything that holds Debian packages is out of date. */
+export async function refreshPackages(): Promise<void> {
+  await mkdir(cacheFolder, { recursive: true });
+  await rm(path.join(cacheFolder, 'apt'), { recursive: true, force: true });
+  await writeFile(generationFile, new Date().toISOString());
+}
+
+async function generation(): Promise<string> {
+  return readFile(generationFile, 'utf8').catch(() => 'first');
 }
 
 /** Packages that apt has downloaded for this suite, kept between builds. */
@@ -112,18 +118,11 @@ function sourcesFor(suite: Suite, { main, security }: Mirrors): readonly string[
 }
 
 /** Installs what is missing, by apt-get, when allowed to. */
-export async function installTools(
-  programs: ReadonlyMap<string, string>,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<void> {
-  const missing: string[] = [];
-  for (const [program, debianPackage] of programs) {
-    if (!(await isInstalled(program, signal))) missing.push(debianPackage);
-  }
+export async function installTools(programs: readonly string[], signal: AbortSignal): Promise<void> {
+  const missing = programs.filter((program) => !existsSync(`/usr/bin/${program}`));
   if (missing.length === 0) return;
   if (process.getuid?.() !== 0) throw new Error(`Missing: ${missing.join(', ')}. Install them, or run this as root.`);
-  await progress.step(`installing ${missing.join(', ')}`, async () => {
+  await step(`Installing ${missing.join(', ')} from Debian`, async () => {
     const env = { DEBIAN_FRONTEND: 'noninteractive' };
     await run('apt-get', ['update'], { signal, env });
     await run('apt-get', ['install', '--yes', '--no-install-recommends', ...missing], { signal, env });

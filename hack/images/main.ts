@@ -1,6 +1,11 @@
-// node hack/images/main.ts [postgres|etcd|mainstay|all …] [--refresh]
+// node hack/images/main.ts [postgres|etcd|mainstay|all …] [--refresh | --stage]
 import process from 'node:process';
-import { buildImages, imageKinds, type ImageKind } from './build.ts';
+import { parseArgs } from 'node:util';
+import { buildImages, imageKinds, stageContext, type ImageKind } from './build.ts';
+
+const usage = `usage: node hack/images/main.ts [${imageKinds.join('|')}|all …] [--refresh | --stage]
+  --refresh  with Debian's packages of today
+  --stage    only fill build/images/<name>, the context for docker build`;
 
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -9,25 +14,28 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-const words = process.argv.slice(2);
-const wanted = words.filter((word) => !word.startsWith('--'));
-const unknown = words.find((word) => word !== '--refresh' && word !== 'all' && !isKind(word));
-if (unknown !== undefined) {
-  process.stderr.write(
-    `Unknown: ${unknown}\nusage: node hack/images/main.ts [${imageKinds.join('|')}|all …] [--refresh]\n`,
-  );
-  process.exit(2);
-}
-const kinds = wanted.length === 0 || wanted.includes('all') ? imageKinds : wanted.filter(isKind);
-
 try {
-  const images = await buildImages(kinds, { signal: stop.signal, refresh: words.includes('--refresh') });
-  for (const image of images) process.stdout.write(`${image.name}\t${image.bytes}\t${image.tar}\n`);
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { refresh: { type: 'boolean', default: false }, stage: { type: 'boolean', default: false } },
+  });
+  const kinds = wanted(positionals);
+  if (values.stage) {
+    for (const kind of kinds) process.stdout.write(`${(await stageContext(kind, stop.signal)).folder}\n`);
+  } else {
+    const images = await buildImages(kinds, { signal: stop.signal, refresh: values.refresh });
+    for (const image of images) process.stdout.write(`${image.name}\t${image.bytes}\t${image.tar}\n`);
+  }
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 }
 
-function isKind(word: string): word is ImageKind {
-  return (imageKinds as readonly string[]).includes(word);
+function wanted(words: readonly string[]): readonly ImageKind[] {
+  if (words.length === 0 || words.includes('all')) return imageKinds;
+  return words.map((word) => {
+    const kind = imageKinds.find((known) => known === word);
+    if (kind === undefined) throw new Error(`There is no image "${word}".\n${usage}`);
+    return kind;
+  });
 }

@@ -2,16 +2,16 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { bundleProgram } from '../../build/bundle.ts';
+import { step } from '../../cluster/progress.ts';
 import { etcdFiles } from '../etcd/files.ts';
-import type { Progress } from '../progress.ts';
 
 const repository = path.join(import.meta.dirname, '../../..');
 
 /** What the image holds, by name. */
-export async function mainstayFiles(progress: Progress, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-  const etcd = (await etcdFiles(progress, signal)).get('etcd');
+export async function mainstayFiles(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+  const etcd = (await etcdFiles(signal)).get('etcd');
   if (etcd === undefined) throw new Error('No etcd binary was built.');
-  const [operator, agent] = await progress.step('bundling operator and agent', () =>
+  const [operator, agent] = await step('Bundling operator and agent', () =>
     Promise.all([bundleProgram('operator'), bundleProgram('agent')]),
   );
   return new Map([
