@@ -1,0 +1,93 @@
+/** One connection to the primary, as an application would open it: through the Secret's host, with deadlines of its own. */
+import { readFile } from 'node:fs/promises';
+import { Socket } from 'node:net';
+import path from 'node:path';
+import pg from 'pg';
+
+export type Insert =
+  | { readonly outcome: 'acknowledged' }
+  /** No answer, an error, or a warning such as "canceling wait for synchronous replication": committed or not, nobody knows. */
+  | { readonly outcome: 'unknown'; readonly why: string };
+
+export interface Session {
+  readonly insert: (id: number) => Promise<Insert>;
+  readonly makeTable: () => Promise<void>;
+  readonly ids: () => Promise<readonly number[]>;
+  /** Drops the connection without a word: a server that doesn't answer must not delay the next one. */
+  readonly drop: () => void;
+}
+
+const connectMs = 1_000;
+const statementMs = 1_500;
+/** Reading everything back takes longer than a write. */
+const readBackMs = 30_000;
+
+/** `access`: folder with the files host, port, dbname, username, password (the mounted Secret, read anew each time). */
+export async function openSession(access: string, table: string): Promise<Session> {
+  const read = async (name: string): Promise<string> => (await readFile(path.join(access, name), 'utf8')).trim();
+  const socket = new Socket();
+  const client = new pg.Client({
+    host: await read('host'),
+    port: Number(await read('port')),
+    database: await read('dbname'),
+    user: await read('username'),
+    password: await read('password'),
+    application_name: 'mainstay-writer',
+    connectionTimeoutMillis: connectMs,
+    stream: () => socket,
+  });
+  const warnings: string[] = [];
+  client.on('notice', (notice) => {
+    warnings.push(`${notice.code ?? ''} ${notice.message ?? ''}`.trim());
+  });
+  // Without a listener, a connection that breaks between two statements would end the process.
+  client.on('error', () => undefined);
+  const drop = (): void => void socket.destroy();
+  try {
+    await client.connect();
+  } catch (error) {
+    drop();
+    throw error;
+  }
+
+  const query = async (text: string, values: readonly unknown[], deadlineMs: number): Promise<readonly unknown[][]> => {
+    const answer = await client.query({ text, values: [...values], rowMode: 'array', query_timeout: deadlineMs } as {
+      text: string;
+      values: unknown[];
+      rowMode: 'array';
+    });
+    return answer.rows as unknown[][];
+  };
+
+  return {
+    insert: async (id) => {
+      warnings.length = 0;
+      try {
+        await query(`INSERT INTO ${table} (id) VALUES ($1)`, [id], statementMs);
+      } catch (error) {
+        return { outcome: 'unknown', why: reasonOf(error) };
+      }
+      const [warning] = warnings;
+      return warning === undefined ? { outcome: 'acknowledged' } : { outcome: 'unknown', why: warning };
+    },
+    makeTable: async () => {
+      await query(`CREATE TABLE IF NOT EXISTS ${table} (id bigint PRIMARY KEY)`, [], statementMs);
+    },
+    ids: async () => {
+      // Not through the index: a row that only the index still knows must not pass for present.
+      await query('SET enable_indexscan = off', [], statementMs);
+      await query('SET enable_indexonlyscan = off', [], statementMs);
+      const [recovery] = await query('SELECT pg_is_in_recovery()', [], statementMs);
+      if (recovery?.[0] !== false) throw new Error('the host of -rw answers as a replica');
+      return (await query(`SELECT id FROM ${table}`, [], readBackMs)).map(([id]) => Number(id));
+    },
+    drop,
+  };
+}
+
+/** Short and without ids or addresses, so that equal failures count as one. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return `${code} ${error.message}`.trim().slice(0, 200);
+}
