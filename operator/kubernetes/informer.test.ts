@@ -6,7 +6,7 @@ import { kubernetesClient, type KubernetesClient } from './client.ts';
 import { eventually } from './eventually.ts';
 import { startFakeApiServer, type FakeApiServer, type SeenRequest } from './fake-api-server.ts';
 import { createInformer, type Informer, type InformerOptions } from './informer.ts';
-import { pods } from './kinds.ts';
+import { pods, type Wire } from './kinds.ts';
 import { manualClock, type ManualClock } from './manual-clock.ts';
 
 const log = pino({ level: 'silent' });
@@ -39,7 +39,7 @@ afterEach(async () => {
   expect(clock.pending).toBe(0);
 });
 
-function follow(options: InformerOptions<V1Pod> = {}, access: ClusterAccess = api.access): Informer<V1Pod> {
+function follow(options: InformerOptions<Wire<V1Pod>> = {}, access: ClusterAccess = api.access): Informer<Wire<V1Pod>> {
   client = kubernetesClient(access, { clock, random: () => 0.5, log });
   const informer = createInformer(
     client,
@@ -57,7 +57,7 @@ function follow(options: InformerOptions<V1Pod> = {}, access: ClusterAccess = ap
   running = informer.start(end.signal);
   return informer;
 }
-async function followed(options: InformerOptions<V1Pod> = {}): Promise<Informer<V1Pod>> {
+async function followed(options: InformerOptions<Wire<V1Pod>> = {}): Promise<Informer<Wire<V1Pod>>> {
   const informer = follow(options);
   await eventually(() => api.openWatches === 1);
   return informer;

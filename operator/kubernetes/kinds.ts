@@ -1,9 +1,18 @@
 import type * as k8s from '@kubernetes/client-node';
 
 /**
- * What every API object has. Types of `@kubernetes/client-node` fit, but describe timestamps as `Date`: on the wire, and
- * so in everything read here, they are RFC 3339 strings. Test them for presence, or pass them through `new Date(…)`.
+ * A type of `@kubernetes/client-node` as the plain data that goes over the wire, unchanged by our client: no instance of a
+ * class, and times are RFC 3339 strings, not `Date`.
  */
+export type Wire<T> = T extends Date
+  ? string
+  : T extends readonly (infer Item)[]
+    ? Wire<Item>[]
+    : T extends object
+      ? { [Key in keyof T]: Wire<T[Key]> }
+      : T;
+
+/** What every API object has. */
 export interface ApiObject {
   readonly apiVersion?: string | undefined;
   readonly kind?: string | undefined;
@@ -38,53 +47,57 @@ export function defineKind<T extends ApiObject>(
   return { apiVersion, kind, plural, namespaced: scope === 'namespaced' };
 }
 
-export const pods = defineKind<k8s.V1Pod>('v1', 'Pod', 'pods');
-export const persistentVolumeClaims = defineKind<k8s.V1PersistentVolumeClaim>(
+export const pods = defineKind<Wire<k8s.V1Pod>>('v1', 'Pod', 'pods');
+export const persistentVolumeClaims = defineKind<Wire<k8s.V1PersistentVolumeClaim>>(
   'v1',
   'PersistentVolumeClaim',
   'persistentvolumeclaims',
 );
-export const persistentVolumes = defineKind<k8s.V1PersistentVolume>(
+export const persistentVolumes = defineKind<Wire<k8s.V1PersistentVolume>>(
   'v1',
   'PersistentVolume',
   'persistentvolumes',
   'cluster',
 );
-export const services = defineKind<k8s.V1Service>('v1', 'Service', 'services');
-export const secrets = defineKind<k8s.V1Secret>('v1', 'Secret', 'secrets');
-export const configMaps = defineKind<k8s.V1ConfigMap>('v1', 'ConfigMap', 'configmaps');
-export const serviceAccounts = defineKind<k8s.V1ServiceAccount>('v1', 'ServiceAccount', 'serviceaccounts');
-export const namespaces = defineKind<k8s.V1Namespace>('v1', 'Namespace', 'namespaces', 'cluster');
-export const nodes = defineKind<k8s.V1Node>('v1', 'Node', 'nodes', 'cluster');
-export const events = defineKind<k8s.EventsV1Event>('events.k8s.io/v1', 'Event', 'events');
-export const leases = defineKind<k8s.V1Lease>('coordination.k8s.io/v1', 'Lease', 'leases');
-export const roles = defineKind<k8s.V1Role>('rbac.authorization.k8s.io/v1', 'Role', 'roles');
-export const roleBindings = defineKind<k8s.V1RoleBinding>(
+export const services = defineKind<Wire<k8s.V1Service>>('v1', 'Service', 'services');
+export const secrets = defineKind<Wire<k8s.V1Secret>>('v1', 'Secret', 'secrets');
+export const configMaps = defineKind<Wire<k8s.V1ConfigMap>>('v1', 'ConfigMap', 'configmaps');
+export const serviceAccounts = defineKind<Wire<k8s.V1ServiceAccount>>('v1', 'ServiceAccount', 'serviceaccounts');
+export const namespaces = defineKind<Wire<k8s.V1Namespace>>('v1', 'Namespace', 'namespaces', 'cluster');
+export const nodes = defineKind<Wire<k8s.V1Node>>('v1', 'Node', 'nodes', 'cluster');
+export const events = defineKind<Wire<k8s.EventsV1Event>>('events.k8s.io/v1', 'Event', 'events');
+export const leases = defineKind<Wire<k8s.V1Lease>>('coordination.k8s.io/v1', 'Lease', 'leases');
+export const roles = defineKind<Wire<k8s.V1Role>>('rbac.authorization.k8s.io/v1', 'Role', 'roles');
+export const roleBindings = defineKind<Wire<k8s.V1RoleBinding>>(
   'rbac.authorization.k8s.io/v1',
   'RoleBinding',
   'rolebindings',
 );
-export const podDisruptionBudgets = defineKind<k8s.V1PodDisruptionBudget>(
+export const podDisruptionBudgets = defineKind<Wire<k8s.V1PodDisruptionBudget>>(
   'policy/v1',
   'PodDisruptionBudget',
   'poddisruptionbudgets',
 );
-export const endpointSlices = defineKind<k8s.V1EndpointSlice>('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices');
-export const networkPolicies = defineKind<k8s.V1NetworkPolicy>(
+export const endpointSlices = defineKind<Wire<k8s.V1EndpointSlice>>(
+  'discovery.k8s.io/v1',
+  'EndpointSlice',
+  'endpointslices',
+);
+export const networkPolicies = defineKind<Wire<k8s.V1NetworkPolicy>>(
   'networking.k8s.io/v1',
   'NetworkPolicy',
   'networkpolicies',
 );
-export const deployments = defineKind<k8s.V1Deployment>('apps/v1', 'Deployment', 'deployments');
-export const statefulSets = defineKind<k8s.V1StatefulSet>('apps/v1', 'StatefulSet', 'statefulsets');
-export const jobs = defineKind<k8s.V1Job>('batch/v1', 'Job', 'jobs');
-export const storageClasses = defineKind<k8s.V1StorageClass>(
+export const deployments = defineKind<Wire<k8s.V1Deployment>>('apps/v1', 'Deployment', 'deployments');
+export const statefulSets = defineKind<Wire<k8s.V1StatefulSet>>('apps/v1', 'StatefulSet', 'statefulsets');
+export const jobs = defineKind<Wire<k8s.V1Job>>('batch/v1', 'Job', 'jobs');
+export const storageClasses = defineKind<Wire<k8s.V1StorageClass>>(
   'storage.k8s.io/v1',
   'StorageClass',
   'storageclasses',
   'cluster',
 );
-export const customResourceDefinitions = defineKind<k8s.V1CustomResourceDefinition>(
+export const customResourceDefinitions = defineKind<Wire<k8s.V1CustomResourceDefinition>>(
   'apiextensions.k8s.io/v1',
   'CustomResourceDefinition',
   'customresourcedefinitions',
