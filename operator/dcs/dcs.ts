@@ -53,8 +53,10 @@ export interface Dcs {
   /** Applies `writes` if every comparison holds. Throws only if etcd certainly did not apply it. */
   txn(compare: readonly Compare[], writes: readonly Write[], deadline: Deadline): Promise<TxnResult>;
   /**
-   * Changes under `prefix` from `fromRevision` on; the first item, without events, says that the watch stands.
-   * Throws when the stream is lost or the revision was compacted: read again, then watch from there.
+   * Changes under `prefix` from `fromRevision` on (0: from now); the first item, without events, says that the watch
+   * stands. Everything up to an item's `revision` has been told: a later watch may begin at the one after it.
+   * Throws DcsUnreachable when the stream is lost, DcsCompacted when the history is gone: read again, then watch from
+   * there. Ends without an error when `signal` aborts.
    */
   watch(
     prefix: string,
@@ -64,6 +66,7 @@ export interface Dcs {
   grantLease(ttlSeconds: number, deadline: Deadline): Promise<LeaseId>;
   /** Renews once; the seconds left, 0 when the lease is gone. */
   keepAliveOnce(lease: LeaseId, deadline: Deadline): Promise<number>;
+  /** Ends a lease and deletes its keys; no error if it is gone already. */
   revokeLease(lease: LeaseId, deadline: Deadline): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,0 +1,296 @@
+/** The real client against a real etcd whose members and network fail. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+
+import { systemClock } from '../platform/clock.ts';
+import { createBlackHole, type BlackHole } from './black-hole.ts';
+import type { Dcs } from './dcs.ts';
+import { etcdDcs, type EtcdOptions } from './etcd.ts';
+import { findEtcdBinary, startEtcd, type LocalEtcd } from './local-etcd.ts';
+
+const binary = await findEtcdBinary();
+const soon = { milliseconds: 5_000 };
+const unreachable = { code: 'DcsUnreachable', retryable: true };
+
+const clients: Dcs[] = [];
+const proxies: BlackHole[] = [];
+
+function client(endpoints: readonly string[], more: Partial<EtcdOptions> = {}): Dcs {
+  const dcs = etcdDcs({ endpoints, clock: systemClock, ...more });
+  clients.push(dcs);
+  return dcs;
+}
+
+async function proxyTo(port: number): Promise<BlackHole & { readonly url: string }> {
+  const proxy = await createBlackHole(port);
+  proxies.push(proxy);
+  return { ...proxy, url: `http://127.0.0.1:${proxy.port}` };
+}
+
+async function elapsed(act: () => Promise<unknown>): Promise<number> {
+  const start = systemClock.now();
+  await act().catch(() => undefined);
+  return systemClock.now() - start;
+}
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((dcs) => dcs.close()));
+  await Promise.all(proxies.splice(0).map((proxy) => proxy.close()));
+});
+
+(binary === undefined ? describe.skip : describe)('three members', () => {
+  let cluster: LocalEtcd;
+  let ports: readonly number[];
+  let keys = 0;
+  const freshKey = (): string => `/faults/${(keys += 1)}`;
+  beforeAll(async () => {
+    cluster = await startEtcd(binary ?? '', { size: 3 });
+    ports = cluster.members.map(({ port }) => port);
+  });
+  afterAll(() => cluster.stop());
+  const port = (index: number): number => ports[index] ?? 0;
+  const url = (index: number): string => `http://127.0.0.1:${port(index)}`;
+  const member = (index: number): LocalEtcd['members'][number] => {
+    const found = cluster.members[index];
+    if (!found) throw new Error(`no member ${index}`);
+    return found;
+  };
+
+  test('an answer that gets lost leaves the outcome unknown; the write is not sent again', async () => {
+    const key = freshKey();
+    const proxy = await proxyTo(port(0));
+    const dcs = client([proxy.url, url(1)]);
+    await dcs.read(key, soon);
+    proxy.set('answers-dropped');
+    const lost = dcs.txn([], [{ put: key, value: 'mine' }], { milliseconds: 600 });
+    expect(await lost).toMatchObject({ outcome: 'unknown', cause: unreachable });
+    const entry = (await dcs.read(key, soon)).entries.get(key);
+    expect(entry).toMatchObject({ value: 'mine' });
+    expect(entry?.createRevision).toBe(entry?.modRevision);
+  });
+
+  test('a write that is held up may be applied after its outcome was called unknown', async () => {
+    const key = freshKey();
+    const proxy = await proxyTo(port(0));
+    const dcs = client([proxy.url, url(1)]);
+    await dcs.read(key, soon);
+    proxy.set('frozen');
+    const took = await elapsed(async () => {
+      const held = dcs.txn([], [{ put: key, value: 'late' }], { milliseconds: 400 });
+      expect(await held).toMatchObject({ outcome: 'unknown' });
+    });
+    expect(took).toBeLessThan(550);
+    expect((await dcs.read(key, soon)).entries.size).toBe(0);
+    const stop = new AbortController();
+    for await (const { events } of dcs.watch(key, 0, stop.signal)) {
+      if (events.length > 0) break;
+      proxy.set('pass');
+    }
+    expect((await dcs.read(key, soon)).entries.get(key)?.value).toBe('late');
+  });
+
+  test('a connection that is cut under a write leaves the outcome unknown at once', async () => {
+    const key = freshKey();
+    const proxy = await proxyTo(port(0));
+    const dcs = client([proxy.url, url(1)]);
+    await dcs.read(key, soon);
+    proxy.set('frozen');
+    const txn = dcs.txn([], [{ put: key, value: '' }], soon);
+    await systemClock.sleep(50);
+    proxy.set('cut');
+    expect(await elapsed(async () => expect(await txn).toMatchObject({ outcome: 'unknown' }))).toBeLessThan(500);
+  });
+
+  test('a write goes on to the next endpoint where nobody listens or no connection comes about', async () => {
+    const key = freshKey();
+    const silent = await proxyTo(port(0));
+    silent.set('frozen');
+    // A TLS handshake that never ends, as the connection attempt that hangs.
+    const dcs = client(['http://127.0.0.1:9', `https://127.0.0.1:${silent.port}`, url(1)]);
+    const put = await dcs.txn([], [{ put: key, value: '' }], { milliseconds: 2_000 });
+    expect(put.outcome).toBe('applied');
+    expect(await elapsed(() => dcs.txn([], [{ put: key, value: '' }], soon))).toBeLessThan(300);
+  });
+
+  test('a write that certainly never left throws', async () => {
+    const dcs = client(['http://127.0.0.1:9', 'http://localhost:9']);
+    const write = { put: freshKey(), value: '' };
+    await expect(dcs.txn([], [write], soon)).rejects.toMatchObject(unreachable);
+    await expect(dcs.grantLease(5, soon)).rejects.toMatchObject(unreachable);
+    await expect(dcs.read('/', { milliseconds: 300 })).rejects.toMatchObject(unreachable);
+    await dcs.close();
+    await expect(dcs.txn([], [write], soon)).rejects.toMatchObject(unreachable);
+  });
+
+  test('every call settles by its deadline when nobody answers, and works again when somebody does', async () => {
+    const proxy = await proxyTo(port(0));
+    const dcs = client([proxy.url]);
+    const lease = await dcs.grantLease(30, soon);
+    proxy.set('frozen');
+    const deadline = { milliseconds: 300 };
+    const calls = [
+      () => dcs.read('/', deadline),
+      () => dcs.grantLease(5, deadline),
+      () => dcs.keepAliveOnce(lease, deadline),
+      () => dcs.revokeLease('4711', deadline),
+    ];
+    for (const call of calls) {
+      const took = await elapsed(() => expect(call()).rejects.toMatchObject(unreachable));
+      expect(took).toBeGreaterThan(250);
+      expect(took).toBeLessThan(450);
+    }
+    proxy.set('pass');
+    expect(await dcs.keepAliveOnce(lease, deadline)).toBe(30);
+  });
+
+  test('reads and keepalives find another member while one is frozen, and stay with it', async () => {
+    const frozen = ((await cluster.leader()) + 1) % 3;
+    const dcs = client([url(frozen), url((frozen + 1) % 3), url((frozen + 2) % 3)]);
+    const lease = await dcs.grantLease(30, soon);
+    member(frozen).signal('SIGSTOP');
+    try {
+      expect(await dcs.keepAliveOnce(lease, { milliseconds: 1_000 })).toBe(30);
+      expect(await elapsed(() => dcs.read('/', { milliseconds: 1_000 }))).toBeLessThan(300);
+      expect((await dcs.txn([], [{ put: freshKey(), value: '' }], { milliseconds: 1_000 })).outcome).toBe('applied');
+    } finally {
+      member(frozen).signal('SIGCONT');
+    }
+  });
+
+  test('a watch whose member freezes is given up soon, and goes on elsewhere without a gap', async () => {
+    const frozen = ((await cluster.leader()) + 1) % 3;
+    const dcs = client([url(frozen), url((frozen + 1) % 3)]);
+    const key = freshKey();
+    const { revision } = await dcs.read(key, soon);
+    const watch = dcs.watch(key, revision + 1, new AbortController().signal)[Symbol.asyncIterator]();
+    await watch.next();
+    member(frozen).signal('SIGSTOP');
+    try {
+      const broken = expect(watch.next()).rejects.toMatchObject(unreachable);
+      // The read that moves on to the other member raises the suspicion; otherwise the watch would be silent for longer.
+      await dcs.txn([], [{ put: key, value: '1' }], { milliseconds: 300 });
+      expect((await dcs.txn([], [{ put: key, value: '2' }], soon)).outcome).toBe('applied');
+      expect(await elapsed(() => broken)).toBeLessThan(3_000);
+      const seen: string[] = [];
+      for await (const { events } of dcs.watch(key, revision + 1, AbortSignal.timeout(3_000))) {
+        seen.push(...events.map((event) => (event.type === 'put' ? event.entry.value : '')));
+        if (seen.includes('2')) break;
+      }
+      expect(seen.at(-1)).toBe('2');
+    } finally {
+      member(frozen).signal('SIGCONT');
+    }
+  });
+
+  test('a quiet watch notices by itself that its member fell silent', async () => {
+    const proxy = await proxyTo(port(0));
+    const dcs = client([proxy.url, url(1)]);
+    const watch = dcs.watch(freshKey(), 0, new AbortController().signal)[Symbol.asyncIterator]();
+    await watch.next();
+    proxy.set('frozen');
+    const took = await elapsed(() => expect(watch.next()).rejects.toMatchObject(unreachable));
+    expect(took).toBeLessThan(8_000);
+  });
+
+  test('the killed leader is survived within one deadline: read, keepalive, watch and write', async () => {
+    const leader = await cluster.leader();
+    const dcs = client([url(leader), url((leader + 1) % 3), url((leader + 2) % 3)]);
+    const key = freshKey();
+    const lease = await dcs.grantLease(30, soon);
+    const { revision } = await dcs.read(key, soon);
+    const watch = dcs.watch(key, revision + 1, new AbortController().signal)[Symbol.asyncIterator]();
+    await watch.next();
+    const broken = expect(watch.next()).rejects.toMatchObject(unreachable);
+    member(leader).signal('SIGKILL');
+    await broken;
+    expect((await dcs.read(key, soon)).revision).toBeGreaterThanOrEqual(revision);
+    expect(await dcs.keepAliveOnce(lease, soon)).toBe(30);
+    expect((await dcs.txn([], [{ put: key, value: '1' }], soon)).outcome).toBe('applied');
+    for await (const { events } of dcs.watch(key, revision + 1, AbortSignal.timeout(3_000))) {
+      if (events.length > 0) break;
+    }
+    await member(leader).restart();
+    // Without a quorum nobody answers, and nobody is made to wait longer than the deadline.
+    for (const other of [(leader + 1) % 3, (leader + 2) % 3]) member(other).signal('SIGSTOP');
+    const took = await elapsed(() => expect(dcs.read(key, { milliseconds: 700 })).rejects.toMatchObject(unreachable));
+    expect(took).toBeLessThan(850);
+    expect(await dcs.txn([], [{ put: key, value: '2' }], { milliseconds: 300 })).toMatchObject({ outcome: 'unknown' });
+    for (const other of [(leader + 1) % 3, (leader + 2) % 3]) member(other).signal('SIGCONT');
+  });
+});
+
+(binary === undefined ? describe.skip : describe)('TLS and passwords', () => {
+  let cluster: LocalEtcd;
+  let tls: { readonly ca: string };
+  beforeAll(async () => {
+    const flags = ['--auto-tls', '--auth-token-ttl=1', '--bcrypt-cost=4'];
+    cluster = await startEtcd(binary ?? '', { size: 1, scheme: 'https', flags });
+    const directory = cluster.members[0]?.dataDirectory ?? '';
+    tls = { ca: await readFile(join(directory, 'fixtures', 'client', 'cert.pem'), 'utf8') };
+  });
+  afterAll(() => cluster.stop());
+
+  test('a certificate that nobody vouches for is refused', async () => {
+    const dcs = client(cluster.urls);
+    const read = dcs.read('/', { milliseconds: 1_000 });
+    await expect(read).rejects.toMatchObject(unreachable);
+    await expect(read).rejects.toThrow('certificate');
+    expect((await client(cluster.urls, { tls }).read('/', soon)).clusterId).toMatch(/^\d+$/);
+  });
+
+  test('a write whose connection comes about too late is never sent', async () => {
+    const proxy = await proxyTo(cluster.members[0]?.port ?? 0);
+    const dcs = client([proxy.url.replace('http:', 'https:')], { tls });
+    proxy.set('frozen');
+    const late = dcs.txn([], [{ put: '/late', value: '' }], { milliseconds: 200 });
+    await expect(late).rejects.toMatchObject(unreachable);
+    proxy.set('pass');
+    // Over the connection that has just come about, after which the write would have gone first.
+    expect((await dcs.read('/late', soon)).entries.size).toBe(0);
+    await systemClock.sleep(300);
+    expect((await dcs.read('/late', soon)).entries.size).toBe(0);
+  });
+
+  test('authentication may be switched on while clients run; expired tokens are renewed', async () => {
+    const anonymous = client(cluster.urls, { tls });
+    const dcs = client(cluster.urls, { tls, user: 'root', password: 'secret' });
+    const stranger = client(cluster.urls, { tls, user: 'root', password: 'wrong' });
+    expect((await dcs.read('/', soon)).entries.size).toBe(0);
+    await enableAuthentication(cluster.urls[0] ?? '', tls);
+
+    expect((await dcs.txn([], [{ put: '/a', value: '1' }], soon)).outcome).toBe('applied');
+    const lease = await dcs.grantLease(30, soon);
+    for await (const { events } of dcs.watch('/a', 1, AbortSignal.timeout(3_000))) {
+      if (events.length > 0) break;
+    }
+    await expect(anonymous.read('/', soon)).rejects.toMatchObject({ code: 'DcsRejected' });
+    await expect(stranger.txn([], [{ put: '/a', value: '2' }], soon)).rejects.toMatchObject({ code: 'DcsRejected' });
+
+    for (const call of [
+      () => dcs.txn([], [{ put: '/a', value: '3' }], soon),
+      () => dcs.keepAliveOnce(lease, soon),
+      () => dcs.read('/a', soon),
+    ]) {
+      await systemClock.sleep(1_500);
+      expect(await call()).toBeTruthy();
+    }
+  });
+});
+
+async function enableAuthentication(url: string, tls: { readonly ca: string }): Promise<void> {
+  const { Agent, request } = await import('undici');
+  const dispatcher = new Agent({ connect: tls });
+  for (const [path, body] of [
+    ['user/add', { name: 'root', password: 'secret' }],
+    ['role/add', { name: 'root' }],
+    ['user/grant', { user: 'root', role: 'root' }],
+    ['enable', {}],
+  ] as const) {
+    const reply = await request(`${url}/v3/auth/${path}`, { method: 'POST', body: JSON.stringify(body), dispatcher });
+    if (reply.statusCode !== 200) throw new Error(`${path}: ${await reply.body.text()}`);
+    await reply.body.dump();
+  }
+  await dispatcher.close();
+}
