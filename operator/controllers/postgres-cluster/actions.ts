@@ -1,0 +1,74 @@
+/** Everything the controller of PostgresClusters can do to the world. */
+import type { InstanceName } from '../../api/cluster-state.ts';
+import type { Desired, OnceObject } from './desired-objects.ts';
+
+/** An object as it was seen: a deletion holds only for exactly that. */
+export interface Seen {
+  readonly uid: string;
+  readonly resourceVersion: string;
+}
+
+export type PodRemoval =
+  /** Has ended (evicted, node shut down) and will not run again. */
+  | 'ended'
+  /** Its node is proven off or gone, so it can't be running. */
+  | 'node-lost'
+  /** The spec has changed. */
+  | 'outdated'
+  /** The instance is beyond spec.instances and no longer counts. */
+  | 'surplus'
+  | 'cluster-deleted';
+
+export type Action =
+  | { readonly type: 'apply'; readonly desired: Desired }
+  | { readonly type: 'create-once'; readonly object: OnceObject }
+  | {
+      readonly type: 'set-owners';
+      readonly kind: 'EndpointSlice' | 'Secret' | 'Pod';
+      readonly name: string;
+      readonly owners: readonly object[];
+    }
+  | { readonly type: 'delete-object'; readonly kind: 'PodDisruptionBudget'; readonly name: string; readonly seen: Seen }
+  | {
+      readonly type: 'apply-volume';
+      readonly instance: InstanceName;
+      readonly desired: Desired;
+      readonly what: 'create' | 'adopt' | 'resize' | 'retain' | 'update';
+    }
+  | { readonly type: 'create-pod'; readonly instance: InstanceName; readonly object: object }
+  | { readonly type: 'label-role'; readonly instance: InstanceName; readonly role: 'primary' | 'replica' }
+  | {
+      readonly type: 'publish-definition';
+      readonly text: string;
+      /** Of the definition it replaces; undefined if there was none. */
+      readonly modRevision: number | undefined;
+    }
+  | {
+      readonly type: 'request-switchover';
+      readonly from: InstanceName;
+      readonly to: InstanceName;
+      readonly reason: SwitchoverReason;
+    }
+  /** A request past its deadline that no agent has answered. */
+  | { readonly type: 'withdraw-switchover'; readonly from: InstanceName; readonly modRevision: number }
+  | { readonly type: 'add-finalizer' }
+  | { readonly type: 'remove-finalizer' }
+  /** Forgets the cluster in etcd. */
+  | { readonly type: 'delete-state' }
+  | {
+      readonly type: 'delete-pod';
+      readonly instance: InstanceName;
+      readonly seen: Seen;
+      readonly why: PodRemoval;
+      /** Its node, to be looked at once more before a Pod is removed by force. */
+      readonly node: string | undefined;
+    }
+  | { readonly type: 'delete-volume'; readonly instance: InstanceName; readonly seen: Seen };
+
+export type SwitchoverReason = 'PodReplacement' | 'ScaleIn' | 'NodeDrain';
+
+/** What can't be taken back: at most one of these at a time, and only on facts read afresh. */
+export type RiskyAction = Extract<Action, { readonly type: 'delete-pod' | 'delete-volume' }>;
+
+export const isRisky = (action: Action): action is RiskyAction =>
+  action.type === 'delete-pod' || action.type === 'delete-volume';

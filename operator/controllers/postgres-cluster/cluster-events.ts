@@ -1,0 +1,94 @@
+/** Events that a change of status deserves. */
+import type { EventReason } from '../../api/event-reasons.ts';
+import type { Condition, PostgresClusterStatus } from '../../api/postgres-cluster.ts';
+
+export interface ClusterEvent {
+  readonly reason: EventReason;
+  readonly note: string;
+}
+
+export function eventsBetween(
+  before: PostgresClusterStatus,
+  after: PostgresClusterStatus,
+  instances: number,
+): readonly ClusterEvent[] {
+  return [
+    ...singleInstance(before, instances),
+    ...leadership(before, after),
+    ...stalls(before, after),
+    ...turned(before, after, 'Available', {
+      lost: 'PrimaryLost',
+      found: 'PrimaryAvailable',
+      // The first primary has an event of its own.
+      since: (before.epoch ?? 0) > 0,
+    }),
+    ...turned(before, after, 'Degraded', {
+      lost: 'RedundancyReduced',
+      found: 'RedundancyRestored',
+      since: hasBeen(before, 'Ready'),
+    }),
+    ...turned(before, after, 'SyncQuorumSatisfied', {
+      lost: 'SyncQuorumLost',
+      found: 'SyncQuorumRestored',
+      since: (before.epoch ?? 0) > 0,
+    }),
+  ];
+}
+
+function singleInstance(before: PostgresClusterStatus, instances: number): readonly ClusterEvent[] {
+  const wasSingle = before.ready?.endsWith('/1') ?? false;
+  if (instances !== 1 || wasSingle) return [];
+  return [
+    {
+      reason: 'SingleInstanceNotProtected',
+      note: 'One instance can’t fail over, and a drain of its node stops it. Set spec.instances to 3 for production.',
+    },
+  ];
+}
+
+function leadership(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
+  const { lastFailover: latest, primary } = after;
+  if (!latest || latest.epoch === before.lastFailover?.epoch) return [];
+  const epoch = `epoch ${latest.epoch}`;
+  const former = before.lastFailover?.winner ?? before.primary;
+  if (former === undefined)
+    return [{ reason: 'PrimaryElected', note: `${primary ?? latest.winner} is primary (${epoch}, ${latest.reason}).` }];
+  const note = `From ${former} to ${latest.winner} (${epoch}, ${latest.reason}).`;
+  return [{ reason: isPlanned(latest.reason) ? 'SwitchoverCompleted' : 'FailoverCompleted', note }];
+}
+
+/** The agents name the reason of each change; a hand-over is the only planned one. */
+const isPlanned = (reason: string): boolean => /switchover|hand-?over|release/i.test(reason);
+
+function stalls(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
+  const stalled = conditionOf(after, 'Stalled');
+  if (stalled?.status !== 'True' || conditionOf(before, 'Stalled')?.reason === stalled.reason) return [];
+  switch (stalled.reason) {
+    case 'SpecInvalid':
+    case 'ImageUnavailable':
+    case 'NameConflict':
+    case 'VolumeConflict':
+      return [{ reason: stalled.reason, note: stalled.message }];
+    default:
+      return [{ reason: 'ReconcileFailed', note: stalled.message }];
+  }
+}
+
+function turned(
+  before: PostgresClusterStatus,
+  after: PostgresClusterStatus,
+  type: 'Available' | 'Degraded' | 'SyncQuorumSatisfied',
+  what: { readonly lost: EventReason; readonly found: EventReason; readonly since: boolean },
+): readonly ClusterEvent[] {
+  const [then, now] = [conditionOf(before, type), conditionOf(after, type)];
+  if (!now || now.status === 'Unknown' || !then || then.status === now.status || then.status === 'Unknown') return [];
+  const isGood = (now.status === 'True') !== (type === 'Degraded');
+  if (!isGood && !what.since) return [];
+  if (isGood && type === 'Available' && !what.since) return [];
+  return [{ reason: isGood ? what.found : what.lost, note: now.message }];
+}
+
+const conditionOf = (status: PostgresClusterStatus, type: string): Condition | undefined =>
+  status.conditions?.find((condition) => condition.type === type);
+
+const hasBeen = (status: PostgresClusterStatus, type: string): boolean => conditionOf(status, type)?.status === 'True';

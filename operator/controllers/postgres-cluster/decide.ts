@@ -1,0 +1,321 @@
+/**
+ * What to do next for one cluster. Level-triggered: from how things are, not from what has happened; when all is as it
+ * should be, nothing. Each action is safe to repeat, and at most one of them is risky.
+ */
+import type { InstanceName } from '../../api/cluster-state.ts';
+import { definitionFor, definitionText } from '../../resources/definition.ts';
+import { databaseImage } from '../../resources/installation.ts';
+import { ownerReference } from '../../resources/owner.ts';
+import { volumeFor } from '../../resources/persistent-volume-claim.ts';
+import { podFor } from '../../resources/pod.ts';
+import { instanceNumber } from '../../resources/names.ts';
+import { quantityValue } from '../../api/quantity.ts';
+import type { ClusterRuntime } from '../cluster-runtime.ts';
+import { switchoverCandidate } from '../switchover-candidate.ts';
+import type { Action, PodRemoval, Seen, SwitchoverReason } from './actions.ts';
+import { describe, desiredObjects, onceObjects } from './desired-objects.ts';
+import { currentRuntime, objectId, type Facts, type ObservedPod, type ObservedVolume } from './facts.ts';
+import {
+  canSpare,
+  eligibleForSwitchover,
+  isAvailable,
+  isOutdated,
+  podOf,
+  runningPrimary,
+  surplusPods,
+  wantedInstances,
+} from './instances.ts';
+import { lostData } from './stall.ts';
+
+export const finalizer = 'mainstay.dev/cleanup';
+/** After a refused or expired request, let things settle before the same is asked for again. */
+export const switchoverPauseMs = 30_000;
+/** A finalizer that can't do its work must not hold a namespace for ever. */
+export const cleanupLimitMs = 300_000;
+/** Clocks differ: the agents get the first word on whether a request has expired. */
+const withdrawalGraceMs = 5_000;
+
+export function decide(facts: Facts): readonly Action[] {
+  const { metadata, spec } = facts.cluster;
+  if (metadata.deletionTimestamp !== undefined) return decideDeletion(facts);
+  if (spec.paused) return [];
+  return [
+    ...finalizerActions(facts),
+    ...objectActions(facts),
+    ...volumeActions(facts),
+    ...definitionActions(facts),
+    ...podActions(facts),
+    ...roleActions(facts),
+    ...withdrawal(facts),
+    ...nextRisk(facts),
+  ];
+}
+
+/** With Delete: Pods first, then what etcd knows, then the finalizer; the garbage collector removes the rest. */
+function decideDeletion(facts: Facts): readonly Action[] {
+  const { metadata, spec } = facts.cluster;
+  if (!(metadata.finalizers ?? []).includes(finalizer)) return [];
+  const removal: Action[] = [{ type: 'remove-finalizer' }];
+  if (spec.deletionPolicy === 'Retain') {
+    const kept = [...volumeOwnership(facts), ...onceOwnership(facts)];
+    return kept.length > 0 ? kept : removal;
+  }
+  if (facts.now - Date.parse(metadata.deletionTimestamp ?? '') > cleanupLimitMs) return removal;
+  const pods = facts.pods.filter((pod) => pod.ours);
+  if (pods.length > 0) return pods.filter((pod) => !pod.deleting).map((pod) => deletePod(pod, 'cluster-deleted'));
+  const runtime = currentRuntime(facts);
+  if (!runtime) return [];
+  return runtime.empty ? removal : [{ type: 'delete-state' }];
+}
+
+function finalizerActions({ cluster }: Facts): readonly Action[] {
+  const present = (cluster.metadata.finalizers ?? []).includes(finalizer);
+  const needed = cluster.spec.deletionPolicy === 'Delete';
+  if (present === needed) return [];
+  return [{ type: needed ? 'add-finalizer' : 'remove-finalizer' }];
+}
+
+function objectActions(facts: Facts): readonly Action[] {
+  const desired = desiredObjects(facts.cluster);
+  const applied = desired
+    .filter(({ kind, name, intent }) => {
+      const seen = facts.objects.get(objectId(kind, name));
+      return seen === undefined || (seen.ours && !seen.deleting && seen.intent !== intent);
+    })
+    .map((object): Action => ({ type: 'apply', desired: object }));
+  const created = onceObjects(facts.cluster)
+    .filter(({ kind, name }) => !facts.objects.has(objectId(kind, name)))
+    .map((object): Action => ({ type: 'create-once', object }));
+  return [...applied, ...created, ...onceOwnership(facts), ...unwantedBudget(facts)];
+}
+
+function onceOwnership(facts: Facts): readonly Action[] {
+  return onceObjects(facts.cluster).flatMap(({ kind, name, owners }): Action[] => {
+    const seen = facts.objects.get(objectId(kind, name));
+    if (!seen?.ours || seen.deleting || sameOwners(seen.owners, owners)) return [];
+    return [{ type: 'set-owners', kind, name, owners }];
+  });
+}
+
+function unwantedBudget(facts: Facts): readonly Action[] {
+  const { name } = facts.cluster.metadata;
+  const seen = facts.objects.get(objectId('PodDisruptionBudget', name));
+  const wanted = desiredObjects(facts.cluster).some(({ kind }) => kind === 'PodDisruptionBudget');
+  if (wanted || !seen?.ours || seen.deleting) return [];
+  return [{ type: 'delete-object', kind: 'PodDisruptionBudget', name, seen: asSeen(seen) }];
+}
+
+function sameOwners(uids: readonly string[], owners: readonly object[]): boolean {
+  const wanted = owners.map((owner) => (owner as { uid?: string }).uid);
+  return uids.length === wanted.length && uids.every((uid) => wanted.includes(uid));
+}
+
+function volumeActions(facts: Facts): readonly Action[] {
+  if (lostData(facts)) return [];
+  const created = wantedInstances(facts)
+    .filter((instance) => !facts.volumes.some((volume) => volume.instance === instance))
+    .map((instance): Action => {
+      const desired = describe(volumeFor(facts.cluster, instance, { dataUid: facts.dataUid }));
+      return { type: 'apply-volume', instance, desired, what: 'create' };
+    });
+  return [...created, ...volumeOwnership(facts)];
+}
+
+/** Volumes that are there, brought in line with the spec: size, and whether they go with the cluster. */
+function volumeOwnership(facts: Facts): readonly Action[] {
+  const wanted = wantedInstances(facts);
+  return facts.volumes.flatMap((volume): Action[] => {
+    if (!volume.ours || volume.deleting) return [];
+    if (volume.dataUid !== undefined && volume.dataUid !== facts.dataUid) return [];
+    const { size, storageClassName, owners } = volume;
+    const isWanted = wanted.includes(volume.instance);
+    // A volume left over from scaling in is touched for one reason only: it must not go after all.
+    if (!isWanted && (owners.length === 0 || facts.cluster.spec.deletionPolicy === 'Delete')) return [];
+    const desired = describe(
+      volumeFor(facts.cluster, volume.instance, { dataUid: facts.dataUid, existing: { size, storageClassName } }),
+    );
+    if (desired.intent === volume.intent) return [];
+    return [{ type: 'apply-volume', instance: volume.instance, desired, what: volumeChange(facts, volume, isWanted) }];
+  });
+}
+
+function volumeChange(facts: Facts, volume: ObservedVolume, isWanted: boolean) {
+  if (!isWanted) return 'retain';
+  if ((quantityValue(facts.cluster.spec.storage.size) ?? 0) > (quantityValue(volume.size) ?? 0)) return 'resize';
+  return 'update';
+}
+
+/** Surplus instances that lead, or whose log is the recorded one, stay members until they have handed over. */
+function leavingLeaders(facts: Facts, runtime: ClusterRuntime): readonly InstanceName[] {
+  const { name } = facts.cluster.metadata;
+  const leaders = [runtime.leader?.instance, runtime.sync?.primary.instance];
+  return [...new Set(leaders)].filter(
+    (instance): instance is InstanceName =>
+      instance !== undefined && (instanceNumber(name, instance) ?? 0) > facts.cluster.spec.instances,
+  );
+}
+
+function definitionActions(facts: Facts): readonly Action[] {
+  const runtime = currentRuntime(facts);
+  if (!runtime) return [];
+  const text = definitionText(definitionFor(facts.cluster, leavingLeaders(facts, runtime)));
+  if (runtime.definition?.text === text) return [];
+  return [{ type: 'publish-definition', text, modRevision: runtime.definition?.modRevision }];
+}
+
+function podActions(facts: Facts): readonly Action[] {
+  const { cluster, installation, dataUid } = facts;
+  const image = databaseImage(cluster, installation);
+  if (image === undefined) return [];
+  const created = wantedInstances(facts)
+    .filter((instance) => podOf(facts, instance) === undefined && hasVolume(facts, instance))
+    .map((instance): Action => {
+      return { type: 'create-pod', instance, object: podFor(cluster, instance, { installation, image, dataUid }) };
+    });
+  const adopted = facts.pods
+    .filter((pod) => pod.ours && !pod.deleting && pod.owners.length === 0)
+    .map((pod): Action => ({ type: 'set-owners', kind: 'Pod', name: pod.instance, owners: [ownerReference(cluster)] }));
+  return [...created, ...adopted];
+}
+
+const hasVolume = (facts: Facts, instance: InstanceName): boolean =>
+  facts.volumes.some(
+    (volume) =>
+      volume.instance === instance &&
+      volume.ours &&
+      !volume.deleting &&
+      (volume.dataUid === undefined || volume.dataUid === facts.dataUid),
+  );
+
+/** Labels follow etcd; while nobody leads they stay, because nothing better is known. */
+function roleActions(facts: Facts): readonly Action[] {
+  const leader = currentRuntime(facts)?.leader?.instance;
+  if (leader === undefined) return [];
+  return facts.pods
+    .filter((pod) => pod.ours && !pod.deleting)
+    .map((pod) => ({ pod, role: pod.instance === leader ? ('primary' as const) : ('replica' as const) }))
+    .filter(({ pod, role }) => pod.roleLabel !== role)
+    .map(({ pod, role }): Action => ({ type: 'label-role', instance: pod.instance, role }));
+}
+
+function withdrawal(facts: Facts): readonly Action[] {
+  const request = currentRuntime(facts)?.switchover;
+  if (!request || facts.now < Date.parse(request.deadline) + withdrawalGraceMs) return [];
+  return [{ type: 'withdraw-switchover', from: request.from, modRevision: request.modRevision }];
+}
+
+/** At most one action that takes something away, or the switchover that must come before it. */
+function nextRisk(facts: Facts): readonly Action[] {
+  const step = removeDeadPod(facts) ?? scaleIn(facts) ?? replaceOutdated(facts);
+  return step ? [step] : [];
+}
+
+function removeDeadPod(facts: Facts): Action | undefined {
+  const lost = facts.pods.find((pod) => pod.ours && pod.deleting && isNodeProvenOff(facts, pod));
+  if (lost) return deletePod(lost, 'node-lost');
+  const ended = facts.pods.find(
+    (pod) => pod.ours && !pod.deleting && (pod.phase === 'Failed' || pod.phase === 'Succeeded'),
+  );
+  return ended && deletePod(ended, 'ended');
+}
+
+/** NotReady alone proves nothing: the database may be alive behind a broken network. */
+function isNodeProvenOff(facts: Facts, pod: ObservedPod): boolean {
+  if (facts.nodes === undefined || pod.node === undefined) return false;
+  const node = facts.nodes.get(pod.node);
+  return node === undefined || node.outOfService;
+}
+
+function scaleIn(facts: Facts): Action | undefined {
+  const runtime = currentRuntime(facts);
+  if (!runtime) return undefined;
+  const leaving = surplusPods(facts).find((pod) => pod.ours && !pod.deleting && mayLeave(runtime, pod.instance));
+  if (leaving) return deletePod(leaving, 'surplus');
+  return removeSurplusVolume(facts, runtime) ?? handOverSurplusLeader(facts, runtime);
+}
+
+/** Nothing depends on the instance any more: not the agents' definition, not the election, no acknowledged write. */
+function mayLeave(runtime: ClusterRuntime, instance: InstanceName): boolean {
+  return (
+    runtime.definition?.instances.includes(instance) === false &&
+    runtime.leader?.instance !== instance &&
+    runtime.sync?.primary.instance !== instance &&
+    !(runtime.sync?.members ?? []).some((voter) => voter.instance === instance)
+  );
+}
+
+function removeSurplusVolume(facts: Facts, runtime: ClusterRuntime): Action | undefined {
+  const { metadata, spec } = facts.cluster;
+  if (spec.deletionPolicy !== 'Delete') return undefined;
+  const volume = facts.volumes.find(
+    (candidate) =>
+      candidate.ours &&
+      !candidate.deleting &&
+      (instanceNumber(metadata.name, candidate.instance) ?? 0) > spec.instances &&
+      // Only volumes that were under this policy while in use: one retained earlier stays.
+      candidate.owners.includes(metadata.uid) &&
+      podOf(facts, candidate.instance) === undefined &&
+      mayLeave(runtime, candidate.instance),
+  );
+  return volume && { type: 'delete-volume', instance: volume.instance, seen: asSeen(volume) };
+}
+
+function handOverSurplusLeader(facts: Facts, runtime: ClusterRuntime): Action | undefined {
+  const leader = runningPrimary(runtime);
+  if (
+    leader === undefined ||
+    (instanceNumber(facts.cluster.metadata.name, leader) ?? 0) <= facts.cluster.spec.instances
+  )
+    return undefined;
+  return switchover(facts, runtime, leader, 'ScaleIn');
+}
+
+/** One at a time, replicas first, the primary last and after a switchover, and never while another instance is missing. */
+function replaceOutdated(facts: Facts): Action | undefined {
+  const runtime = currentRuntime(facts);
+  if (!runtime) return undefined;
+  const outdated = wantedInstances(facts)
+    .flatMap((instance) => podOf(facts, instance) ?? [])
+    .filter((pod) => pod.ours && !pod.deleting && isOutdated(facts, pod))
+    .reverse();
+  if (outdated.length === 0) return undefined;
+
+  // A database that does not run can't be missed, whatever the others do: the way out of a bad image or selector.
+  const idle = outdated.find((pod) => !pod.running && !pod.ready && pod.instance !== runtime.leader?.instance);
+  if (idle) return deletePod(idle, 'outdated');
+
+  if (facts.cluster.spec.instances === 1) return outdated[0] && deletePod(outdated[0], 'outdated');
+  const primary = runningPrimary(runtime);
+  if (primary === undefined || runtime.switchover || facts.pods.some((pod) => pod.deleting)) return undefined;
+  const missing = wantedInstances(facts).filter((instance) => !isAvailable(facts, runtime, instance));
+  const replica = outdated.find(
+    (pod) =>
+      pod.instance !== primary &&
+      missing.every((instance) => instance === pod.instance) &&
+      canSpare(facts, runtime, pod.instance),
+  );
+  if (replica) return deletePod(replica, 'outdated');
+  if (missing.length > 0 || !outdated.every((pod) => pod.instance === primary)) return undefined;
+  return switchover(facts, runtime, primary, 'PodReplacement');
+}
+
+function switchover(
+  facts: Facts,
+  runtime: ClusterRuntime,
+  from: InstanceName,
+  reason: SwitchoverReason,
+): Action | undefined {
+  if (runtime.switchover || facts.sinceSwitchoverRequestMs < switchoverPauseMs) return undefined;
+  const to = switchoverCandidate(runtime, eligibleForSwitchover(facts));
+  return to === undefined ? undefined : { type: 'request-switchover', from, to, reason };
+}
+
+const deletePod = (pod: ObservedPod, why: PodRemoval): Action => ({
+  type: 'delete-pod',
+  instance: pod.instance,
+  seen: asSeen(pod),
+  why,
+  node: pod.node,
+});
+
+const asSeen = ({ uid, resourceVersion }: Seen): Seen => ({ uid, resourceVersion });

@@ -1,0 +1,74 @@
+import type { PostgresCluster } from '../../api/postgres-cluster.ts';
+import { primaryEndpointSlice } from '../../resources/endpoint-slice.ts';
+import { annotations } from '../../resources/labels.ts';
+import { secretNames } from '../../resources/names.ts';
+import { dataOwners, ownerReference } from '../../resources/owner.ts';
+import { podDisruptionBudgetFor } from '../../resources/pod-disruption-budget.ts';
+import { roleBindingFor, roleFor } from '../../resources/role.ts';
+import { serviceAccountFor } from '../../resources/service-account.ts';
+import { anyService, podsService, primaryService, replicasService } from '../../resources/services.ts';
+
+/** An object as far as this folder cares; the rest goes to the API server as it is. */
+export interface Desired {
+  readonly kind: string;
+  readonly name: string;
+  readonly intent: string;
+  readonly object: object;
+}
+
+/** Objects that are ours entirely: applied whenever our intent changes. */
+export function desiredObjects(cluster: PostgresCluster): readonly Desired[] {
+  const budget = podDisruptionBudgetFor(cluster);
+  return [
+    serviceAccountFor(cluster),
+    roleFor(cluster),
+    roleBindingFor(cluster),
+    primaryService(cluster),
+    replicasService(cluster),
+    anyService(cluster),
+    podsService(cluster),
+    ...(budget ? [budget] : []),
+  ].map(describe);
+}
+
+/** Objects that are made once, because others write into them or know their content; only their owners may change. */
+export type OnceObject =
+  | {
+      readonly kind: 'EndpointSlice';
+      readonly name: string;
+      readonly owners: readonly object[];
+      readonly object: object;
+    }
+  | {
+      readonly kind: 'Secret';
+      readonly name: string;
+      readonly owners: readonly object[];
+      readonly content: 'application' | 'system';
+    };
+
+export function onceObjects(cluster: PostgresCluster): readonly OnceObject[] {
+  const { name } = cluster.metadata;
+  const slice = primaryEndpointSlice(cluster);
+  return [
+    {
+      kind: 'EndpointSlice',
+      name: slice.metadata?.name ?? '',
+      owners: [ownerReference(cluster)],
+      object: slice,
+    },
+    { kind: 'Secret', name: secretNames.application(name), owners: dataOwners(cluster), content: 'application' },
+    { kind: 'Secret', name: secretNames.system(name), owners: dataOwners(cluster), content: 'system' },
+  ];
+}
+
+export function describe(object: {
+  readonly kind?: string | undefined;
+  readonly metadata?: { readonly name?: string; readonly annotations?: Readonly<Record<string, string>> } | undefined;
+}): Desired {
+  return {
+    kind: object.kind ?? '',
+    name: object.metadata?.name ?? '',
+    intent: object.metadata?.annotations?.[annotations.intent] ?? '',
+    object,
+  };
+}

@@ -1,0 +1,80 @@
+/** What a reconcile knows: everything it decides from, and nothing it would have to ask for. */
+import type { InstanceName } from '../../api/cluster-state.ts';
+import type { PostgresCluster } from '../../api/postgres-cluster.ts';
+import type { Installation } from '../../resources/installation.ts';
+import type { ClusterRuntime } from '../cluster-runtime.ts';
+
+export interface Facts {
+  /** Wall-clock time in milliseconds, for what people wrote or will read. */
+  readonly now: number;
+  readonly cluster: PostgresCluster;
+  readonly installation: Installation;
+  /** Identity of the data: of the first cluster that owned the volumes. */
+  readonly dataUid: string;
+  /** By `objectId`; absent means that no such object exists, whoever made it. */
+  readonly objects: ReadonlyMap<string, ObservedObject>;
+  readonly pods: readonly ObservedPod[];
+  readonly volumes: readonly ObservedVolume[];
+  /** By name; absent means that the Node object is gone. Undefined: nodes can't be seen. */
+  readonly nodes: ReadonlyMap<string, ObservedNode> | undefined;
+  readonly runtime: ObservedRuntime;
+  /** Since our last request for a switchover of this cluster, so that a refusal isn't answered by the same at once. */
+  readonly sinceSwitchoverRequestMs: number;
+}
+
+/** `current`: as of now. `lost`: etcd does not answer; `last` is what it said before. */
+export type ObservedRuntime =
+  | { readonly status: 'current'; readonly state: ClusterRuntime }
+  | { readonly status: 'lost'; readonly last: ClusterRuntime | undefined; readonly forMs: number };
+
+export interface ObservedObject {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  /** Made by Mainstay for this cluster; otherwise its name is taken. */
+  readonly ours: boolean;
+  readonly intent: string | undefined;
+  /** UIDs of its owners. */
+  readonly owners: readonly string[];
+  readonly deleting: boolean;
+}
+
+export interface ObservedPod extends ObservedObject {
+  readonly instance: InstanceName;
+  /** Generation of the spec that it was made from. */
+  readonly generation: number;
+  readonly phase: string;
+  readonly ready: boolean;
+  readonly createdAt: number;
+  readonly node: string | undefined;
+  readonly address: string | undefined;
+  readonly roleLabel: string | undefined;
+  /** The database's container runs now. */
+  readonly running: boolean;
+  readonly unschedulable: { readonly since: number; readonly message: string } | undefined;
+  /** Why a container does not start, in the kubelet's words. */
+  readonly waiting: { readonly reason: string; readonly message: string } | undefined;
+}
+
+export interface ObservedVolume extends ObservedObject {
+  readonly instance: InstanceName;
+  readonly dataUid: string | undefined;
+  /** As asked for. */
+  readonly size: string;
+  /** As there is. */
+  readonly capacity: string | undefined;
+  readonly storageClassName: string | undefined;
+}
+
+export interface ObservedNode {
+  readonly ready: boolean;
+  /** Cordoned, or about to be drained or removed. */
+  readonly draining: boolean;
+  /** Someone vouches that it is off (taint node.kubernetes.io/out-of-service). */
+  readonly outOfService: boolean;
+}
+
+export const objectId = (kind: string, name: string): string => `${kind}/${name}`;
+
+/** What etcd says, if that is what it says now. */
+export const currentRuntime = (facts: Facts): ClusterRuntime | undefined =>
+  facts.runtime.status === 'current' ? facts.runtime.state : undefined;

@@ -1,0 +1,61 @@
+/** Reading of facts that several decisions share. */
+import type { InstanceName } from '../../api/cluster-state.ts';
+import { effectiveDurability } from '../../api/postgres-cluster.ts';
+import { databaseImage } from '../../resources/installation.ts';
+import { instanceNames, instanceNumber } from '../../resources/names.ts';
+import { podIntent } from '../../resources/pod.ts';
+import type { ClusterRuntime } from '../cluster-runtime.ts';
+import { currentRuntime, type Facts, type ObservedPod } from './facts.ts';
+
+export const wantedInstances = (facts: Facts): readonly InstanceName[] =>
+  instanceNames(facts.cluster.metadata.name, facts.cluster.spec.instances);
+
+export const podOf = (facts: Facts, instance: InstanceName): ObservedPod | undefined =>
+  facts.pods.find((pod) => pod.instance === instance);
+
+/** Pods beyond the spec, highest number first. */
+export function surplusPods(facts: Facts): readonly ObservedPod[] {
+  const number = (pod: ObservedPod) => instanceNumber(facts.cluster.metadata.name, pod.instance) ?? 0;
+  return facts.pods.filter((pod) => number(pod) > facts.cluster.spec.instances).sort((a, b) => number(b) - number(a));
+}
+
+/** Runs and follows, or leads: as far as both Kubernetes and etcd can tell. */
+export function isAvailable(facts: Facts, runtime: ClusterRuntime, instance: InstanceName): boolean {
+  const pod = podOf(facts, instance);
+  const state = runtime.members.get(instance)?.state;
+  return pod !== undefined && !pod.deleting && pod.ready && (state === 'streaming' || state === 'running');
+}
+
+/** A leader that is open to clients. */
+export function runningPrimary(runtime: ClusterRuntime): InstanceName | undefined {
+  const leader = runtime.leader?.instance;
+  return leader !== undefined && runtime.members.get(leader)?.state === 'running' ? leader : undefined;
+}
+
+/** Its Pod is not what we would make today, or its database waits for a restart that the spec of today asks for. */
+export function isOutdated(facts: Facts, pod: ObservedPod): boolean {
+  const image = databaseImage(facts.cluster, facts.installation);
+  if (image === undefined) return false;
+  const { installation, dataUid } = facts;
+  if (pod.intent !== podIntent(facts.cluster, pod.instance, { installation, image, dataUid })) return true;
+  const pending = currentRuntime(facts)?.members.get(pod.instance)?.pendingRestart ?? [];
+  // Once per generation: a parameter that stays pending after the restart must not restart the database for ever.
+  return pending.length > 0 && pod.generation < facts.cluster.metadata.generation;
+}
+
+/** Replicas that may become primary on purpose: ready, staying, on a node that stays. */
+export function eligibleForSwitchover(facts: Facts): readonly InstanceName[] {
+  return wantedInstances(facts).filter((instance) => {
+    const pod = podOf(facts, instance);
+    const node = pod?.node === undefined ? undefined : facts.nodes?.get(pod.node);
+    return pod !== undefined && pod.ready && !pod.deleting && node?.draining !== true;
+  });
+}
+
+/** Whether writes would still be acknowledged without this replica. */
+export function canSpare(facts: Facts, runtime: ClusterRuntime, instance: InstanceName): boolean {
+  const others = (runtime.sync?.members ?? []).filter((voter) => voter.instance !== instance).length;
+  // With two instances there is no other replica to wait for.
+  const possible = Math.max(facts.cluster.spec.instances - 2, 0);
+  return others >= Math.min(effectiveDurability(facts.cluster.spec).acknowledgements, possible);
+}

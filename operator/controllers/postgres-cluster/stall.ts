@@ -1,0 +1,117 @@
+import type { ConditionReason } from '../../api/conditions.ts';
+import { databaseImage } from '../../resources/installation.ts';
+import { desiredObjects, onceObjects } from './desired-objects.ts';
+import { currentRuntime, objectId, type Facts } from './facts.ts';
+import { wantedInstances } from './instances.ts';
+
+export interface Stall {
+  readonly reason: Exclude<ConditionReason<'Stalled'>, 'Progressing'>;
+  readonly message: string;
+}
+
+/** Shorter waits happen in every roll-out, and a person who is called for them learns to look away. */
+const patienceMs = 60_000;
+
+/** What only a person can put right, with what to do about it. Undefined if nothing stands in the way. */
+export function stallOf(facts: Facts): Stall | undefined {
+  return unknownImage(facts) ?? lostData(facts) ?? takenName(facts) ?? foreignVolume(facts) ?? stuckPod(facts);
+}
+
+/** Milliseconds until a Pod that waits now counts as stuck. */
+export function stallMayBeginInMs(facts: Facts): number | undefined {
+  const waits = facts.pods.flatMap((pod) => {
+    if (pod.unschedulable) return [pod.unschedulable.since + patienceMs - facts.now];
+    return pod.waiting && pullFailures.has(pod.waiting.reason) ? [pod.createdAt + patienceMs - facts.now] : [];
+  });
+  const coming = waits.filter((milliseconds) => milliseconds > 0);
+  return coming.length === 0 ? undefined : Math.min(...coming);
+}
+
+function unknownImage({ cluster, installation }: Facts): Stall | undefined {
+  if (databaseImage(cluster, installation) !== undefined) return undefined;
+  return {
+    reason: 'ImageUnavailable',
+    message: `The operator knows no image for PostgreSQL ${cluster.spec.version}. Set spec.image, or configure one in the chart.`,
+  };
+}
+
+/** New volumes would make an empty cluster under the name of a full one. */
+export function lostData(facts: Facts): Stall | undefined {
+  const wanted = wantedInstances(facts);
+  if (currentRuntime(facts)?.initialized !== true) return undefined;
+  if (facts.volumes.some((volume) => wanted.includes(volume.instance))) return undefined;
+  const { name, namespace } = facts.cluster.metadata;
+  return {
+    reason: 'DataLost',
+    message:
+      `etcd says that ${name} has data, but none of the volumes ${wanted.join(', ')} is left in ${namespace}. ` +
+      'Bring the volumes back, or delete this cluster and make one of another name.',
+  };
+}
+
+function takenName(facts: Facts): Stall | undefined {
+  const taken = [...desiredObjects(facts.cluster), ...onceObjects(facts.cluster)].find(
+    ({ kind, name }) => facts.objects.get(objectId(kind, name))?.ours === false,
+  );
+  if (taken) return conflict(taken.kind, taken.name);
+  const pod = facts.pods.find((candidate) => !candidate.ours);
+  if (pod) return conflict('Pod', pod.instance);
+  const volume = facts.volumes.find((candidate) => !candidate.ours);
+  return volume && conflict('PersistentVolumeClaim', volume.instance);
+
+  function conflict(kind: string, name: string): Stall {
+    return {
+      reason: 'NameConflict',
+      message: `${kind} ${name} exists and is not part of this cluster. Remove or rename it, or give the cluster another name.`,
+    };
+  }
+}
+
+function foreignVolume(facts: Facts): Stall | undefined {
+  const wanted = wantedInstances(facts);
+  const foreign = facts.volumes.find(
+    (volume) => wanted.includes(volume.instance) && volume.dataUid !== undefined && volume.dataUid !== facts.dataUid,
+  );
+  if (foreign)
+    return {
+      reason: 'VolumeConflict',
+      message:
+        `Volume ${foreign.instance} holds data of another cluster (${foreign.dataUid ?? ''}, not ${facts.dataUid}). ` +
+        `Delete the PersistentVolumeClaim ${foreign.instance} if nobody needs it; the instance is then cloned anew.`,
+    };
+  const { storageClassName } = facts.cluster.spec.storage;
+  const other = facts.volumes.find(
+    (volume) =>
+      wanted.includes(volume.instance) &&
+      storageClassName !== undefined &&
+      volume.storageClassName !== undefined &&
+      volume.storageClassName !== storageClassName,
+  );
+  return (
+    other && {
+      reason: 'VolumeConflict',
+      message:
+        `Volume ${other.instance} is of storage class ${other.storageClassName ?? ''}, not ${storageClassName ?? ''}. ` +
+        'Set spec.storage.storageClassName to the class of the volumes that are there.',
+    }
+  );
+}
+
+const pullFailures = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
+
+function stuckPod(facts: Facts): Stall | undefined {
+  const wanted = wantedInstances(facts);
+  for (const pod of facts.pods.filter((candidate) => wanted.includes(candidate.instance) && !candidate.deleting)) {
+    if (pod.waiting && pullFailures.has(pod.waiting.reason) && facts.now - pod.createdAt >= patienceMs)
+      return {
+        reason: 'ImageUnavailable',
+        message: `${pod.instance}: ${pod.waiting.reason}: ${pod.waiting.message}. Correct spec.image, or make the image available to the nodes.`,
+      };
+    if (pod.unschedulable && facts.now - pod.unschedulable.since >= patienceMs)
+      return {
+        reason: 'PodsUnschedulable',
+        message: `No node takes ${pod.instance}: ${pod.unschedulable.message} Add or uncordon a node, or relax spec.affinity or spec.resources.`,
+      };
+  }
+  return undefined;
+}

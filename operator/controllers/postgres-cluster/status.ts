@@ -1,0 +1,321 @@
+/** What people see of a cluster: computed from the facts, never accumulated; only transition times are carried over. */
+import type { InstanceName, Member } from '../../api/cluster-state.ts';
+import {
+  effectiveDurability,
+  type Condition,
+  type InstanceStatus,
+  type PostgresClusterStatus,
+} from '../../api/postgres-cluster.ts';
+import type { ConditionReason, ConditionType } from '../../api/conditions.ts';
+import { quantityValue } from '../../api/quantity.ts';
+import { definitionFor, definitionText } from '../../resources/definition.ts';
+import { podSelector } from '../../resources/labels.ts';
+import type { ClusterRuntime } from '../cluster-runtime.ts';
+import { lsnOffset } from '../switchover-candidate.ts';
+import { currentRuntime, type Facts } from './facts.ts';
+import { isAvailable, isOutdated, podOf, runningPrimary, surplusPods, wantedInstances } from './instances.ts';
+import { stallOf } from './stall.ts';
+
+/** etcd elects a new leader in this time, and nobody should hear of it. */
+export const runtimePatienceMs = 10_000;
+
+type Judgement<T extends ConditionType = ConditionType> = {
+  readonly [Type in T]: {
+    readonly type: Type;
+    readonly status: Condition['status'];
+    readonly reason: ConditionReason<Type>;
+    readonly message: string;
+  };
+}[T];
+
+export function statusFor(facts: Facts): PostgresClusterStatus {
+  const { cluster } = facts;
+  const { name, generation } = cluster.metadata;
+  const runtime = knownRuntime(facts);
+  const wanted = wantedInstances(facts);
+  const available = runtime ? wanted.filter((instance) => isAvailable(facts, runtime, instance)) : [];
+  const judged = judge(facts, runtime, available);
+  const leader = runtime?.leader?.instance;
+  const latest = runtime?.latest;
+  return {
+    observedGeneration: generation,
+    summary: summary(judged, available.length, wanted.length),
+    dataUid: facts.dataUid,
+    instances: facts.pods.filter((pod) => pod.ours).length,
+    readyInstances: available.length,
+    ready: `${available.length}/${wanted.length}`,
+    selector: Object.entries(podSelector(name))
+      .map(([key, value]) => `${key}=${value}`)
+      .join(','),
+    ...(leader !== undefined && { primary: leader }),
+    ...(runtime && runtime.epoch > 0 && { epoch: runtime.epoch }),
+    ...(latest?.timeline !== undefined && { timeline: latest.timeline }),
+    durability: effectiveDurability(cluster.spec),
+    ...(runtime?.sync && {
+      sync: {
+        members: runtime.sync.members.map((voter) => voter.instance).sort(),
+        acknowledgements: runtime.sync.acknowledgements,
+      },
+    }),
+    ...(latest && {
+      lastFailover: { epoch: latest.epoch, winner: latest.winner, reason: latest.reason.slice(0, 256), at: latest.at },
+    }),
+    instancesStatus: [...wanted, ...surplusPods(facts).map((pod) => pod.instance)]
+      .slice(0, 18)
+      .map((instance) => instanceStatus(facts, runtime, instance)),
+    conditions: judged.map((judgement) => stamped(judgement, facts)),
+  };
+}
+
+/** What etcd said last, while its silence is short. */
+export function knownRuntime({ runtime }: Facts): ClusterRuntime | undefined {
+  if (runtime.status === 'current') return runtime.state;
+  return runtime.forMs < runtimePatienceMs ? runtime.last : undefined;
+}
+
+/** A condition keeps its transition time until its status changes. */
+function stamped(judgement: Judgement, { cluster, now }: Facts): Condition {
+  const before = cluster.status.conditions?.find((condition) => condition.type === judgement.type);
+  return {
+    type: judgement.type,
+    status: judgement.status,
+    observedGeneration: cluster.metadata.generation,
+    lastTransitionTime:
+      before?.status === judgement.status
+        ? before.lastTransitionTime
+        : new Date(now).toISOString().replace(/\.\d+Z/, 'Z'),
+    reason: judgement.reason,
+    message: judgement.message.slice(0, 2048),
+  };
+}
+
+function judge(
+  facts: Facts,
+  runtime: ClusterRuntime | undefined,
+  available: readonly InstanceName[],
+): readonly Judgement[] {
+  const stalled = judgeStalled(facts);
+  const reconciling = judgeReconciling(facts, runtime, available);
+  const isAvailableNow = judgeAvailable(facts, runtime);
+  return [
+    judgeReady(facts, { stalled, reconciling, isAvailableNow }, available),
+    reconciling,
+    stalled,
+    isAvailableNow,
+    judgeDegraded(facts, runtime, available),
+    judgeSyncQuorum(facts, runtime),
+  ];
+}
+
+function judgeReady(
+  facts: Facts,
+  others: {
+    readonly stalled: Judgement<'Stalled'>;
+    readonly reconciling: Judgement<'Reconciling'>;
+    readonly isAvailableNow: Judgement<'Available'>;
+  },
+  available: readonly InstanceName[],
+): Judgement<'Ready'> {
+  const type = 'Ready';
+  const { stalled, reconciling, isAvailableNow } = others;
+  if (stalled.status === 'True') return { type, status: 'False', reason: 'Stalled', message: stalled.message };
+  if (isAvailableNow.status === 'Unknown')
+    return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: isAvailableNow.message };
+  if (isAvailableNow.status === 'False')
+    return { type, status: 'False', reason: 'NoPrimary', message: isAvailableNow.message };
+  if (reconciling.status === 'True')
+    return { type, status: 'False', reason: 'Progressing', message: reconciling.message };
+  const missing = wantedInstances(facts).filter((instance) => !available.includes(instance));
+  if (missing.length > 0)
+    return { type, status: 'False', reason: 'Progressing', message: `Waiting for ${missing.join(', ')}.` };
+  return { type, status: 'True', reason: 'Converged', message: `All ${available.length} instances are ready.` };
+}
+
+function judgeReconciling(
+  facts: Facts,
+  runtime: ClusterRuntime | undefined,
+  available: readonly InstanceName[],
+): Judgement<'Reconciling'> {
+  const type = 'Reconciling';
+  const { cluster } = facts;
+  const working = (reason: ConditionReason<'Reconciling'>, message: string) =>
+    ({ type, status: 'True', reason, message }) as const;
+  if (cluster.metadata.deletionTimestamp !== undefined) return working('Deleting', 'The cluster is being deleted.');
+  if (cluster.spec.paused)
+    return { type, status: 'False', reason: 'Paused', message: 'spec.paused is true: the operator changes nothing.' };
+
+  const wanted = wantedInstances(facts);
+  if (runtime?.epoch === 0) return working('Initializing', 'The first primary is being made.');
+  const surplus = surplusPods(facts).map((pod) => pod.instance);
+  if (surplus.length > 0) return working('RemovingInstances', `${surplus.join(', ')} are leaving.`);
+  const absent = wanted.filter((instance) => podOf(facts, instance) === undefined);
+  if (absent.length > 0) return working('CreatingInstances', `${absent.join(', ')} are being created.`);
+  const outdated = wanted.filter((instance) => {
+    const pod = podOf(facts, instance);
+    return pod !== undefined && isOutdated(facts, pod);
+  });
+  if (outdated.length > 0)
+    return working('ReplacingInstances', `Pods to be replaced, one at a time: ${outdated.join(', ')}.`);
+  const size = quantityValue(cluster.spec.storage.size) ?? 0;
+  const small = facts.volumes.filter(
+    ({ instance, size: asked, capacity }) =>
+      wanted.includes(instance) &&
+      ((quantityValue(asked) ?? 0) < size || (capacity !== undefined && (quantityValue(capacity) ?? 0) < size)),
+  );
+  if (small.length > 0)
+    return working('ResizingVolumes', `Volumes of ${small.map((volume) => volume.instance).join(', ')} are growing.`);
+
+  const current = currentRuntime(facts);
+  const missing = wanted.filter((instance) => !available.includes(instance));
+  const unpublished = current !== undefined && !isPublished(facts, current);
+  // Once a generation has converged, a lost instance is a matter of Degraded, not of a change under way.
+  if (unpublished || (missing.length > 0 && !hasConverged(facts)))
+    return working('CreatingInstances', `Waiting for ${missing.join(', ') || 'the definition in etcd'}.`);
+  return { type, status: 'False', reason: 'Done', message: 'Nothing to do.' };
+}
+
+function isPublished(facts: Facts, runtime: ClusterRuntime): boolean {
+  return runtime.definition?.text === definitionText(definitionFor(facts.cluster));
+}
+
+function hasConverged({ cluster }: Facts): boolean {
+  const before = cluster.status.conditions?.find((condition) => condition.type === 'Reconciling');
+  return before?.reason === 'Done' && before.observedGeneration === cluster.metadata.generation;
+}
+
+function judgeStalled(facts: Facts): Judgement<'Stalled'> {
+  const stall = stallOf(facts);
+  if (stall) return { type: 'Stalled', status: 'True', ...stall };
+  return { type: 'Stalled', status: 'False', reason: 'Progressing', message: 'Nothing stands in the way.' };
+}
+
+function judgeAvailable(facts: Facts, runtime: ClusterRuntime | undefined): Judgement<'Available'> {
+  const type = 'Available';
+  if (!runtime) return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: silentEtcd };
+  const primary = runningPrimary(runtime);
+  if (primary !== undefined)
+    return { type, status: 'True', reason: 'PrimaryRunning', message: `${primary} accepts writes.` };
+  const leader = runtime.leader?.instance;
+  if (leader !== undefined)
+    return {
+      type,
+      status: 'False',
+      reason: 'PrimaryStarting',
+      message: `${leader} is elected and ${runtime.members.get(leader)?.state ?? 'silent'}; not yet open to clients.`,
+    };
+  return { type, status: 'False', reason: 'NoPrimary', message: withoutPrimary(facts, runtime) };
+}
+
+const silentEtcd = 'etcd does not answer the operator. The agents go on by themselves.';
+
+/** Names those whose word the election lacks (DESIGN §5, rule 14). */
+function withoutPrimary(facts: Facts, runtime: ClusterRuntime): string {
+  if (!runtime.sync) return 'No primary has been elected yet.';
+  const voters = [runtime.sync.primary, ...runtime.sync.members].map((voter) => voter.instance);
+  const silent = [...new Set(voters)].filter((instance) => !runtime.members.has(instance)).sort();
+  if (silent.length === 0) return 'No instance leads; an election is running.';
+  const nodes = silent.map((instance) => {
+    const node = podOf(facts, instance)?.node;
+    return node === undefined ? instance : `${instance} (node ${node})`;
+  });
+  return `No instance leads; silent members of the sync set: ${nodes.join(', ')}. If the election doesn’t end, bring one of them back.`;
+}
+
+function judgeDegraded(
+  facts: Facts,
+  runtime: ClusterRuntime | undefined,
+  available: readonly InstanceName[],
+): Judgement<'Degraded'> {
+  const type = 'Degraded';
+  if (!runtime) return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: silentEtcd };
+  const missing = wantedInstances(facts).filter((instance) => !available.includes(instance));
+  if (missing.length > 0)
+    return { type, status: 'True', reason: 'InstancesMissing', message: `Not there: ${missing.join(', ')}.` };
+  const nodes = new Map<string, InstanceName[]>();
+  for (const instance of available) {
+    const node = podOf(facts, instance)?.node ?? '';
+    nodes.set(node, [...(nodes.get(node) ?? []), instance]);
+  }
+  const shared = [...nodes].find(([, instances]) => instances.length > 1);
+  if (shared)
+    return {
+      type,
+      status: 'True',
+      reason: 'SharedNode',
+      message: `${shared[1].join(', ')} run on one node, ${shared[0]}: its loss takes them all.`,
+    };
+  return { type, status: 'False', reason: 'FullyRedundant', message: 'All instances are there.' };
+}
+
+function judgeSyncQuorum(facts: Facts, runtime: ClusterRuntime | undefined): Judgement<'SyncQuorumSatisfied'> {
+  const type = 'SyncQuorumSatisfied';
+  if (!runtime) return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: silentEtcd };
+  const { mode, acknowledgements } = effectiveDurability(facts.cluster.spec);
+  if (acknowledgements === 0)
+    return { type, status: 'True', reason: 'NotRequired', message: 'Writes wait for no replica, as asked for.' };
+  if (runningPrimary(runtime) === undefined || !runtime.sync)
+    return { type, status: 'False', reason: 'NoPrimary', message: 'No instance accepts writes.' };
+  const effective = runtime.sync.acknowledgements;
+  const following = runtime.sync.members.filter(
+    (voter) => runtime.members.get(voter.instance)?.state === 'streaming',
+  ).length;
+  if (following < effective)
+    return {
+      type,
+      status: 'False',
+      reason: 'WritesBlocked',
+      message: `Writes wait for ${effective} replicas of the sync set; ${following} follow.`,
+    };
+  if (effective < acknowledgements)
+    return {
+      type,
+      status: 'False',
+      reason: 'ReducedAcknowledgements',
+      message: `Writes wait for ${effective} replicas instead of ${acknowledgements} (mode ${mode}).`,
+    };
+  return {
+    type,
+    status: 'True',
+    reason: 'QuorumPresent',
+    message: `Each write is on ${effective} of ${runtime.sync.members.length} replicas before it is acknowledged.`,
+  };
+}
+
+function instanceStatus(facts: Facts, runtime: ClusterRuntime | undefined, instance: InstanceName): InstanceStatus {
+  const pod = podOf(facts, instance);
+  const member = runtime?.members.get(instance);
+  const leader = runtime?.leader?.instance;
+  const message = member?.message ?? pod?.unschedulable?.message ?? waitingMessage(pod?.waiting);
+  return {
+    name: instance,
+    ...(leader === instance ? { role: 'primary' as const } : member && { role: 'replica' as const }),
+    state: member?.state ?? (runtime && pod && !pod.running ? 'pending' : 'unknown'),
+    ...(pod?.node !== undefined && { node: pod.node }),
+    ...(pod?.address !== undefined && { address: pod.address }),
+    ...(member?.position && { position: `${member.position.epoch}:${member.position.lsn}` }),
+    ...lag(runtime, member),
+    sync: (runtime?.sync?.members ?? []).some((voter) => voter.instance === instance),
+    ...(message !== undefined && { message: message.slice(0, 1024) }),
+  };
+}
+
+const waitingMessage = (waiting: { readonly reason: string; readonly message: string } | undefined) =>
+  waiting && `${waiting.reason}: ${waiting.message}`;
+
+function lag(runtime: ClusterRuntime | undefined, member: Member | undefined): { lagBytes?: number } {
+  const primary = runtime?.members.get(runtime.leader?.instance ?? '')?.position;
+  if (!primary || !member?.position || member.instance === runtime?.leader?.instance) return {};
+  const behind = lsnOffset(primary.lsn) - lsnOffset(member.position.lsn);
+  return { lagBytes: behind > 0n ? Number(behind) : 0 };
+}
+
+function summary(judged: readonly Judgement[], ready: number, wanted: number): string {
+  const find = (type: ConditionType) => judged.find((judgement) => judgement.type === type);
+  const text =
+    find('Ready')?.status === 'True'
+      ? find('SyncQuorumSatisfied')?.status === 'False'
+        ? `Ready, but ${find('SyncQuorumSatisfied')?.message ?? ''}`
+        : 'Ready'
+      : (find('Ready')?.message ?? '');
+  return `${ready}/${wanted}: ${text}`.slice(0, 256);
+}

@@ -1,0 +1,38 @@
+import type { InstanceName, Position } from '../api/cluster-state.ts';
+import type { ClusterRuntime } from './cluster-runtime.ts';
+
+/**
+ * Who should take over in a planned change of primary: among the eligible replicas that stream, a member of the sync set
+ * before others, then the one with most of the log, then by name. Undefined if nobody can.
+ */
+export function switchoverCandidate(
+  runtime: ClusterRuntime,
+  eligible: readonly InstanceName[],
+): InstanceName | undefined {
+  const acknowledging = new Set(runtime.sync?.members.map((voter) => voter.instance));
+  return eligible
+    .filter((name) => name !== runtime.leader?.instance && runtime.members.get(name)?.state === 'streaming')
+    .map((name) => ({
+      name,
+      acknowledges: acknowledging.has(name),
+      position: runtime.members.get(name)?.position,
+    }))
+    .sort(
+      (a, b) =>
+        Number(b.acknowledges) - Number(a.acknowledges) ||
+        comparePositions(b.position, a.position) ||
+        (a.name < b.name ? -1 : 1),
+    )
+    .at(0)?.name;
+}
+
+function comparePositions(a: Position | undefined, b: Position | undefined): number {
+  if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined);
+  return a.epoch - b.epoch || (lsnOffset(a.lsn) < lsnOffset(b.lsn) ? -1 : lsnOffset(a.lsn) > lsnOffset(b.lsn) ? 1 : 0);
+}
+
+/** "16/B374D848" → its byte offset. */
+export function lsnOffset(lsn: string): bigint {
+  const [high = '0', low = '0'] = lsn.split('/');
+  return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
+}
