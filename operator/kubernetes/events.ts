@@ -1,6 +1,7 @@
+import type { EventsV1Event, V1ObjectReference } from '@kubernetes/client-node';
 import type { KubernetesClient } from './client.ts';
 import { isAlreadyExists, isNotFound, KubernetesApiError } from './api-error.ts';
-import { defineKind, type ApiObject } from './kinds.ts';
+import { events, type ApiObject, type Wire } from './kinds.ts';
 import { microTime } from './micro-time.ts';
 import { surroundingsFrom, type Surroundings } from './surroundings.ts';
 
@@ -32,20 +33,7 @@ export interface EventRecorder {
   flush(): Promise<void>;
 }
 
-/** As on the wire; the typed `EventsV1Event` speaks of dates. */
-interface EventObject extends ApiObject {
-  readonly eventTime: string;
-  readonly reportingController: string;
-  readonly reportingInstance: string;
-  readonly action: string;
-  readonly reason: string;
-  readonly type: string;
-  readonly note: string;
-  readonly regarding: object;
-  readonly related?: object | undefined;
-  readonly series?: { readonly count: number; readonly lastObservedTime: string } | undefined;
-}
-const eventObjects = defineKind<EventObject>('events.k8s.io/v1', 'Event', 'events');
+type EventObject = Wire<EventsV1Event>;
 
 /** What repeats within this time is one event with a count (client-go's aggregation window). */
 const WINDOW_MS = 600_000;
@@ -201,13 +189,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     series.sentAt = clock.now();
     if (series.sent === 'created' && body !== undefined) {
       try {
-        await client.patch(
-          eventObjects,
-          { namespace, name },
-          { series: body },
-          { fieldManager: reportingController },
-          call,
-        );
+        await client.patch(events, { namespace, name }, { series: body }, { fieldManager: reportingController }, call);
         return;
       } catch (error) {
         // Events live for an hour: begin anew.
@@ -215,7 +197,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       }
     }
     try {
-      await client.create(eventObjects, body === undefined ? event : { ...event, series: body }, call);
+      await client.create(events, body === undefined ? event : { ...event, series: body }, call);
     } catch (error) {
       // An earlier attempt whose answer was lost.
       if (!isAlreadyExists(error)) throw error;
@@ -238,11 +220,12 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       type: note.type,
       note: text.length > NOTE_CHARACTERS ? `${text.slice(0, NOTE_CHARACTERS - 1)}…` : text,
       regarding: referenceTo(note.regarding),
-      related: note.related === undefined ? undefined : referenceTo(note.related),
+      ...(note.related === undefined ? {} : { related: referenceTo(note.related) }),
     };
   }
 }
 
-function referenceTo({ apiVersion, kind, metadata = {} }: ApiObject): object {
-  return { apiVersion, kind, namespace: metadata.namespace, name: metadata.name, uid: metadata.uid };
+function referenceTo({ apiVersion = '', kind = '', metadata = {} }: ApiObject): Wire<V1ObjectReference> {
+  const { namespace = '', name = '', uid = '' } = metadata;
+  return { apiVersion, kind, namespace, name, uid };
 }

@@ -1,5 +1,6 @@
+import type { V1Lease } from '@kubernetes/client-node';
 import type { KubernetesClient } from './client.ts';
-import { defineKind, type ApiObject } from './kinds.ts';
+import { leases, type Wire } from './kinds.ts';
 import type { LeadershipMetrics } from './metrics.ts';
 import { microTime } from './micro-time.ts';
 import { surroundingsFrom, type Surroundings } from './surroundings.ts';
@@ -36,18 +37,7 @@ export interface LeaderElection {
   leader(): string | undefined;
 }
 
-/** As on the wire; the typed `V1Lease` speaks of dates. */
-interface Lease extends ApiObject {
-  readonly spec?: LeaseSpec;
-}
-interface LeaseSpec {
-  readonly holderIdentity?: string | undefined;
-  readonly leaseDurationSeconds?: number | undefined;
-  readonly acquireTime?: string | undefined;
-  readonly renewTime?: string | undefined;
-  readonly leaseTransitions?: number | undefined;
-}
-const leases = defineKind<Lease>('coordination.k8s.io/v1', 'Lease', 'leases');
+type Lease = Wire<V1Lease>;
 
 /**
  * One leader among the processes that share a Lease, in the manner of client-go: whoever holds it renews; the others count
@@ -164,7 +154,7 @@ export function createLeaderElection(options: LeaderElectionOptions): LeaderElec
       spec: {
         holderIdentity: identity,
         leaseDurationSeconds: Math.ceil(leaseDurationMs / 1000),
-        acquireTime: changesHands ? now : current?.spec?.acquireTime,
+        acquireTime: changesHands ? now : (current?.spec?.acquireTime ?? now),
         renewTime: now,
         leaseTransitions: changesHands && current !== undefined ? transitions + 1 : transitions,
       },
