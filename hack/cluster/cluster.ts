@@ -1,5 +1,5 @@
 /** The local cluster as functions; `main.ts` offers the same as commands. */
-import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { apiIsReady, getList, isReady, type Node, type Pod } from './api.ts';
 import { artifacts, type Artifacts } from './artifacts.ts';
@@ -43,9 +43,12 @@ export async function up(options: Options = {}): Promise<void> {
   await exclusively(signal, async () => {
     if (await isAlive(signal)) {
       await makeWhole(signal);
+      if (readlinkSync(join(binFolder, 'kubectl')) !== programs.kubernetes) {
+        say('This cluster runs programs of an earlier build. To renew it (its data goes): down, then up.');
+      }
       return;
     }
-    if (!isNothing(await countLeftovers())) await step('Removing what an earlier cluster left', removeCluster);
+    if (!isNothing(await countLeftovers())) await step('Removing what an earlier run left', removeCluster);
     try {
       await create(programs, signal);
     } catch (error) {
@@ -157,6 +160,8 @@ export async function status(options: Options = {}): Promise<Status> {
 
 async function create(programs: Artifacts, signal: AbortSignal): Promise<void> {
   rmSync(logFolder, { recursive: true, force: true });
+  mkdirSync(runtimeFolder, { recursive: true });
+  writeFileSync(ownerFile, stateFolder);
   mkdirSync(stateFolder, { recursive: true });
   await step('Certificates, network, container runtimes, API server', async () => {
     linkPrograms(programs);
@@ -180,6 +185,7 @@ async function create(programs: Artifacts, signal: AbortSignal): Promise<void> {
 }
 
 const finishedFile = join(stateFolder, 'finished');
+const ownerFile = join(runtimeFolder, 'owner');
 
 /** All succeed, or the first error after all have ended: nothing may still be starting when the clean-up begins. */
 async function together(work: readonly Promise<unknown>[]): Promise<void> {
@@ -251,7 +257,20 @@ async function healAll(signal: AbortSignal): Promise<void> {
 }
 
 function exclusively<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  return withLock(join(runtimeFolder, 'cluster.lock'), work, { signal });
+  const guarded = async (): Promise<T> => {
+    requireOwnState();
+    return work();
+  };
+  return withLock(join(runtimeFolder, 'cluster.lock'), guarded, { signal });
+}
+
+/** Names and addresses exist once per machine, so a cluster whose state is in another folder must go first. */
+function requireOwnState(): void {
+  const owner = existsSync(ownerFile) ? readFileSync(ownerFile, 'utf8') : stateFolder;
+  if (owner === stateFolder) return;
+  throw new Error(
+    `This machine's cluster has its state in ${owner}, not in ${stateFolder}: set MAINSTAY_STATE accordingly.`,
+  );
 }
 
 function requireCluster(): void {

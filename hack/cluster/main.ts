@@ -49,8 +49,10 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
       if (rest.length === 0) throw new UsageError('load needs at least one archive');
       await timed(`${rest.length} archive(s) on all nodes that are on`, () => load(rest, { signal }));
       return;
+    case undefined:
+      throw new UsageError('Which command?');
     default:
-      throw new UsageError(command === undefined ? 'Which command?' : `Unknown command: ${command}`);
+      throw new UsageError(`Unknown command: ${command}`);
   }
 }
 
@@ -90,9 +92,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 try {
   await main(process.argv.slice(2), interruption.signal);
 } catch (error) {
-  for (let cause: unknown = error; cause !== undefined; cause = cause instanceof Error ? cause.cause : undefined) {
-    say(cause instanceof Error ? cause.message : String(cause));
-  }
+  for (let cause = error; cause instanceof Error; cause = cause.cause) say(cause.message);
   if (error instanceof UsageError) say(usage);
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }

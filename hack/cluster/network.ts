@@ -58,7 +58,7 @@ export async function removeBridge(): Promise<void> {
   await attempt('ip', ['link', 'del', bridge]);
 }
 
-/** Pulls or plugs the cable at once, as a power switch does; the cuts are for `enforce`. */
+/** Pulls the cable; `enforce` plugs it in again. */
 export async function unplug(name: NodeName): Promise<void> {
   await attempt('ip', ['link', 'set', layoutOf(name).link, 'down']);
 }

@@ -19,7 +19,6 @@ export async function ensurePackages(signal: AbortSignal): Promise<void> {
   await step(`Installing ${missing.join(', ')} from Debian`, async () => {
     const env = { DEBIAN_FRONTEND: 'noninteractive' };
     await run('apt-get', ['update', '-q'], { signal, env, timeoutMs: 300_000 });
-    // The packaged containerd would start as a service of its own; ours runs per node.
     await run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...missing], {
       signal,
       env,

@@ -16,17 +16,7 @@ export async function removeCluster(): Promise<void> {
   await Promise.all(nodes.map((name) => removeNodeNetwork(name)));
   await removeBridge();
   await unmountBelow([runtimeFolder, stateFolder]);
-  for (const entry of listing(runtimeFolder)) {
-    if (!entry.endsWith('.lock')) rmSync(join(runtimeFolder, entry), { recursive: true, force: true });
-  }
-  for (const entry of listing(stateFolder)) {
-    if (join(stateFolder, entry) !== logFolder) rmSync(join(stateFolder, entry), { recursive: true, force: true });
-  }
-  // libcni remembers results in a folder that can't be chosen; they carry the network's name.
-  const results = '/var/lib/cni/results';
-  for (const entry of listing(results)) {
-    if (entry.startsWith('mainstay-')) rmSync(join(results, entry), { force: true });
-  }
+  for (const path of files()) rmSync(path, { recursive: true, force: true });
   // `ip netns` mounts this folder on itself when it makes the first namespace.
   if (existsSync('/run/netns') && listing('/run/netns').length === 0) await attempt('umount', ['/run/netns']);
 }
@@ -39,6 +29,7 @@ export interface Leftovers {
   readonly routes: number;
   readonly rules: number;
   readonly cgroups: number;
+  readonly files: number;
 }
 
 export async function countLeftovers(): Promise<Leftovers> {
@@ -51,6 +42,7 @@ export async function countLeftovers(): Promise<Leftovers> {
     routes: network.routes.length,
     rules: network.rules.length,
     cgroups: leftoverCgroups().length,
+    files: files().length,
   };
 }
 
@@ -61,6 +53,19 @@ export function describeLeftovers(leftovers: Leftovers): string {
   return Object.entries(leftovers)
     .map(([what, count]) => `${what} ${String(count)}`)
     .join(', ');
+}
+
+/** State, run-time files, and what libcni remembers in a folder that can't be chosen (it carries the network's name). */
+function files(): readonly string[] {
+  const inside = (folder: string, ours: (entry: string) => boolean): string[] =>
+    listing(folder)
+      .filter(ours)
+      .map((entry) => join(folder, entry));
+  return [
+    ...inside(runtimeFolder, (entry) => !entry.endsWith('.lock')),
+    ...inside(stateFolder, (entry) => join(stateFolder, entry) !== logFolder),
+    ...inside('/var/lib/cni/results', (entry) => entry.startsWith('mainstay-')),
+  ];
 }
 
 /** Found by another way than the cgroups through which they were killed: by command line. */

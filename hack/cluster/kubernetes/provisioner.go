@@ -73,8 +73,8 @@ func (p *localProvisioner) Provision(_ context.Context, options controller.Provi
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, controller.ProvisioningFinished, err
 	}
-	// Against the umask; pods with an fsGroup get the group and setgid from the kubelet, others may run as anyone.
-	if err := os.Chmod(path, 0o777); err != nil {
+	// Against the umask. As a new file system would be: root's, until the kubelet gives it to the fsGroup of the Pod.
+	if err := os.Chmod(path, 0o755); err != nil {
 		return nil, controller.ProvisioningFinished, err
 	}
 	return &v1.PersistentVolume{
