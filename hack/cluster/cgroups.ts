@@ -48,13 +48,15 @@ export async function killCgroup(name: string): Promise<void> {
   }
 }
 
+/** Throws when a group can't be removed: then something still runs in it. */
 export async function removeCgroup(name: string): Promise<void> {
-  for (const hierarchy of hierarchies()) {
-    const folder = join(hierarchy, name);
-    // The kernel lets go of a killed process a moment after it is gone.
-    for (let attempts = 0; existsSync(folder) && attempts < 100; attempts++) {
+  const deadline = performance.now() + 15_000;
+  for (const folder of hierarchies().map((hierarchy) => join(hierarchy, name))) {
+    while (existsSync(folder)) {
       removeTree(folder);
-      if (existsSync(folder)) await sleep(20);
+      if (!existsSync(folder)) break;
+      if (performance.now() > deadline) throw new Error(`${folder} can't be removed: something still runs in it`);
+      await sleep(20); // the kernel lets go of a killed process a moment after it is gone
     }
   }
 }
