@@ -155,6 +155,20 @@ describe('trouble', () => {
     expect(api.connections).toBe(before + 1);
   });
 
+  test('closing ends what is under way, on earlier connections too', async () => {
+    const watch = client.watch(pods, {}, { resourceVersion: api.version, timeoutSeconds: 300 })[Symbol.asyncIterator]();
+    const next = settled(watch.next());
+    await eventually(() => api.openWatches === 1);
+    api.fail(() => ({ kind: 'silence' }));
+    const got = settled(client.get(pods, ref, { timeoutMs: 500 }));
+    await eventually(() => api.requests.length === 2);
+    await clock.advance(500);
+    expect(await got).toMatchObject({ reason: 'Timeout' });
+    await client.close();
+    expect(await next).toMatchObject({ code: 'KubernetesUnreachable', reason: 'Connection' });
+    expect(await settled(client.get(pods, ref))).toMatchObject({ code: 'KubernetesUnreachable' });
+  });
+
   test('a caller that gives up gets its own reason back', async () => {
     api.fail(() => ({ kind: 'silence' }));
     const controller = new AbortController();

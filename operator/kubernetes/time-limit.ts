@@ -4,6 +4,8 @@ import type { Clock } from '../platform/clock.ts';
 export interface TimeLimit {
   readonly signal: AbortSignal;
   readonly expired: boolean;
+  /** Aborts at once. */
+  cut(reason: Error): void;
   /** Time no longer counts, the parent still does. */
   lift(): void;
   /** Lets go of timer and parent. (AbortSignal.any would keep dependants of a long-lived parent for as long as it lives.) */
@@ -25,6 +27,7 @@ export function timeLimit(clock: Clock, milliseconds: number, parent?: AbortSign
     get expired() {
       return expired;
     },
+    cut: (reason) => controller.abort(reason),
     lift,
     end() {
       lift();

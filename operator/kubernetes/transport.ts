@@ -50,14 +50,16 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
   const { clock, random } = surroundingsFrom(options);
   const prefix = new URL(access.server).pathname.replace(/\/$/, '');
   let pool: { readonly agent: Agent; readonly madeFor: string } | undefined;
+  /** Of the calls under way, some of them on connections of earlier pools. */
+  const limits = new Set<TimeLimit>();
   let closed = false;
 
   return { call, lines, close };
 
   async function call(request: ApiRequest, { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: TransportCallOptions = {}) {
     const name = nameOf(request);
-    const limit = timeLimit(clock, timeoutMs, signal);
-    const end = clock.now() + timeoutMs;
+    const limit = begin(timeoutMs, signal);
+    const endsAt = clock.now() + timeoutMs;
     try {
       for (let attempt = 1; ; attempt++) {
         try {
@@ -66,15 +68,17 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
         } catch (cause) {
           const error = explain(cause, name, limit, signal);
           const waitMs =
-            request.idempotent && attempt < MAXIMUM_ATTEMPTS ? retryDelay(error, attempt, random) : undefined;
-          if (waitMs === undefined || clock.now() + waitMs >= end) throw error;
+            request.idempotent && !closed && attempt < MAXIMUM_ATTEMPTS
+              ? retryDelay(error, attempt, random)
+              : undefined;
+          if (waitMs === undefined || clock.now() + waitMs >= endsAt) throw error;
           await clock.sleep(waitMs, limit.signal).catch((reason: unknown) => {
             throw explain(reason, name, limit, signal);
           });
         }
       }
     } finally {
-      limit.end();
+      end(limit);
     }
   }
 
@@ -82,7 +86,7 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
     request: ApiRequest,
     { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: TransportCallOptions = {},
   ): AsyncGenerator<string> {
-    const limit = timeLimit(clock, timeoutMs, signal);
+    const limit = begin(timeoutMs, signal);
     try {
       const answer = await send(request, limit);
       limit.lift();
@@ -97,7 +101,7 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
     } catch (cause) {
       throw explain(cause, nameOf(request), limit, signal);
     } finally {
-      limit.end();
+      end(limit);
     }
   }
 
@@ -148,6 +152,17 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
     pool = undefined;
   }
 
+  function begin(timeoutMs: number, signal: AbortSignal | undefined): TimeLimit {
+    const limit = timeLimit(clock, timeoutMs, signal);
+    limits.add(limit);
+    return limit;
+  }
+
+  function end(limit: TimeLimit): void {
+    limit.end();
+    limits.delete(limit);
+  }
+
   function explain(cause: unknown, name: string, limit: TimeLimit, signal: AbortSignal | undefined): unknown {
     if (cause instanceof KubernetesApiError || cause instanceof KubernetesUnreachableError) return cause;
     if (limit.expired) {
@@ -161,6 +176,7 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
 
   async function close(): Promise<void> {
     closed = true;
+    for (const limit of limits) limit.cut(new Error('the client was closed'));
     await pool?.agent.destroy();
   }
 }
