@@ -1,0 +1,167 @@
+/** Runs hack/writer as a Pod beside a cluster and talks to it through the API server, which works on any cluster. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { bundle } from '../build/bundle.ts';
+import type { LedgerState } from '../writer/ledger.ts';
+import type { FinalReport, History } from '../writer/main.ts';
+import type { Verdict } from '../writer/verdict.ts';
+import type { ApiServer } from './api-server.ts';
+import { repository, type ClusterAccess } from './cluster-access.ts';
+import { notYet, until, yes } from './until.ts';
+
+export type { FinalReport, History, LedgerState, Verdict };
+
+export interface WriterPod {
+  readonly node: string;
+  readonly state: () => Promise<LedgerState>;
+  /** Names a moment; `state().marks[name]` tells what happened since. */
+  readonly mark: (name: string) => Promise<void>;
+  /** Resolves when writes that were sent after this call are acknowledged. */
+  readonly acknowledgedAgain: (patience: { readonly within: number }) => Promise<void>;
+  /** Ends writing, reads everything back from the primary and compares. */
+  readonly stop: () => Promise<FinalReport>;
+  /** Reads back what another writer left in the same table. */
+  readonly verify: (history: History) => Promise<Verdict>;
+  readonly remove: () => Promise<void>;
+}
+
+export interface WriterOptions {
+  readonly namespace: string;
+  /** Cluster whose Secret <cluster>-app is used. */
+  readonly cluster: string;
+  /** Where it runs: not on a node that will be hurt. */
+  readonly node: string;
+  readonly table: string;
+  /** Writes nothing; for `verify`. */
+  readonly idle?: boolean;
+}
+
+const podName = 'writer';
+const port = 9090;
+const podReadyMs = 60_000;
+/** A ConfigMap holds 1 MiB; some is left for metadata. */
+const maximumBundleBytes = 900_000;
+/** One acknowledged write could be luck; this many are a working connection. */
+const convincingWrites = 10;
+/** The writer itself tries for a minute to read everything back. */
+const stopTimeoutMs = 120_000;
+
+export async function startWriter(
+  {
+    access,
+    api,
+    signal,
+  }: { readonly access: ClusterAccess; readonly api: ApiServer; readonly signal?: AbortSignal | undefined },
+  options: WriterOptions,
+): Promise<WriterPod> {
+  const program = await bundle(path.join(repository, 'hack/writer/main.ts'), path.join(repository, 'build/writer.mjs'));
+  if (program.bytes > maximumBundleBytes) {
+    throw new Error(`the writer has ${program.bytes} bytes, but must fit into a ConfigMap (${maximumBundleBytes})`);
+  }
+  const inNamespace = ['--namespace', options.namespace];
+  const remove = async (): Promise<void> => {
+    await access.kubectl(['delete', 'pod,configmap', podName, ...inNamespace, '--ignore-not-found', '--wait=true']);
+  };
+  await remove();
+  await access.kubectl(['create', ...inNamespace, '-f', '-'], {
+    signal,
+    input: JSON.stringify(manifest(options, await readFile(program.file, 'utf8'))),
+  });
+  const proxy = `/api/v1/namespaces/${options.namespace}/pods/${podName}:${port}/proxy`;
+  const state = async (): Promise<LedgerState> => {
+    const seen = await api.get<LedgerState>(`${proxy}/state`);
+    if (seen === undefined) throw new Error('the writer’s Pod is gone');
+    return seen;
+  };
+  const mark = async (name: string): Promise<void> => {
+    await api.post(`${proxy}/mark?name=${encodeURIComponent(name)}`);
+  };
+  await until('writer', async () => yes(await state()), { within: podReadyMs, signal });
+  let questions = 0;
+
+  return {
+    node: options.node,
+    state,
+    mark,
+    acknowledgedAgain: async ({ within }) => {
+      questions += 1;
+      const name = `question-${questions}`;
+      await mark(name);
+      await until(
+        'acknowledged writes',
+        async () => {
+          const { marks, errors } = await state();
+          const acked = marks[name]?.acked ?? 0;
+          return acked >= convincingWrites
+            ? yes(undefined)
+            : notYet(`${acked} since; errors ${JSON.stringify(errors)}`);
+        },
+        { within, signal },
+      );
+    },
+    stop: () => api.post<FinalReport>(`${proxy}/stop`, {}, stopTimeoutMs),
+    verify: (history) => api.post<Verdict>(`${proxy}/verify`, history, stopTimeoutMs),
+    remove,
+  };
+}
+
+function manifest(options: WriterOptions, program: string): unknown {
+  const labels = { 'app.kubernetes.io/name': podName, 'app.kubernetes.io/part-of': 'mainstay-tests' };
+  const metadata = { name: podName, namespace: options.namespace, labels };
+  return {
+    apiVersion: 'v1',
+    kind: 'List',
+    items: [
+      { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { 'writer.mjs': program } },
+      {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata,
+        spec: {
+          nodeName: options.node,
+          restartPolicy: 'Never',
+          terminationGracePeriodSeconds: 1,
+          enableServiceLinks: false,
+          automountServiceAccountToken: false,
+          // Not evicted from a node that fails nearby.
+          tolerations: [{ operator: 'Exists' }],
+          securityContext: {
+            runAsNonRoot: true,
+            runAsUser: 65532,
+            runAsGroup: 65532,
+            fsGroup: 65532,
+            seccompProfile: { type: 'RuntimeDefault' },
+          },
+          containers: [
+            {
+              name: podName,
+              image: 'mainstay.dev/mainstay:dev',
+              imagePullPolicy: 'IfNotPresent',
+              command: ['/opt/mainstay/node', '/writer/writer.mjs'],
+              env: [
+                { name: 'WRITER_ACCESS', value: '/etc/writer/app' },
+                { name: 'WRITER_TABLE', value: options.table },
+                { name: 'WRITER_PORT', value: String(port) },
+                ...(options.idle === true ? [{ name: 'WRITER_IDLE', value: 'true' }] : []),
+              ],
+              ports: [{ name: 'http', containerPort: port }],
+              securityContext: {
+                allowPrivilegeEscalation: false,
+                readOnlyRootFilesystem: true,
+                capabilities: { drop: ['ALL'] },
+              },
+              volumeMounts: [
+                { name: 'program', mountPath: '/writer', readOnly: true },
+                { name: 'app', mountPath: '/etc/writer/app', readOnly: true },
+              ],
+            },
+          ],
+          volumes: [
+            { name: 'program', configMap: { name: podName } },
+            { name: 'app', secret: { secretName: `${options.cluster}-app` } },
+          ],
+        },
+      },
+    ],
+  };
+}
