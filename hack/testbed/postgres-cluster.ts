@@ -11,6 +11,7 @@ export interface PostgresClusterObject {
     readonly namespace: string;
     readonly generation: number;
     readonly uid: string;
+    readonly labels?: Readonly<Record<string, string>>;
   };
   readonly spec: { readonly instances: number };
   readonly status?: PostgresClusterStatus;
