@@ -95,6 +95,7 @@ export const memberStates = [
   'cloning',
   'rewinding',
   'starting',
+  'diverged', // its log left the primary's history; waits to be rewound or cloned
   'streaming', // replica that follows the primary
   'sealed', // replica that has stopped receiving, during an election
   'promoting',
@@ -138,8 +139,11 @@ export const HistoryEntry = z
     timeline: z.int().optional(),
     /** The winner's final position when it claimed. */
     position: Position.optional(),
-    /** Where the new timeline begins, known once the promotion is over. */
-    switchLsn: z.string().optional(),
+    /** Ancestry of the new timeline, known once the promotion is over: each earlier timeline and where it was left. */
+    lineage: z
+      .array(z.object({ timeline: z.int(), end: z.string() }).readonly())
+      .readonly()
+      .optional(),
     at: z.string(),
   })
   .readonly();

@@ -1,0 +1,87 @@
+/** What etcd holds about one cluster at one revision, parsed. */
+import type { ZodType } from 'zod';
+import {
+  Definition,
+  HistoryEntry,
+  Initialize,
+  Leader,
+  Member,
+  PromiseRecord,
+  Release,
+  SwitchoverRequest,
+  SyncState,
+  keys,
+  type Epoch,
+  type InstanceName,
+} from '../api/cluster-state.ts';
+
+/** A value together with what a transaction needs to replace exactly it. */
+export interface Versioned<T> {
+  readonly value: T;
+  readonly modRevision: number;
+  readonly lease: string;
+}
+
+export interface ClusterView {
+  readonly revision: number;
+  readonly etcdClusterId: string;
+  readonly definition: Definition | undefined;
+  readonly bootstrap: Versioned<string> | undefined;
+  readonly initialize: Initialize | undefined;
+  readonly epoch: Epoch;
+  readonly leader: Versioned<Leader> | undefined;
+  readonly release: Release | undefined;
+  readonly sync: Versioned<SyncState> | undefined;
+  readonly members: ReadonlyMap<InstanceName, Member>;
+  readonly promises: ReadonlyMap<InstanceName, Versioned<PromiseRecord>>;
+  /** By epoch. */
+  readonly history: ReadonlyMap<Epoch, HistoryEntry>;
+  readonly switchover: Versioned<SwitchoverRequest> | undefined;
+}
+
+export interface RawEntry {
+  readonly value: string;
+  readonly modRevision: number;
+  readonly lease: string;
+}
+
+/** `entries` by key relative to the cluster's prefix. A value that doesn't parse throws: guessing would be worse than stopping. */
+export function parseView(
+  entries: ReadonlyMap<string, RawEntry>,
+  at: { readonly revision: number; readonly clusterId: string },
+): ClusterView {
+  const parsed = <T>(key: string, schema: ZodType<T>): Versioned<T> | undefined => {
+    const entry = entries.get(key);
+    return (
+      entry && { value: schema.parse(JSON.parse(entry.value)), modRevision: entry.modRevision, lease: entry.lease }
+    );
+  };
+  const under = <T>(prefix: string, schema: ZodType<T>): readonly Versioned<T>[] =>
+    [...entries.keys()].filter((key) => key.startsWith(prefix)).map((key) => parsed(key, schema) as Versioned<T>);
+
+  const bootstrap = entries.get(keys.bootstrap);
+  return {
+    revision: at.revision,
+    etcdClusterId: at.clusterId,
+    definition: parsed(keys.definition, Definition)?.value,
+    bootstrap: bootstrap && { value: bootstrap.value, modRevision: bootstrap.modRevision, lease: bootstrap.lease },
+    initialize: parsed(keys.initialize, Initialize)?.value,
+    epoch: Number(entries.get(keys.epoch)?.value ?? '0'),
+    leader: parsed(keys.leader, Leader),
+    release: parsed(keys.release, Release)?.value,
+    sync: parsed(keys.sync, SyncState),
+    members: new Map(under('members/', Member).map(({ value }) => [value.instance, value])),
+    promises: new Map(under('promises/', PromiseRecord).map((promise) => [promise.value.instance, promise])),
+    history: new Map(under('history/', HistoryEntry).map(({ value }) => [value.epoch, value])),
+    switchover: parsed(keys.switchover, SwitchoverRequest),
+  };
+}
+
+/**
+ * Epoch in which a timeline began. A primary that claims again without stopping goes on with its timeline, so that one
+ * timeline may serve several epochs in a row; its first one orders logs all the same, since only that primary wrote it.
+ */
+export function epochOfTimeline(history: ReadonlyMap<Epoch, HistoryEntry>, timeline: number): Epoch {
+  const epochs = [...history.values()].filter((entry) => entry.timeline === timeline).map((entry) => entry.epoch);
+  return epochs.length === 0 ? 0 : Math.min(...epochs);
+}
