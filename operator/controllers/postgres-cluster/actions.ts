@@ -33,7 +33,7 @@ export type Action =
       readonly type: 'apply-volume';
       readonly instance: InstanceName;
       readonly desired: Desired;
-      readonly what: 'create' | 'adopt' | 'resize' | 'retain' | 'update';
+      readonly what: 'create' | 'resize' | 'retain' | 'update';
     }
   | { readonly type: 'create-pod'; readonly instance: InstanceName; readonly object: object }
   | { readonly type: 'label-role'; readonly instance: InstanceName; readonly role: 'primary' | 'replica' }

@@ -47,18 +47,16 @@ function singleInstance(before: PostgresClusterStatus, instances: number): reado
 }
 
 function leadership(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
-  const { lastFailover: latest, primary } = after;
+  const latest = after.lastFailover;
   if (!latest || latest.epoch === before.lastFailover?.epoch) return [];
-  const epoch = `epoch ${latest.epoch}`;
-  const former = before.lastFailover?.winner ?? before.primary;
-  if (former === undefined)
-    return [{ reason: 'PrimaryElected', note: `${primary ?? latest.winner} is primary (${epoch}, ${latest.reason}).` }];
-  const note = `From ${former} to ${latest.winner} (${epoch}, ${latest.reason}).`;
-  return [{ reason: isPlanned(latest.reason) ? 'SwitchoverCompleted' : 'FailoverCompleted', note }];
+  const former = before.lastFailover?.winner;
+  const why = `epoch ${latest.epoch}, ${latest.reason}`;
+  if (former === undefined) return [{ reason: 'PrimaryElected', note: `${latest.winner} is primary (${why}).` }];
+  // A primary that was thought lost and was not: an epoch, but no failover.
+  if (former === latest.winner && latest.epoch === (before.lastFailover?.epoch ?? 0) + 1) return [];
+  const reason = latest.reason === 'Switchover' ? 'SwitchoverCompleted' : 'FailoverCompleted';
+  return [{ reason, note: `From ${former} to ${latest.winner} (${why}).` }];
 }
-
-/** The agents name the reason of each change; a hand-over is the only planned one. */
-const isPlanned = (reason: string): boolean => /switchover|hand-?over|release/i.test(reason);
 
 function stalls(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
   const stalled = conditionOf(after, 'Stalled');

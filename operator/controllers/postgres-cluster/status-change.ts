@@ -15,7 +15,9 @@ function withoutPositions(status: PostgresClusterStatus): PostgresClusterStatus 
   if (!status.instancesStatus) return status;
   return {
     ...status,
-    instancesStatus: status.instancesStatus.map(({ position: _position, lagBytes: _lagBytes, ...rest }) => rest),
+    instancesStatus: status.instancesStatus.map((instance) =>
+      Object.assign({}, instance, { position: undefined, lagBytes: undefined }),
+    ),
   };
 }
 

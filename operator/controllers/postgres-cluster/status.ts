@@ -303,8 +303,10 @@ const waitingMessage = (waiting: { readonly reason: string; readonly message: st
   waiting && `${waiting.reason}: ${waiting.message}`;
 
 function lag(runtime: ClusterRuntime | undefined, member: Member | undefined): { lagBytes?: number } {
-  const primary = runtime?.members.get(runtime.leader?.instance ?? '')?.position;
-  if (!primary || !member?.position || member.instance === runtime?.leader?.instance) return {};
+  const leader = runtime?.leader?.instance;
+  if (leader === undefined || !member?.position || member.instance === leader) return {};
+  const primary = runtime?.members.get(leader)?.position;
+  if (!primary) return {};
   const behind = lsnOffset(primary.lsn) - lsnOffset(member.position.lsn);
   return { lagBytes: behind > 0n ? Number(behind) : 0 };
 }

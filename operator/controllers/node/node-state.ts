@@ -1,0 +1,28 @@
+import type { V1Node } from '@kubernetes/client-node';
+import type { Wire } from '../../kubernetes/kinds.ts';
+
+/** What a node's own object says about its future. */
+export interface NodeState {
+  readonly ready: boolean;
+  /** Cordoned, or about to be drained or removed. */
+  readonly draining: boolean;
+  /** Someone vouches that it is off. */
+  readonly outOfService: boolean;
+}
+
+/** Taints by which autoscalers announce that a node will go; `kubectl drain` cordons before it evicts. */
+const drainTaints = new Set([
+  'node.kubernetes.io/unschedulable',
+  'ToBeDeletedByClusterAutoscaler',
+  'karpenter.sh/disrupted',
+  'karpenter.sh/disruption',
+]);
+
+export function nodeState(node: Wire<V1Node>): NodeState {
+  const taints = node.spec?.taints ?? [];
+  return {
+    ready: node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
+    draining: node.spec?.unschedulable === true || taints.some((taint) => drainTaints.has(taint.key)),
+    outOfService: taints.some((taint) => taint.key === 'node.kubernetes.io/out-of-service'),
+  };
+}

@@ -1,0 +1,274 @@
+/** apply(actions): nothing is decided here. Every call has a deadline, every removal holds only for the object that was seen. */
+import { clusterPrefix, keys, type ClusterIdentity } from '../../api/cluster-state.ts';
+import type { EventReason } from '../../api/event-reasons.ts';
+import type { Dcs, TxnResult } from '../../dcs/dcs.ts';
+import { isAlreadyExists } from '../../kubernetes/api-error.ts';
+import type { CallOptions, KubernetesClient } from '../../kubernetes/client.ts';
+import {
+  endpointSlices,
+  nodes,
+  persistentVolumeClaims,
+  podDisruptionBudgets,
+  pods,
+  secrets,
+  type ApiObject,
+  type ResourceKind,
+} from '../../kubernetes/kinds.ts';
+import { MainstayError } from '../../platform/errors.ts';
+import type { Logger } from '../../platform/log.ts';
+import { labels } from '../../resources/labels.ts';
+import { applicationSecret, systemSecret } from '../../resources/secrets.ts';
+import { nodeState } from '../node/node-state.ts';
+import type { SwitchoverRequests } from '../switchover-requests.ts';
+import type { Action } from './actions.ts';
+import { finalizer } from './decide.ts';
+import type { OnceObject } from './desired-objects.ts';
+import type { Facts } from './facts.ts';
+import { plainKinds, postgresClusters } from './sources.ts';
+
+export interface Effector {
+  readonly client: KubernetesClient;
+  readonly dcs: Dcs;
+  readonly requests: SwitchoverRequests;
+  readonly newPassword: () => string;
+  readonly log: Logger;
+}
+
+export type Note = (reason: EventReason, note: string) => void;
+
+export const fieldManager = 'mainstay.dev/operator';
+const callTimeoutMs = 10_000;
+const txnTimeoutMs = 5_000;
+/** etcd takes 128 operations a transaction. */
+const operationsPerTxn = 100;
+
+/** Carries out the actions in order. One that fails doesn't hold up the others; the first error is thrown at the end. */
+export async function apply(
+  effector: Effector,
+  facts: Facts,
+  actions: readonly Action[],
+  note: Note,
+  signal: AbortSignal,
+): Promise<void> {
+  const errors: unknown[] = [];
+  for (const action of actions) {
+    try {
+      await applyOne(effector, facts, action, note, signal);
+      effector.log.info({ cluster: nameOf(facts), action: summary(action) }, 'done');
+    } catch (error) {
+      signal.throwIfAborted();
+      effector.log.warn({ cluster: nameOf(facts), action: summary(action), err: error }, 'failed');
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0] as Error;
+}
+
+async function applyOne(effector: Effector, facts: Facts, action: Action, note: Note, signal: AbortSignal) {
+  const { client, dcs, requests } = effector;
+  const { cluster, dataUid } = facts;
+  const { namespace, name } = cluster.metadata;
+  const identity: ClusterIdentity = { namespace, name, uid: dataUid };
+  const options: CallOptions = { signal, timeoutMs: callTimeoutMs };
+  const deadline = { milliseconds: txnTimeoutMs, signal };
+  const ours = { fieldManager, force: true };
+
+  switch (action.type) {
+    case 'apply':
+      await client.apply(kindOf(action.desired.kind), action.desired.object, ours, options);
+      return;
+    case 'create-once':
+      await createOnce(effector, facts, action.object, options);
+      return;
+    case 'set-owners':
+      await client.patch(
+        kindOf(action.kind),
+        { namespace, name: action.name },
+        { metadata: { ownerReferences: action.owners } },
+        { fieldManager },
+        options,
+      );
+      return;
+    case 'delete-object':
+      await client.delete(podDisruptionBudgets, { namespace, name: action.name }, action.seen, options);
+      return;
+    case 'apply-volume':
+      await client.apply(persistentVolumeClaims, action.desired.object, ours, options);
+      noteVolume(action, note);
+      return;
+    case 'create-pod':
+      if (await created(client.create(pods, action.object, options))) {
+        const isNew = !cluster.status.instancesStatus?.some(
+          (instance) => instance.name === action.instance && instance.node !== undefined,
+        );
+        if (isNew) note('InstanceCreated', `Pod ${action.instance} created.`);
+        else note('InstanceReplaced', `Pod ${action.instance} created anew on its volume.`);
+      }
+      return;
+    case 'label-role':
+      await client.patch(
+        pods,
+        { namespace, name: action.instance },
+        { metadata: { labels: { [labels.role]: action.role } } },
+        { fieldManager },
+        options,
+      );
+      return;
+    case 'publish-definition': {
+      const key = clusterPrefix(identity) + keys.definition;
+      settled(
+        await dcs.txn(
+          [
+            action.modRevision === undefined
+              ? { key, is: 'absent' }
+              : { key, is: 'modRevision', modRevision: action.modRevision },
+          ],
+          [{ put: key, value: action.text }],
+          deadline,
+        ),
+        'the definition',
+      );
+      return;
+    }
+    case 'request-switchover': {
+      const { from, to, reason } = action;
+      if (await requests.request(identity, { from, to, reason }, signal))
+        note('SwitchoverRequested', `From ${from} to ${to} (${reason}).`);
+      return;
+    }
+    case 'withdraw-switchover': {
+      const key = clusterPrefix(identity) + keys.switchover;
+      const { modRevision, from } = action;
+      const result = await dcs.txn([{ key, is: 'modRevision', modRevision }], [{ delete: key }], deadline);
+      if (result.outcome === 'applied')
+        note('SwitchoverExpired', `${from} is still primary; the request is withdrawn.`);
+      return;
+    }
+    case 'add-finalizer':
+      await setFinalizers(client, facts, (present) => [...present, finalizer], options);
+      return;
+    case 'remove-finalizer':
+      await setFinalizers(client, facts, (present) => present.filter((other) => other !== finalizer), options);
+      return;
+    case 'delete-state':
+      await deleteState(dcs, identity, signal);
+      return;
+    case 'delete-pod':
+      if (action.why === 'node-lost') await confirmLost(client, action.node, options);
+      await client.delete(
+        pods,
+        { namespace, name: action.instance },
+        { ...action.seen, ...(action.why === 'node-lost' && { gracePeriodSeconds: 0 }) },
+        options,
+      );
+      if (action.why === 'surplus') note('InstanceRemoved', `${action.instance} has left the cluster.`);
+      if (action.why === 'surplus' && cluster.spec.deletionPolicy === 'Retain')
+        note('VolumeRetained', `Volume ${action.instance} is kept (deletionPolicy: Retain).`);
+      return;
+    case 'delete-volume':
+      await client.delete(persistentVolumeClaims, { namespace, name: action.instance }, action.seen, options);
+      note('VolumeDeleted', `Volume ${action.instance} is deleted (deletionPolicy: Delete).`);
+      return;
+  }
+}
+
+async function createOnce(effector: Effector, facts: Facts, object: OnceObject, options: CallOptions): Promise<void> {
+  const { client, newPassword } = effector;
+  if (object.kind === 'EndpointSlice') {
+    await created(client.create(endpointSlices, object.object, options));
+    return;
+  }
+  const secret =
+    object.content === 'application'
+      ? applicationSecret(facts.cluster, newPassword())
+      : systemSecret(facts.cluster, { replication: newPassword(), rewind: newPassword() });
+  await created(client.create(secrets, secret, options));
+}
+
+/** Whether it was created now; another of that name is looked at the next time round. */
+async function created(call: Promise<unknown>): Promise<boolean> {
+  try {
+    await call;
+    return true;
+  } catch (error) {
+    if (isAlreadyExists(error)) return false;
+    throw error;
+  }
+}
+
+async function setFinalizers(
+  client: KubernetesClient,
+  { cluster }: Facts,
+  change: (present: readonly string[]) => readonly string[],
+  options: CallOptions,
+): Promise<void> {
+  const { namespace, name, resourceVersion, finalizers = [] } = cluster.metadata;
+  await client.patch(
+    postgresClusters,
+    { namespace, name },
+    // The version makes it a Conflict when somebody else has changed the list since.
+    { metadata: { resourceVersion, finalizers: change(finalizers) } },
+    { fieldManager },
+    options,
+  );
+}
+
+async function deleteState(dcs: Dcs, identity: ClusterIdentity, signal: AbortSignal): Promise<void> {
+  const deadline = { milliseconds: txnTimeoutMs, signal };
+  const snapshot = await dcs.read(clusterPrefix(identity), deadline);
+  const all = [...snapshot.entries.keys()];
+  for (let from = 0; from < all.length; from += operationsPerTxn) {
+    const writes = all.slice(from, from + operationsPerTxn).map((key) => ({ delete: key }));
+    settled(await dcs.txn([], writes, deadline), 'the deletion of a cluster’s state');
+  }
+}
+
+/** A Pod removed by force may still run; so its node is looked at once more, not in the local copy. */
+async function confirmLost(client: KubernetesClient, name: string | undefined, options: CallOptions): Promise<void> {
+  const node = name === undefined ? undefined : await client.get(nodes, { name }, options);
+  if (name !== undefined && (node === undefined || nodeState(node).outOfService)) return;
+  throw new MainstayError('KubernetesApi', `Node ${name ?? ''} is neither gone nor out of service after all.`, {
+    retryable: true,
+  });
+}
+
+function settled(result: TxnResult, what: string): void {
+  if (result.outcome === 'applied') return;
+  if (result.outcome === 'unknown') throw result.cause;
+  throw new MainstayError('DcsRejected', `Somebody else has changed ${what} meanwhile; looking again.`, {
+    retryable: true,
+  });
+}
+
+function noteVolume(action: Extract<Action, { type: 'apply-volume' }>, note: Note): void {
+  switch (action.what) {
+    case 'create':
+      note('VolumeCreated', `Volume ${action.instance} requested.`);
+      return;
+    case 'resize':
+      note('VolumeResized', `A larger volume ${action.instance} requested.`);
+      return;
+    case 'retain':
+    case 'update':
+      return;
+  }
+}
+
+function kindOf(kind: string): ResourceKind<ApiObject> {
+  const known = kind === 'Pod' ? (pods as ResourceKind<ApiObject>) : plainKinds.get(kind);
+  if (!known) throw new MainstayError('KubernetesApi', `No API path is known for ${kind}.`);
+  return known;
+}
+
+const nameOf = ({ cluster }: Facts): string => `${cluster.metadata.namespace}/${cluster.metadata.name}`;
+
+function summary(action: Action): string {
+  if ('desired' in action) return `${action.type} ${action.desired.kind} ${action.desired.name}`;
+  if (action.type === 'create-once') return `${action.type} ${action.object.kind} ${action.object.name}`;
+  if (action.type === 'delete-pod') return `${action.type} ${action.instance} (${action.why})`;
+  if (action.type === 'label-role') return `${action.type} ${action.instance} ${action.role}`;
+  if (action.type === 'request-switchover') return `${action.type} ${action.from} to ${action.to} (${action.reason})`;
+  if ('instance' in action) return `${action.type} ${action.instance}`;
+  if ('name' in action) return `${action.type} ${action.kind} ${action.name}`;
+  return action.type;
+}

@@ -1,0 +1,207 @@
+/** observe(key) → facts: from local copies, or, before something risky, from the API server and etcd as of now. */
+import { clusterPrefix, type ClusterIdentity } from '../../api/cluster-state.ts';
+import { parsePostgresCluster, type PostgresCluster } from '../../api/postgres-cluster.ts';
+import type { KubernetesClient } from '../../kubernetes/client.ts';
+import { persistentVolumeClaims, pods } from '../../kubernetes/kinds.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { Installation } from '../../resources/installation.ts';
+import { annotations, labels, manager } from '../../resources/labels.ts';
+import { instanceNames, instanceNumber } from '../../resources/names.ts';
+import { nodeState } from '../node/node-state.ts';
+import type { RuntimeView } from '../runtime-view.ts';
+import type { SwitchoverRequests } from '../switchover-requests.ts';
+import { desiredObjects, onceObjects } from './desired-objects.ts';
+import {
+  objectId,
+  type Facts,
+  type ObservedObject,
+  type ObservedPod,
+  type ObservedRuntime,
+  type ObservedVolume,
+} from './facts.ts';
+import { plainKinds, postgresClusters, type LabelledObject, type Pod, type Sources, type Volume } from './sources.ts';
+
+export interface Observer {
+  readonly client: KubernetesClient;
+  readonly sources: Sources;
+  readonly view: RuntimeView;
+  readonly requests: SwitchoverRequests;
+  readonly installation: Installation;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export type Freshness = 'cached' | 'now';
+
+const callTimeoutMs = 10_000;
+
+/** Undefined when the cluster does not exist (any more). Throws ResourceInvalid when its spec can't be understood. */
+export async function observe(
+  observer: Observer,
+  key: string,
+  freshness: Freshness,
+  signal: AbortSignal,
+): Promise<Facts | undefined> {
+  const { client, sources, requests, installation, clock } = observer;
+  const options = { signal, timeoutMs: callTimeoutMs };
+  const [namespace = '', name = ''] = key.split('/');
+  const stored =
+    freshness === 'now' ? await client.get(postgresClusters, { namespace, name }, options) : sources.clusters.get(key);
+  if (!stored) return undefined;
+  const cluster = parsePostgresCluster(stored);
+
+  const where = { namespace, labelSelector: `${labels.cluster}=${name}` };
+  const [podList, volumeList] =
+    freshness === 'now'
+      ? await Promise.all([
+          client.list(pods, where, options).then(({ items }) => items),
+          client.list(persistentVolumeClaims, where, options).then(({ items }) => items),
+        ])
+      : [sources.pods.withIndex(key), sources.volumes.withIndex(key)];
+
+  const wanted = instanceNames(name, cluster.spec.instances);
+  const [foundPods, foundVolumes, objects] = await Promise.all([
+    withMissing(podList, wanted, (instance) => client.get(pods, { namespace, name: instance }, options)),
+    withMissing(volumeList, wanted, (instance) =>
+      client.get(persistentVolumeClaims, { namespace, name: instance }, options),
+    ),
+    observeObjects(observer, cluster, options),
+  ]);
+  const volumes = foundVolumes
+    .filter((volume) => instanceNumber(name, volume.metadata?.name ?? '') !== undefined)
+    .map((volume) => observedVolume(volume, name));
+  const dataUid = identityOfData(cluster, volumes);
+  const identity = { namespace, name, uid: dataUid };
+  return {
+    now: clock.wall().getTime(),
+    cluster,
+    installation,
+    dataUid,
+    objects,
+    pods: foundPods
+      .filter((pod) => instanceNumber(name, pod.metadata?.name ?? '') !== undefined)
+      .map((pod) => observedPod(pod, name)),
+    volumes,
+    nodes: sources.nodes.hasSynced()
+      ? new Map(sources.nodes.list().map((node) => [node.metadata?.name ?? '', nodeState(node)]))
+      : undefined,
+    runtime: await observeRuntime(observer, identity, freshness, signal),
+    sinceSwitchoverRequestMs: requests.sinceLastMs(identity),
+  };
+}
+
+/** What the local copy lacks may be new, or may belong to somebody else and so not be selected: one look tells. */
+async function withMissing<T extends { metadata?: { name?: string } }>(
+  found: readonly T[],
+  names: readonly string[],
+  get: (name: string) => Promise<T | undefined>,
+): Promise<readonly T[]> {
+  const missing = names.filter((name) => !found.some((object) => object.metadata?.name === name));
+  const more = await Promise.all(missing.map(get));
+  return [...found, ...more.filter((object) => object !== undefined)];
+}
+
+async function observeObjects(
+  { client, sources }: Observer,
+  cluster: PostgresCluster,
+  options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<ReadonlyMap<string, ObservedObject>> {
+  const { namespace, name: clusterName } = cluster.metadata;
+  const budget = { kind: 'PodDisruptionBudget', name: clusterName };
+  const identities = [...desiredObjects(cluster), ...onceObjects(cluster), budget];
+  const objects = new Map<string, ObservedObject>();
+  await Promise.all(
+    identities.map(async ({ kind, name }) => {
+      const plain = plainKinds.get(kind);
+      const cached = sources.plain.get(kind)?.get(`${namespace}/${name}`);
+      // A budget that nobody wants needs no second look.
+      const lookAgain = kind !== 'PodDisruptionBudget' || cluster.spec.instances > 1;
+      const object = cached ?? (plain && lookAgain ? await client.get(plain, { namespace, name }, options) : undefined);
+      if (object) objects.set(objectId(kind, name), observedObject(object, clusterName));
+    }),
+  );
+  return objects;
+}
+
+async function observeRuntime(
+  { view, log }: Observer,
+  identity: ClusterIdentity,
+  freshness: Freshness,
+  signal: AbortSignal,
+): Promise<ObservedRuntime> {
+  try {
+    if (freshness === 'now') return { status: 'current', state: await view.readNow(identity, signal) };
+    const state = view.of(identity);
+    const forMs = view.silentForMs();
+    return state && forMs === 0 ? { status: 'current', state } : { status: 'lost', last: state, forMs };
+  } catch (error) {
+    signal.throwIfAborted();
+    log.error({ err: error, prefix: clusterPrefix(identity) }, 'what etcd holds about a cluster can’t be read');
+    return { status: 'lost', last: undefined, forMs: Infinity };
+  }
+}
+
+/** Data keep the identity of the first cluster that owned them, because the history in etcd belongs to them. */
+export function identityOfData(cluster: PostgresCluster, volumes: readonly ObservedVolume[]): string {
+  if (cluster.status.dataUid !== undefined) return cluster.status.dataUid;
+  const { name, uid } = cluster.metadata;
+  const number = (volume: ObservedVolume) => instanceNumber(name, volume.instance) ?? 0;
+  const first = volumes
+    .filter((volume) => volume.ours && !volume.deleting && volume.dataUid !== undefined)
+    .sort((a, b) => number(a) - number(b))
+    .at(0);
+  return first?.dataUid ?? uid;
+}
+
+function observedObject(object: LabelledObject, cluster: string): ObservedObject {
+  const { uid = '', resourceVersion = '', labels: own, annotations: notes, ...metadata } = object.metadata ?? {};
+  return {
+    uid,
+    resourceVersion,
+    ours: own?.[labels.managedBy] === manager && own[labels.cluster] === cluster,
+    intent: notes?.[annotations.intent],
+    owners: (metadata.ownerReferences ?? []).map((owner) => owner.uid),
+    deleting: metadata.deletionTimestamp !== undefined,
+  };
+}
+
+export function observedPod(pod: Pod, cluster: string): ObservedPod {
+  const { metadata, spec, status } = pod;
+  const condition = (type: string) => status?.conditions?.find((candidate) => candidate.type === type);
+  const scheduled = condition('PodScheduled');
+  const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  const waiting = containers
+    .map((container) => container.state?.waiting)
+    .find((state) => state !== undefined && !['PodInitializing', 'ContainerCreating'].includes(state.reason ?? ''));
+  return {
+    ...observedObject(pod, cluster),
+    instance: metadata?.name ?? '',
+    generation: Number(metadata?.annotations?.[annotations.generation] ?? '0'),
+    phase: status?.phase ?? 'Unknown',
+    ready: condition('Ready')?.status === 'True',
+    createdAt: Date.parse(metadata?.creationTimestamp ?? '') || 0,
+    node: spec?.nodeName,
+    address: status?.podIP,
+    roleLabel: metadata?.labels?.[labels.role],
+    running: (status?.containerStatuses ?? []).some(
+      (container) => container.name === 'postgres' && container.state?.running !== undefined,
+    ),
+    unschedulable:
+      scheduled?.status === 'False' && scheduled.reason === 'Unschedulable'
+        ? { since: Date.parse(scheduled.lastTransitionTime ?? '') || 0, message: scheduled.message ?? '' }
+        : undefined,
+    waiting: waiting && { reason: waiting.reason ?? '', message: waiting.message ?? '' },
+  };
+}
+
+export function observedVolume(volume: Volume, cluster: string): ObservedVolume {
+  return {
+    ...observedObject(volume, cluster),
+    instance: volume.metadata?.name ?? '',
+    dataUid: volume.metadata?.annotations?.[annotations.clusterUid],
+    size: volume.spec?.resources?.requests?.['storage'] ?? '0',
+    capacity: volume.status?.capacity?.['storage'],
+    storageClassName: volume.spec?.storageClassName,
+  };
+}

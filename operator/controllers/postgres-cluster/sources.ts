@@ -1,0 +1,164 @@
+/** What the controller watches in Kubernetes: local copies, stripped to what decisions need. */
+import type { V1Node, V1PersistentVolumeClaim, V1Pod } from '@kubernetes/client-node';
+import { apiVersion } from '../../api/postgres-cluster.ts';
+import type { KubernetesClient } from '../../kubernetes/client.ts';
+import { createInformer, type Informer } from '../../kubernetes/informer.ts';
+import {
+  defineKind,
+  endpointSlices,
+  nodes,
+  persistentVolumeClaims,
+  podDisruptionBudgets,
+  pods,
+  roleBindings,
+  roles,
+  secrets,
+  serviceAccounts,
+  services,
+  type ApiObject,
+  type ApiObjectMeta,
+  type ResourceKind,
+  type Wire,
+} from '../../kubernetes/kinds.ts';
+import type { Surroundings } from '../../kubernetes/surroundings.ts';
+import { labels, managedSelector } from '../../resources/labels.ts';
+
+export type Pod = Wire<V1Pod>;
+export type Volume = Wire<V1PersistentVolumeClaim>;
+export type Node = Wire<V1Node>;
+
+/** As the API server has it: checked by its schema, still to be parsed by ours. */
+export interface StoredCluster extends ApiObject {
+  readonly metadata?: ApiObject['metadata'] & { readonly generation?: number };
+  readonly status?: unknown;
+}
+
+export interface LabelledObject extends ApiObject {
+  readonly metadata?:
+    | (ApiObjectMeta & {
+        readonly labels?: Readonly<Record<string, string>> | undefined;
+        readonly annotations?: Readonly<Record<string, string>> | undefined;
+        readonly ownerReferences?: readonly { readonly uid: string }[] | undefined;
+        readonly deletionTimestamp?: string | undefined;
+      })
+    | undefined;
+}
+
+export const postgresClusters = defineKind<StoredCluster>(apiVersion, 'PostgresCluster', 'postgresclusters');
+
+/** Kinds of which only metadata matter here, by name. */
+export const plainKinds: ReadonlyMap<string, ResourceKind<LabelledObject>> = new Map(
+  [services, secrets, serviceAccounts, roles, roleBindings, podDisruptionBudgets, endpointSlices].map((kind) => [
+    kind.kind,
+    kind as ResourceKind<LabelledObject>,
+  ]),
+);
+
+export interface Sources {
+  readonly clusters: Informer<StoredCluster>;
+  readonly pods: Informer<Pod>;
+  readonly volumes: Informer<Volume>;
+  readonly nodes: Informer<Node>;
+  readonly plain: ReadonlyMap<string, Informer<LabelledObject>>;
+  /** Follows the API server until the signal aborts. */
+  start(signal: AbortSignal): Promise<void>;
+  whenSynced(signal: AbortSignal): Promise<void>;
+}
+
+export interface SourceOptions extends Partial<Surroundings> {
+  readonly client: KubernetesClient;
+  /** All namespaces if undefined. */
+  readonly namespace: string | undefined;
+  readonly onCluster: (key: string) => void;
+  readonly onNode: (name: string) => void;
+}
+
+export function createSources(options: SourceOptions): Sources {
+  const { client, namespace, onCluster, onNode } = options;
+  const managed = { namespace, labelSelector: managedSelector };
+  const ofCluster = <T extends LabelledObject>(transform: (object: T) => T) => ({
+    ...options,
+    transform,
+    indexBy: (object: T) => clusterKeys(object),
+    onChange: (_key: string, object: T | undefined, previous: T | undefined) => {
+      for (const key of clusterKeys(object ?? previous)) onCluster(key);
+    },
+  });
+
+  const clusters = createInformer(client, postgresClusters, { namespace }, { ...options, onChange: onCluster });
+  const podInformer = createInformer(client, pods, managed, ofCluster(stripPod));
+  const volumeInformer = createInformer(
+    client,
+    persistentVolumeClaims,
+    managed,
+    ofCluster<Volume>((volume) => volume),
+  );
+  const plain = new Map(
+    [...plainKinds].map(([name, kind]) => [name, createInformer(client, kind, managed, ofCluster(metadataOnly))]),
+  );
+  const nodeInformer = createInformer(
+    client,
+    nodes,
+    {},
+    {
+      ...options,
+      transform: stripNode,
+      onChange: (name, node, previous) => {
+        if (JSON.stringify(withoutVersion(node)) === JSON.stringify(withoutVersion(previous))) return;
+        onNode(name);
+        const affected = podInformer.list().filter((pod) => pod.spec?.nodeName === name);
+        for (const key of new Set(affected.flatMap(clusterKeys))) onCluster(key);
+      },
+    },
+  );
+  const all = [clusters, podInformer, volumeInformer, nodeInformer, ...plain.values()];
+  return {
+    clusters,
+    pods: podInformer,
+    volumes: volumeInformer,
+    nodes: nodeInformer,
+    plain,
+    start: async (signal) => {
+      await Promise.all(all.map((informer) => informer.start(signal)));
+    },
+    whenSynced: async (signal) => {
+      await Promise.all(all.map((informer) => informer.whenSynced(signal)));
+    },
+  };
+}
+
+/** The cluster that an object's labels name, as `namespace/name`. */
+export function clusterKeys(object: LabelledObject | undefined): readonly string[] {
+  const { namespace, labels: own } = object?.metadata ?? {};
+  const name = own?.[labels.cluster];
+  return namespace === undefined || name === undefined ? [] : [`${namespace}/${name}`];
+}
+
+const metadataOnly = ({ apiVersion: version, kind, metadata }: LabelledObject): LabelledObject => ({
+  apiVersion: version,
+  kind,
+  metadata,
+});
+
+function stripPod(pod: Pod): Pod {
+  const { metadata, spec, status } = pod;
+  return {
+    ...(metadata && { metadata }),
+    spec: { containers: [], ...(spec?.nodeName !== undefined && { nodeName: spec.nodeName }) },
+    ...(status && { status }),
+  };
+}
+
+function stripNode({ metadata, spec, status }: Node): Node {
+  const ready = status?.conditions?.filter((condition) => condition.type === 'Ready') ?? [];
+  return {
+    metadata: { ...(metadata?.name !== undefined && { name: metadata.name }) },
+    spec: {
+      ...(spec?.taints && { taints: spec.taints }),
+      ...(spec?.unschedulable !== undefined && { unschedulable: spec.unschedulable }),
+    },
+    status: { conditions: ready.map(({ type, status: is }) => ({ type, status: is })) },
+  };
+}
+
+const withoutVersion = (node: Node | undefined) => node && { ...node, metadata: { name: node.metadata?.name } };
