@@ -12,6 +12,7 @@ export type { Condition, InstanceStatus } from './postgres-cluster-status.ts';
 export const apiGroup = 'mainstay.dev';
 export const apiVersion = 'mainstay.dev/v1alpha1';
 
+const imageReference = /^[a-zA-Z0-9][a-zA-Z0-9._:@/-]*$/;
 const identifier = /^[a-z_][a-z0-9_]{0,62}$/;
 const minimumStorage = '512Mi';
 /** Leaves room for "-<n>" and for the suffixes of Services and volumes within a DNS label. */
@@ -121,7 +122,8 @@ const Storage = z.object({
 });
 
 const application = (what: string, reserved: readonly string[]) =>
-  described(z.string().max(63).regex(identifier).default('app'), what, [
+  described(z.string().max(63).default('app'), what, [
+    matching(identifier, 'is no plain name: use lower-case letters, digits and underscores, as in shop_2'),
     {
       cel: `!(self in [${reserved.map((name) => `'${name}'`).join(', ')}]) && !self.startsWith('pg_') && !self.startsWith('mainstay_')`,
       message: `is reserved, like ${reserved.join(', ')} and names that begin with pg_ or mainstay_: choose another, such as app`,
@@ -136,6 +138,11 @@ const Application = z.object({
   database: application('Database made with the cluster.', ['postgres', 'template0', 'template1']),
   owner: application('Role that owns it; its password is in the Secret <cluster>-app.', ['postgres', 'public', 'none']),
 });
+
+const ParameterValue = described(z.string().max(1024), 'Value, as in postgresql.conf without the quotes.', [
+  // A line break would let a value go on as another setting.
+  matching(/^[^\p{Cc}]*$/u, 'has a line break or another control character: write it on one line'),
+]);
 
 const PodOptions = z.object({
   labels: described(
@@ -196,13 +203,9 @@ const Spec = z.object({
     },
   ]),
   image: described(
-    z
-      .string()
-      .min(1)
-      .max(512)
-      .regex(/^[a-zA-Z0-9][a-zA-Z0-9._:@/-]*$/)
-      .exactOptional(),
+    z.string().min(1).max(512).exactOptional(),
     'Image to run instead of the operator’s own for spec.version. It must hold that major version of PostgreSQL.',
+    [matching(imageReference, 'is no image: write it as in mainstay.dev/postgres:18')],
   ),
   storage: described(Storage, 'Volume of each instance.', [
     {
@@ -222,7 +225,7 @@ const Spec = z.object({
     z
       .object({
         parameters: described(
-          z.record(z.string(), z.string().max(1024)).default({}),
+          z.record(z.string(), ParameterValue).default({}),
           'Parameters of PostgreSQL, as in postgresql.conf; write numbers as strings. Some belong to Mainstay and are refused.',
           parameterRules,
           { maxProperties: 200 },
@@ -302,6 +305,17 @@ export function effectiveDurability(spec: Pick<PostgresClusterSpec, 'instances' 
   const mode = spec.durability.mode ?? (spec.instances >= 3 ? 'Strict' : 'Preferred');
   const acknowledgements = mode === 'Async' ? 0 : Math.min(spec.durability.acknowledgements, spec.instances - 1);
   return { mode, acknowledgements };
+}
+
+/** A pattern with a message that people understand; the API server's own shows the expression only. */
+function matching(pattern: RegExp, problem: string): Rule<string | undefined> {
+  return {
+    cel: `self.matches('${pattern.source.replaceAll('\\', '\\\\')}')`,
+    message: problem,
+    messageCel: `'"' + self + '" ${problem}'`,
+    holds: (self) => self === undefined || pattern.test(self),
+    say: (self) => `"${self ?? ''}" ${problem}`,
+  };
 }
 
 function reservedKeys(what: string): Rule<Readonly<Record<string, string>>> {

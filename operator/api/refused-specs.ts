@@ -50,6 +50,11 @@ export const refusedSpecs: readonly RefusedSpec[] = [
     says: ['spec.postgresql.parameters', 'lower case'],
   },
   {
+    title: 'a parameter that smuggles in another',
+    spec: { storage, postgresql: { parameters: { work_mem: "4MB'\nfsync = 'off" } } },
+    says: ['spec.postgresql.parameters', 'control character: write it on one line'],
+  },
+  {
     title: 'too weak a synchronous_commit',
     spec: { storage, postgresql: { parameters: { synchronous_commit: 'off' } } },
     says: ['spec.postgresql.parameters', 'synchronous_commit is off', 'use on or remote_apply'],
@@ -58,6 +63,16 @@ export const refusedSpecs: readonly RefusedSpec[] = [
     title: 'too few WAL senders',
     spec: { storage, postgresql: { parameters: { max_wal_senders: '2' } } },
     says: ['spec.postgresql.parameters', 'max_wal_senders is 2', 'use 20 or more'],
+  },
+  {
+    title: 'a database name that needs quotes',
+    spec: { storage, application: { database: 'My Shop' } },
+    says: ['spec.application.database', 'My Shop', 'use lower-case letters, digits and underscores'],
+  },
+  {
+    title: 'a malformed image',
+    spec: { storage, image: 'postgres 18' },
+    says: ['spec.image', 'postgres 18', 'write it as in'],
   },
   {
     title: 'a reserved owner',
