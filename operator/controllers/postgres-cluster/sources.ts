@@ -29,7 +29,7 @@ export type Node = Wire<V1Node>;
 
 /** As the API server has it: checked by its schema, still to be parsed by ours. */
 export interface StoredCluster extends ApiObject {
-  readonly metadata?: ApiObject['metadata'] & { readonly generation?: number };
+  readonly metadata?: (ApiObjectMeta & { readonly generation?: number | undefined }) | undefined;
   readonly status?: unknown;
 }
 

@@ -1,0 +1,45 @@
+/** Before a node is emptied, primaries leave it on purpose: a drain then costs a switchover, not a failover. */
+import type { ClusterIdentity, InstanceName } from '../../api/cluster-state.ts';
+import type { ClusterRuntime } from '../cluster-runtime.ts';
+import { switchoverCandidate } from '../switchover-candidate.ts';
+import type { NodeState } from './node-state.ts';
+
+export interface NodeFacts {
+  readonly name: string;
+  /** Undefined when the Node object is gone. */
+  readonly node: NodeState | undefined;
+  readonly clusters: readonly ClusterOnNode[];
+}
+
+/** A cluster with an instance on this node. */
+export interface ClusterOnNode {
+  readonly identity: ClusterIdentity;
+  readonly paused: boolean;
+  /** Undefined while etcd does not answer: then nothing is asked for. */
+  readonly runtime: ClusterRuntime | undefined;
+  readonly instancesHere: readonly InstanceName[];
+  /** Ready, staying, and on nodes that are not being drained. */
+  readonly eligible: readonly InstanceName[];
+  readonly sinceSwitchoverRequestMs: number;
+}
+
+export interface HandOver {
+  readonly identity: ClusterIdentity;
+  readonly from: InstanceName;
+  readonly to: InstanceName;
+}
+
+/** Shorter than for other switchovers: an eviction is coming. */
+export const drainRetryMs = 10_000;
+
+export function decideDrain(facts: NodeFacts): readonly HandOver[] {
+  if (facts.node?.draining !== true) return [];
+  return facts.clusters.flatMap((cluster) => {
+    const { identity, paused, runtime, instancesHere, eligible, sinceSwitchoverRequestMs } = cluster;
+    const primary = runtime?.leader?.instance;
+    if (paused || !runtime || primary === undefined || !instancesHere.includes(primary)) return [];
+    if (runtime.switchover || sinceSwitchoverRequestMs < drainRetryMs) return [];
+    const to = switchoverCandidate(runtime, eligible);
+    return to === undefined ? [] : [{ identity, from: primary, to }];
+  });
+}

@@ -1,0 +1,126 @@
+/** One reconcile: observe → status → decide → apply. */
+import { apiVersion, type PostgresClusterStatus } from '../../api/postgres-cluster.ts';
+import type { ReconcileResult } from '../../kubernetes/controller.ts';
+import type { ApiObject } from '../../kubernetes/kinds.ts';
+import { MainstayError } from '../../platform/errors.ts';
+import type { EventReason } from '../../api/event-reasons.ts';
+import { isConflict } from '../../kubernetes/api-error.ts';
+import { isRisky } from './actions.ts';
+import { apply, fieldManager, type Effector } from './apply.ts';
+import { eventsBetween, type ClusterEvent } from './cluster-events.ts';
+import { decide } from './decide.ts';
+import type { Facts } from './facts.ts';
+import { observe, type Observer } from './observe.ts';
+import { recheckInMs } from './recheck.ts';
+import { postgresClusters, type StoredCluster } from './sources.ts';
+import { statusFor } from './status.ts';
+import { positionsEveryMs, statusChange } from './status-change.ts';
+import { invalidSpecStatus } from './invalid-spec.ts';
+
+export interface PostgresClusterController {
+  readonly observer: Observer;
+  readonly effector: Effector;
+  readonly note: (regarding: ApiObject, reason: EventReason, note: string) => void;
+}
+
+const callTimeoutMs = 10_000;
+
+export function postgresClusterReconciler({
+  observer,
+  effector,
+  note,
+}: PostgresClusterController): (key: string, signal: AbortSignal) => Promise<ReconcileResult> {
+  /** When a cluster's status was last written, to hold back positions. */
+  const writtenAt = new Map<string, number>();
+
+  return async (key, signal) => {
+    const facts = await observeOrReport(key, signal);
+    if (!facts) {
+      if (!observer.sources.clusters.get(key)) writtenAt.delete(key);
+      return {};
+    }
+    const regarding = reference(facts);
+    const heldBackMs = await writeStatus(key, facts, signal);
+    await act(key, facts, regarding, signal);
+    const waits = [heldBackMs, recheckInMs(facts)].filter((milliseconds) => milliseconds !== undefined);
+    return waits.length === 0 ? {} : { requeueAfterMs: Math.max(Math.min(...waits), 100) };
+  };
+
+  async function observeOrReport(key: string, signal: AbortSignal): Promise<Facts | undefined> {
+    try {
+      return await observe(observer, key, 'cached', signal);
+    } catch (error) {
+      const stored = observer.sources.clusters.get(key);
+      if (!(error instanceof MainstayError) || error.code !== 'ResourceInvalid' || !stored) throw error;
+      await reportInvalid(stored, error.message, signal);
+      return undefined;
+    }
+  }
+
+  async function act(key: string, facts: Facts, regarding: ApiObject, signal: AbortSignal): Promise<void> {
+    let confirmed = facts;
+    let actions = decide(facts);
+    if (actions.some(isRisky)) {
+      // The local copies may be behind; what can't be taken back is decided anew on what is true now.
+      const now = await observe(observer, key, 'now', signal);
+      if (!now) return;
+      confirmed = now;
+      actions = decide(now);
+    }
+    try {
+      await apply(effector, confirmed, actions, (reason, text) => note(regarding, reason, text), signal);
+    } catch (error) {
+      const isWorthTelling = !isConflict(error) && !(error instanceof MainstayError && error.retryable);
+      if (isWorthTelling && error instanceof Error) note(regarding, 'ReconcileFailed', error.message);
+      throw error;
+    }
+  }
+
+  /** Milliseconds for which news of positions are held back; undefined if there are none. */
+  async function writeStatus(key: string, facts: Facts, signal: AbortSignal): Promise<number | undefined> {
+    const before = facts.cluster.status;
+    const after = statusFor(facts);
+    const now = observer.clock.now();
+    const change = statusChange(before, after);
+    if (change === 'none') return undefined;
+    const sinceMs = now - (writtenAt.get(key) ?? -Infinity);
+    if (change === 'positions-only' && sinceMs < positionsEveryMs) return positionsEveryMs - sinceMs;
+    await patchStatus(reference(facts), after, signal);
+    writtenAt.set(key, now);
+    const news = [...adoption(facts), ...eventsBetween(before, after, facts.cluster.spec.instances)];
+    for (const event of news) note(reference(facts), event.reason, event.note);
+    return undefined;
+  }
+
+  async function reportInvalid(stored: StoredCluster, message: string, signal: AbortSignal): Promise<void> {
+    const { before, after } = invalidSpecStatus(stored, message, observer.clock.wall());
+    if (statusChange(before, after) === 'none') return;
+    const { namespace, name, uid } = stored.metadata ?? {};
+    const regarding = { apiVersion, kind: 'PostgresCluster', metadata: { namespace, name, uid } };
+    await patchStatus(regarding, after, signal);
+    note(regarding, 'SpecInvalid', message);
+  }
+
+  async function patchStatus(regarding: ApiObject, status: PostgresClusterStatus, signal: AbortSignal): Promise<void> {
+    await observer.client.apply(
+      postgresClusters,
+      { ...regarding, status },
+      { fieldManager, force: true, subresource: 'status' },
+      { signal, timeoutMs: callTimeoutMs },
+    );
+  }
+}
+
+function reference({ cluster }: Facts): ApiObject {
+  const { namespace, name, uid } = cluster.metadata;
+  return { apiVersion, kind: 'PostgresCluster', metadata: { namespace, name, uid } };
+}
+
+/** A cluster seen for the first time, with volumes of an earlier life. */
+function adoption({ cluster, dataUid, volumes }: Facts): readonly ClusterEvent[] {
+  if (cluster.status.observedGeneration >= 0 || dataUid === cluster.metadata.uid) return [];
+  const names = volumes.filter((volume) => volume.dataUid === dataUid).map((volume) => volume.instance);
+  return [
+    { reason: 'VolumeAdopted', note: `Volumes ${names.sort().join(', ')} hold data of an earlier life (${dataUid}).` },
+  ];
+}

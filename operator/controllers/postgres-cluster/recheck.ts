@@ -1,0 +1,23 @@
+import { switchoverPauseMs } from './decide.ts';
+import { currentRuntime, type Facts } from './facts.ts';
+import { stallMayBeginInMs } from './stall.ts';
+
+/** When the mere passing of time may change what to do or to say; undefined if only an event can. */
+export function recheckInMs(facts: Facts): number | undefined {
+  const request = currentRuntime(facts)?.switchover;
+  const moments = [
+    stallMayBeginInMs(facts),
+    facts.runtime.status === 'lost' ? lostEtcdMs : undefined,
+    request ? Math.max(Date.parse(request.deadline) - facts.now, 0) + expiryMs : undefined,
+    facts.sinceSwitchoverRequestMs < switchoverPauseMs
+      ? switchoverPauseMs - facts.sinceSwitchoverRequestMs + 100
+      : undefined,
+    facts.cluster.metadata.deletionTimestamp === undefined ? undefined : deletionMs,
+  ];
+  const given = moments.filter((milliseconds) => milliseconds !== undefined);
+  return given.length === 0 ? undefined : Math.min(...given);
+}
+
+const lostEtcdMs = 5_000;
+const expiryMs = 6_000;
+const deletionMs = 5_000;

@@ -1,0 +1,116 @@
+/** All controllers of one operator, from the moment it leads until the signal aborts. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { RuntimeMetrics } from '../kubernetes/metrics.ts';
+import { apiVersion } from '../api/postgres-cluster.ts';
+import { eventReasons, type EventReason } from '../api/event-reasons.ts';
+import type { Dcs } from '../dcs/dcs.ts';
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import { runController } from '../kubernetes/controller.ts';
+import type { EventRecorder } from '../kubernetes/events.ts';
+import { keyOf } from '../kubernetes/informer.ts';
+import type { ApiObject } from '../kubernetes/kinds.ts';
+import { createQueue } from '../kubernetes/queue.ts';
+import type { Surroundings } from '../kubernetes/surroundings.ts';
+import type { Installation } from '../resources/installation.ts';
+import { reconcileNode } from './node/controller.ts';
+import { postgresClusterReconciler } from './postgres-cluster/controller.ts';
+import { createSources } from './postgres-cluster/sources.ts';
+import { createRuntimeView } from './runtime-view.ts';
+import { switchoverRequests } from './switchover-requests.ts';
+
+export interface ControllersOptions {
+  readonly client: KubernetesClient;
+  readonly dcs: Dcs;
+  readonly events: EventRecorder;
+  readonly installation: Installation;
+  readonly watchNamespace: string | undefined;
+  readonly metrics: RuntimeMetrics;
+  readonly surroundings: Surroundings;
+  /** Called when both etcd and the API server have been read once. */
+  readonly onSynced: () => void;
+}
+
+/** Positions and the like are looked at this late. */
+const laterMs = 5_000;
+/** How long to wait for etcd before looking after clusters without it. */
+const etcdPatienceMs = 10_000;
+
+export async function runControllers(options: ControllersOptions, signal: AbortSignal): Promise<void> {
+  const { client, dcs, events, installation, metrics, surroundings } = options;
+  const { clock, random, log } = surroundings;
+  const clusterQueue = createQueue({ ...surroundings, name: 'postgres-cluster', metrics });
+  const nodeQueue = createQueue({ ...surroundings, name: 'node', metrics });
+
+  const sources = createSources({
+    ...surroundings,
+    client,
+    namespace: options.watchNamespace,
+    onCluster: (key) => clusterQueue.add(key),
+    onNode: (name) => nodeQueue.add(name),
+  });
+  const everyCluster = (): void => {
+    for (const cluster of sources.clusters.list()) clusterQueue.add(keyOf(cluster));
+  };
+  const view = createRuntimeView({
+    dcs,
+    clock,
+    random,
+    log,
+    onChange({ namespace, name }, soon) {
+      const key = `${namespace}/${name}`;
+      if (!sources.clusters.get(key)) return;
+      if (soon) clusterQueue.add(key);
+      else clusterQueue.addAfter(key, laterMs);
+    },
+    onConnection: everyCluster,
+  });
+  const requests = switchoverRequests(dcs, clock, randomUUID);
+  const observer = { client, sources, view, requests, installation, clock, log };
+  const effector = { client, dcs, requests, newPassword, log };
+  const note = (regarding: ApiObject, reason: EventReason, text: string): void =>
+    events.record({ regarding, type: eventReasons[reason].type, reason, note: text });
+  const reconcileCluster = postgresClusterReconciler({ observer, effector, note });
+  const nodeController = {
+    observer,
+    requests,
+    note: (cluster: { readonly namespace: string; readonly name: string }, reason: EventReason, text: string): void => {
+      const stored = sources.clusters.get(`${cluster.namespace}/${cluster.name}`);
+      if (stored) note({ apiVersion, kind: 'PostgresCluster', metadata: stored.metadata }, reason, text);
+    },
+    log,
+  };
+
+  const following = Promise.all([sources.start(signal), view.start(signal)]);
+  await sources.whenSynced(signal).catch(() => undefined);
+  // Without etcd there is still work to do: objects, and a status that says so.
+  await Promise.race([
+    view.whenSynced(signal).catch(() => undefined),
+    clock.sleep(etcdPatienceMs, signal).catch(() => undefined),
+  ]);
+  if (!signal.aborted) {
+    void view.whenSynced(signal).then(options.onSynced, () => undefined);
+    log.info({ clusters: sources.clusters.list().length, etcd: view.hasSynced() }, 'controllers start');
+    await Promise.all([
+      runController({
+        ...surroundings,
+        name: 'postgres-cluster',
+        queue: clusterQueue,
+        reconcile: reconcileCluster,
+        signal,
+        metrics,
+      }),
+      runController({
+        ...surroundings,
+        name: 'node',
+        queue: nodeQueue,
+        reconcile: (name, limit) => reconcileNode(nodeController, name, limit),
+        workers: 1,
+        signal,
+        metrics,
+      }),
+    ]);
+  }
+  await following;
+}
+
+const newPassword = (): string => randomBytes(24).toString('base64url');

@@ -1,0 +1,104 @@
+/** The operator: entry point of operator.mjs. */
+import { randomUUID } from 'node:crypto';
+import { Registry, collectDefaultMetrics } from 'prom-client';
+import { runControllers } from './controllers/run-controllers.ts';
+import { etcdDcs } from './dcs/etcd.ts';
+import { startHttpServer } from './http-server.ts';
+import { fromKubeconfig, inCluster } from './kubernetes/access.ts';
+import { kubernetesClient } from './kubernetes/client.ts';
+import { createEventRecorder } from './kubernetes/events.ts';
+import { createLeaderElection } from './kubernetes/leader-election.ts';
+import { runtimeMetrics } from './kubernetes/metrics.ts';
+import { surroundingsFrom } from './kubernetes/surroundings.ts';
+import { createLogger } from './platform/log.ts';
+import { readSettings } from './settings.ts';
+
+const leaseName = 'mainstay-operator';
+/** Kubernetes kills the Pod after 30 s; what has not ended by then is not worth waiting for. */
+const stopWithinMs = 20_000;
+
+const log = createLogger('operator');
+
+// Half a process is worse than none: the other replica takes over, and the kubelet starts this one anew.
+const crash = (error: unknown): never => {
+  log.fatal({ err: error }, 'unexpected error; exiting');
+  process.exit(1);
+};
+process.on('uncaughtException', crash);
+process.on('unhandledRejection', crash);
+
+await run();
+
+async function run(): Promise<void> {
+  const settings = readSettings(process.env);
+  const surroundings = surroundingsFrom({ log });
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const metrics = runtimeMetrics(registry);
+  const access = settings.kubeconfig === undefined ? await inCluster() : await fromKubeconfig(settings.kubeconfig);
+  const client = kubernetesClient(access, { ...surroundings, metrics });
+  const dcs = etcdDcs({ endpoints: settings.installation.etcdEndpoints, clock: surroundings.clock });
+  const events = createEventRecorder({
+    ...surroundings,
+    client,
+    reportingController: 'mainstay.dev/operator',
+    reportingInstance: settings.podName,
+  });
+
+  let synced = false;
+  const election = createLeaderElection({
+    ...surroundings,
+    client,
+    namespace: settings.podNamespace,
+    name: leaseName,
+    identity: `${settings.podName}_${randomUUID()}`,
+    metrics,
+    onElected: (signal) => {
+      log.info('elected');
+      return runControllers(
+        {
+          client,
+          dcs,
+          events,
+          installation: settings.installation,
+          watchNamespace: settings.watchNamespace,
+          metrics,
+          surroundings,
+          onSynced: () => {
+            synced = true;
+          },
+        },
+        signal,
+      );
+    },
+    onLost: () => {
+      log.fatal('leadership lost; exiting');
+      process.exit(1);
+    },
+  });
+
+  const server = await startHttpServer(settings.httpPort, {
+    registry,
+    unready: () => {
+      if (!election.isLeader()) return election.leader() === undefined ? 'no leader is known yet' : undefined;
+      return synced ? undefined : 'leading, but etcd or the API server has not been read yet';
+    },
+  });
+  log.info({ port: settings.httpPort, etcd: settings.installation.etcdEndpoints }, 'operator started');
+
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const)
+    process.once(name, () => {
+      log.info({ signal: name }, 'stopping');
+      surroundings.clock.after(stopWithinMs, () => process.exit(1));
+      stop.abort(new Error(`the operator got ${name}`));
+    });
+  await election.run(stop.signal);
+
+  await events.flush();
+  server.close();
+  await dcs.close();
+  await client.close();
+  log.info('stopped');
+  process.exit(0);
+}

@@ -1,0 +1,53 @@
+/** Settings of the operator's process, from its environment. */
+import { z } from 'zod';
+import { MainstayError } from './platform/errors.ts';
+import type { Installation } from './resources/installation.ts';
+
+export interface Settings {
+  readonly installation: Installation;
+  /** The only namespace to look after; all if undefined. */
+  readonly watchNamespace: string | undefined;
+  readonly podName: string;
+  readonly podNamespace: string;
+  /** For a process outside the cluster. */
+  readonly kubeconfig: string | undefined;
+  readonly httpPort: number;
+}
+
+const imagePrefix = 'MAINSTAY_POSTGRES_IMAGE_';
+
+const Environment = z.object({
+  MAINSTAY_ETCD_ENDPOINTS: z.string().min(1),
+  MAINSTAY_IMAGE: z.string().min(1),
+  MAINSTAY_WATCH_NAMESPACE: z.string().default(''),
+  POD_NAME: z.string().min(1),
+  POD_NAMESPACE: z.string().min(1),
+  KUBECONFIG: z.string().optional(),
+  MAINSTAY_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
+});
+
+export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
+  const result = Environment.safeParse(environment);
+  if (!result.success) {
+    const problems = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw new MainstayError('ConfigurationInvalid', `Settings of the operator: ${problems.join('; ')}`);
+  }
+  const given = result.data;
+  const images = Object.entries(environment).flatMap(([name, image]) =>
+    name.startsWith(imagePrefix) && image ? [[name.slice(imagePrefix.length), image] as const] : [],
+  );
+  return {
+    installation: {
+      mainstayImage: given.MAINSTAY_IMAGE,
+      postgresImages: Object.fromEntries(images),
+      etcdEndpoints: given.MAINSTAY_ETCD_ENDPOINTS.split(',')
+        .map((endpoint) => endpoint.trim())
+        .filter((endpoint) => endpoint !== ''),
+    },
+    watchNamespace: given.MAINSTAY_WATCH_NAMESPACE || undefined,
+    podName: given.POD_NAME,
+    podNamespace: given.POD_NAMESPACE,
+    kubeconfig: given.KUBECONFIG || undefined,
+    httpPort: given.MAINSTAY_HTTP_PORT,
+  };
+}
