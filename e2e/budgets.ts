@@ -1,0 +1,15 @@
+/** How long things may take: three times what is expected, because the machines that run this are small and busy. */
+import { seconds } from '../hack/testbed/until.ts';
+
+const noise = 3;
+
+export const budgets = {
+  /** Expected ≤ 60 s from apply. */
+  readyMs: noise * seconds(60),
+  /** Expected ≤ 8 s, whatever the fault. */
+  outageMs: noise * seconds(8),
+  /** Expected ≤ 45 s, a clone or rewind included. */
+  redundantMs: noise * seconds(60),
+  /** Planned, and nobody has to be elected. */
+  undisturbedMs: seconds(5),
+} as const;

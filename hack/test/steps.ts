@@ -1,0 +1,172 @@
+/** The steps of `make test`, cheap ones first. */
+import { readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import process from 'node:process';
+import type { Result } from '../../e2e/result.ts';
+import { chooseCluster, repository } from '../testbed/cluster-access.ts';
+import { CommandFailed, run, tryRun } from '../testbed/command.ts';
+import { clusterDown, deploy, systemNamespace } from '../testbed/deployment.ts';
+import { failedOnce, passedOnce, type Outcome, type Step, type StepContext } from './step.ts';
+
+export const resultsFolder = path.join(repository, 'build/test');
+const jestResults = path.join(resultsFolder, 'jest.json');
+const e2eResults = path.join(resultsFolder, 'e2e.json');
+const chart = path.join(repository, 'charts/mainstay');
+
+/** Always the local cluster: tests delete and switch off what they like. */
+const access = chooseCluster({});
+
+export const steps: readonly Step[] = [
+  tool('format', 'formatting (prettier)', 'prettier/bin/prettier.cjs', ['--check', '--log-level', 'warn', '.']),
+  tool('types', 'types (tsc)', '@typescript/native/bin/tsc', ['--project', '.']),
+  tool('lint', 'lint (eslint)', 'eslint/bin/eslint.js', ['.']),
+  {
+    name: 'generated',
+    title: 'generated files are fresh',
+    run: (context) =>
+      once(context, 'generated files are stale', () => node(['hack/generate/main.ts', '--check'], context)),
+  },
+  { name: 'unit', title: 'unit tests (jest)', run: unitTests },
+  {
+    name: 'deploy',
+    title: 'images, local cluster and chart',
+    live: true,
+    run: async ({ say, signal }) => {
+      // From a known state: what an earlier demo left would decide what the scenarios see.
+      await clusterDown({ say, signal });
+      await deploy(access, { say, signal });
+      return passedOnce;
+    },
+  },
+  { name: 'chart', title: 'chart: lint, schema, accepted by the API server', needs: ['deploy'], run: chartChecks },
+  { name: 'e2e', title: 'scenarios on the local cluster', live: true, needs: ['deploy'], run: scenarios },
+];
+
+/** Run at the end, come what may, if `deploy` has been begun. */
+export const cleanUp: Step = {
+  name: 'clean-up',
+  title: 'local cluster removed, nothing left',
+  live: true,
+  run: async ({ say, signal }) => {
+    await clusterDown({ say, signal });
+    return passedOnce;
+  },
+};
+
+function tool(name: string, title: string, script: string, args: readonly string[]): Step {
+  return {
+    name,
+    title,
+    run: (context) => once(context, title, () => node([path.join('node_modules', script), ...args], context)),
+  };
+}
+
+function node(args: readonly string[], { say, signal }: StepContext): Promise<string> {
+  return run(process.execPath, args, { cwd: repository, signal, onLine: say, timeoutMs: 15 * 60_000 });
+}
+
+/** A tool that fails is an outcome; anything else (it isn't there, it hangs) too, with its own words. */
+async function once({ signal }: StepContext, failure: string, work: () => Promise<unknown>): Promise<Outcome> {
+  try {
+    await work();
+    return passedOnce;
+  } catch (error) {
+    signal.throwIfAborted();
+    return failedOnce(error instanceof CommandFailed ? failure : String(error));
+  }
+}
+
+interface JestResults {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
+async function unitTests({ say, signal }: StepContext): Promise<Outcome> {
+  await rm(jestResults, { force: true });
+  await tryRun(
+    process.execPath,
+    [
+      ...['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'],
+      ...['--json', '--outputFile', jestResults, '--silent'],
+    ],
+    { cwd: repository, signal, timeoutMs: 15 * 60_000, onLine: (line) => say(line.slice(0, 2_000)) },
+  );
+  const results = JSON.parse(await readFile(jestResults, 'utf8')) as JestResults;
+  const failures = results.testResults.flatMap((file) => {
+    const failed = file.assertionResults.filter((assertion) => assertion.status === 'failed');
+    const name = path.relative(repository, file.name);
+    if (failed.length > 0) return failed.map((assertion) => `${name}: ${assertion.fullName}`);
+    // A file that can't be loaded has no assertions to count.
+    return file.status === 'failed' ? [`${name}: ${file.message.split('\n')[0] ?? 'can’t be run'}`] : [];
+  });
+  return { passed: results.numPassedTests, failed: failures.length, failures };
+}
+
+async function chartChecks(context: StepContext): Promise<Outcome> {
+  const { say, signal } = context;
+  const options = { signal, onLine: say };
+  const checks: readonly (readonly [string, () => Promise<unknown>])[] = [
+    ['helm lint --strict', () => access.helm(['lint', '--strict', chart], options)],
+    [
+      'rendered objects are accepted by the API server',
+      async () => {
+        const rendered = await access.helm(['template', 'mainstay', chart, '--namespace', systemNamespace], { signal });
+        await access.kubectl(
+          ['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict', '-f', '-'],
+          { ...options, input: rendered },
+        );
+      },
+    ],
+    [
+      'values.schema.json refuses a wrong value',
+      async () => {
+        const refused = await access
+          .helm(['template', 'mainstay', chart, '--set', 'operator.replicas=none'], options)
+          .then(
+            () => false,
+            (error: unknown) => String(error).includes('replicas'),
+          );
+        if (!refused) throw new Error('operator.replicas=none was accepted');
+      },
+    ],
+  ];
+  let passed = 0;
+  const failures: string[] = [];
+  for (const [name, check] of checks) {
+    try {
+      await check();
+      passed += 1;
+    } catch (error) {
+      signal.throwIfAborted();
+      say(String(error));
+      failures.push(`chart: ${name}`);
+    }
+  }
+  return { passed, failed: failures.length, failures };
+}
+
+async function scenarios({ say, signal }: StepContext): Promise<Outcome> {
+  await rm(e2eResults, { force: true });
+  const env = { ...process.env };
+  delete env['KUBECONFIG'];
+  await tryRun(process.execPath, ['e2e/main.ts', '--deployed', '--results', e2eResults], {
+    cwd: repository,
+    signal,
+    env,
+    timeoutMs: 40 * 60_000,
+    onLine: say,
+  });
+  const results = JSON.parse(await readFile(e2eResults, 'utf8')) as readonly Result[];
+  const failed = results.filter((result) => result.outcome === 'failed');
+  return {
+    passed: results.filter((result) => result.outcome === 'passed').length,
+    failed: failed.length,
+    failures: failed.map((result) => `${result.title}: ${result.message ?? ''}`),
+  };
+}
