@@ -67,7 +67,7 @@ export type Action =
 
 export type SwitchoverReason = 'PodReplacement' | 'ScaleIn' | 'NodeDrain';
 
-/** What can't be taken back: at most one of these at a time, and only on facts read afresh. */
+/** What can't be taken back: at most one of these at a time. */
 export type RiskyAction = Extract<Action, { readonly type: 'delete-pod' | 'delete-volume' }>;
 
 export const isRisky = (action: Action): action is RiskyAction =>

@@ -5,7 +5,6 @@ import type { ApiObject } from '../../kubernetes/kinds.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { EventReason } from '../../api/event-reasons.ts';
 import { isConflict } from '../../kubernetes/api-error.ts';
-import { isRisky } from './actions.ts';
 import { apply, fieldManager, type Effector } from './apply.ts';
 import { eventsBetween, type ClusterEvent } from './cluster-events.ts';
 import { decide } from './decide.ts';
@@ -58,17 +57,13 @@ export function postgresClusterReconciler({
   }
 
   async function act(key: string, facts: Facts, regarding: ApiObject, signal: AbortSignal): Promise<void> {
-    let confirmed = facts;
-    let actions = decide(facts);
-    if (actions.some(isRisky)) {
-      // The local copies may be behind; what can't be taken back is decided anew on what is true now.
-      const now = await observe(observer, key, 'now', signal);
-      if (!now) return;
-      confirmed = now;
-      actions = decide(now);
-    }
+    if (decide(facts).length === 0) return;
+    // The local copies may be behind, or outlive what they copy: what is to be done is decided anew on what is true now.
+    const now = await observe(observer, key, 'now', signal);
+    if (now?.cluster.metadata.uid !== facts.cluster.metadata.uid) return;
+    const actions = decide(now);
     try {
-      await apply(effector, confirmed, actions, (reason, text) => note(regarding, reason, text), signal);
+      await apply(effector, now, actions, (reason, text) => note(regarding, reason, text), signal);
     } catch (error) {
       const isWorthTelling = !isConflict(error) && !(error instanceof MainstayError && error.retryable);
       if (isWorthTelling && error instanceof Error) note(regarding, 'ReconcileFailed', error.message);

@@ -51,8 +51,8 @@ export interface ObservedPod extends ObservedObject {
   /** The database's container runs now. */
   readonly running: boolean;
   readonly unschedulable: { readonly since: number; readonly message: string } | undefined;
-  /** Why a container does not start, in the kubelet's words. */
-  readonly waiting: { readonly reason: string; readonly message: string } | undefined;
+  /** Why a container does not start, in the kubelet's one word; its message differs with every attempt. */
+  readonly waiting: { readonly reason: string; readonly image: string } | undefined;
 }
 
 export interface ObservedVolume extends ObservedObject {

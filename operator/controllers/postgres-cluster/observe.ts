@@ -171,9 +171,7 @@ export function observedPod(pod: Pod, cluster: string): ObservedPod {
   const condition = (type: string) => status?.conditions?.find((candidate) => candidate.type === type);
   const scheduled = condition('PodScheduled');
   const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
-  const waiting = containers
-    .map((container) => container.state?.waiting)
-    .find((state) => state !== undefined && !['PodInitializing', 'ContainerCreating'].includes(state.reason ?? ''));
+  const waiting = containers.find(({ state }) => state?.waiting && !ordinaryWaits.has(state.waiting.reason ?? ''));
   return {
     ...observedObject(pod, cluster),
     instance: metadata?.name ?? '',
@@ -191,9 +189,11 @@ export function observedPod(pod: Pod, cluster: string): ObservedPod {
       scheduled?.status === 'False' && scheduled.reason === 'Unschedulable'
         ? { since: Date.parse(scheduled.lastTransitionTime ?? '') || 0, message: scheduled.message ?? '' }
         : undefined,
-    waiting: waiting && { reason: waiting.reason ?? '', message: waiting.message ?? '' },
+    waiting: waiting && { reason: waiting.state?.waiting?.reason ?? '', image: waiting.image },
   };
 }
+
+const ordinaryWaits = new Set(['PodInitializing', 'ContainerCreating']);
 
 export function observedVolume(volume: Volume, cluster: string): ObservedVolume {
   return {

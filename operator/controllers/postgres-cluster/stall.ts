@@ -97,7 +97,13 @@ function foreignVolume(facts: Facts): Stall | undefined {
   );
 }
 
-const pullFailures = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
+/** They alternate with every attempt, so that only their meaning may reach the status. */
+export const pullFailures: ReadonlySet<string> = new Set([
+  'ErrImagePull',
+  'ImagePullBackOff',
+  'InvalidImageName',
+  'ErrImageNeverPull',
+]);
 
 function stuckPod(facts: Facts): Stall | undefined {
   const wanted = wantedInstances(facts);
@@ -105,7 +111,7 @@ function stuckPod(facts: Facts): Stall | undefined {
     if (pod.waiting && pullFailures.has(pod.waiting.reason) && facts.now - pod.createdAt >= patienceMs)
       return {
         reason: 'ImageUnavailable',
-        message: `${pod.instance}: ${pod.waiting.reason}: ${pod.waiting.message}. Correct spec.image, or make the image available to the nodes.`,
+        message: `${pod.instance}: image ${pod.waiting.image} can’t be pulled. Correct spec.image, or make the image available to the nodes.`,
       };
     if (pod.unschedulable && facts.now - pod.unschedulable.since >= patienceMs)
       return {

@@ -12,9 +12,9 @@ import { definitionFor, definitionText } from '../../resources/definition.ts';
 import { podSelector } from '../../resources/labels.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { lsnOffset } from '../switchover-candidate.ts';
-import { currentRuntime, type Facts } from './facts.ts';
+import { currentRuntime, type Facts, type ObservedPod } from './facts.ts';
 import { isAvailable, isOutdated, podOf, runningPrimary, surplusPods, wantedInstances } from './instances.ts';
-import { stallOf } from './stall.ts';
+import { pullFailures, stallOf } from './stall.ts';
 
 /** etcd elects a new leader in this time, and nobody should hear of it. */
 export const runtimePatienceMs = 10_000;
@@ -39,7 +39,7 @@ export function statusFor(facts: Facts): PostgresClusterStatus {
   const latest = runtime?.latest;
   return {
     observedGeneration: generation,
-    summary: summary(judged, available.length, wanted.length),
+    summary: summary(judged),
     dataUid: facts.dataUid,
     instances: facts.pods.filter((pod) => pod.ours).length,
     readyInstances: available.length,
@@ -299,8 +299,10 @@ function instanceStatus(facts: Facts, runtime: ClusterRuntime | undefined, insta
   };
 }
 
-const waitingMessage = (waiting: { readonly reason: string; readonly message: string } | undefined) =>
-  waiting && `${waiting.reason}: ${waiting.message}`;
+function waitingMessage(waiting: ObservedPod['waiting']): string | undefined {
+  if (!waiting) return undefined;
+  return pullFailures.has(waiting.reason) ? `Image ${waiting.image} can’t be pulled.` : waiting.reason;
+}
 
 function lag(runtime: ClusterRuntime | undefined, member: Member | undefined): { lagBytes?: number } {
   const leader = runtime?.leader?.instance;
@@ -311,7 +313,7 @@ function lag(runtime: ClusterRuntime | undefined, member: Member | undefined): {
   return { lagBytes: behind > 0n ? Number(behind) : 0 };
 }
 
-function summary(judged: readonly Judgement[], ready: number, wanted: number): string {
+function summary(judged: readonly Judgement[]): string {
   const find = (type: ConditionType) => judged.find((judgement) => judgement.type === type);
   const text =
     find('Ready')?.status === 'True'
@@ -319,5 +321,5 @@ function summary(judged: readonly Judgement[], ready: number, wanted: number): s
         ? `Ready, but ${find('SyncQuorumSatisfied')?.message ?? ''}`
         : 'Ready'
       : (find('Ready')?.message ?? '');
-  return `${ready}/${wanted}: ${text}`.slice(0, 256);
+  return text.slice(0, 256);
 }
