@@ -116,7 +116,13 @@ async function chartChecks(context: StepContext): Promise<Outcome> {
     [
       'rendered objects are accepted by the API server',
       async () => {
-        const rendered = await access.helm(['template', 'mainstay', chart, '--namespace', systemNamespace], { signal });
+        const { serverVersion } = JSON.parse(await access.kubectl(['version', '--output', 'json'], { signal })) as {
+          readonly serverVersion: { readonly gitVersion: string };
+        };
+        const rendered = await access.helm(
+          ['template', 'mainstay', chart, '--namespace', systemNamespace, '--kube-version', serverVersion.gitVersion],
+          { signal },
+        );
         await access.kubectl(
           ['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict', '-f', '-'],
           { ...options, input: rendered },

@@ -74,6 +74,8 @@ async function installChart(access: ClusterAccess, archives: readonly Image[], {
     [
       ...['upgrade', '--install', 'mainstay', path.join(repository, 'charts/mainstay')],
       ...['--namespace', systemNamespace, '--create-namespace', '--wait', '--timeout', '5m'],
+      // Here somebody may have applied crds/ by hand.
+      ...(access.kind === 'local' ? ['--take-ownership'] : []),
     ],
     { signal, timeoutMs: 6 * 60_000, onLine: (line) => what(line) },
   );
