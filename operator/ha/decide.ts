@@ -82,7 +82,7 @@ function bootstrap(state: Known): Decision {
     case 'stopped':
       // Data that has never led or followed (no vow) may begin a cluster; any other may hold what etcd has forgotten (F9).
       if (state.vow > 0) return wait('blocked: this volume holds data of a cluster that etcd knows nothing of');
-      return mine && view.bootstrap
+      return mine
         ? foundCluster(state, database.systemIdentifier, database.highestTimeline + 1)
         : wait('another instance initialises the cluster');
     case 'broken':

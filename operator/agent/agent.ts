@@ -1,0 +1,457 @@
+/**
+ * Drives the protocol: events go in, `step` decides, effects are carried out by etcd, the engine and the volume, and what
+ * comes of them goes in again. Nothing is decided here.
+ */
+import { clusterPrefix, keys, type Member } from '../api/cluster-state.ts';
+import type { Compare, Dcs, Write } from '../dcs/dcs.ts';
+import type { Engine, EngineContext, Observation } from '../engines/engine.ts';
+import { initialState, step } from '../ha/step.ts';
+import type { DatabaseEffect, Effect, Event, HaState, Txn, TxnPurpose } from '../ha/state.ts';
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Logger } from '../platform/log.ts';
+import { startDeadman } from './deadman.ts';
+import { watchPrimary } from './heartbeat.ts';
+import { serveHttp, type Answers } from './http.ts';
+import type { AgentMetrics } from './metrics.ts';
+import { routeToSelf } from './routing.ts';
+import type { AgentSettings } from './settings.ts';
+import type { Volume } from './volume.ts';
+import { clusterReader } from './watch.ts';
+
+export interface AgentParts {
+  readonly settings: AgentSettings;
+  readonly dcs: Dcs;
+  readonly engine: Engine;
+  readonly volume: Volume;
+  /** Undefined outside a Kubernetes cluster: then no Service is kept. */
+  readonly kubernetes: KubernetesClient | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: AgentMetrics;
+}
+
+/** Periods and limits, in milliseconds. */
+const keepAlivePeriod = 500;
+const observePeriod = 250;
+const publishPeriod = 1000;
+const dcsDeadline = 1000;
+/** Replicas read everything again now and then, should a watch have died in silence. */
+const resyncPeriod = 5000;
+const handOverLimit = 45_000;
+
+export interface RunningAgent {
+  /** Hands over, stops the database, gives the lease back; resolves when all is done. */
+  end(): Promise<void>;
+}
+
+export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
+  const { settings, dcs, engine, volume, clock, log, metrics } = parts;
+  const prefix = clusterPrefix({ namespace: settings.namespace, name: settings.cluster, uid: settings.uid });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const ended = (): boolean => signal.aborted;
+  const reader = clusterReader(
+    dcs,
+    { namespace: settings.namespace, name: settings.cluster, uid: settings.uid },
+    clock,
+    log,
+  );
+  const version = await engine.version();
+
+  const time = (): { now: number; wall: string } => ({ now: clock.now(), wall: clock.wall().toISOString() });
+  let state: HaState = initialState(
+    { instance: settings.instance, incarnation: volume.incarnation(), address: settings.podIp },
+    volume.vow(),
+    time(),
+  );
+  let because = '';
+  let observation: Observation = { member: {}, streaming: false, replicas: [] };
+  let currentEffect:
+    { readonly effect: DatabaseEffect; readonly abort: AbortController; readonly done: Promise<void> } | undefined;
+  let lastProgress = clock.now();
+  let routedEpoch = 0;
+  let keepAliveNow = (): void => undefined;
+  let publishNow = (): void => undefined;
+
+  function dispatch(event: Event): void {
+    const before = state;
+    const result = step(state, event, time());
+    state = result.state;
+    lastProgress = clock.now();
+    if (result.because !== because) {
+      because = result.because;
+      log.info({ epoch: state.view?.epoch, database: state.database.status }, because);
+    }
+    metrics.epoch.set(state.view?.epoch ?? 0);
+    metrics.primary.set(servesAsPrimary() ? 1 : 0);
+    metrics.leaseSeconds.set(leads() && state.proven ? Math.max(0, state.proven.until - state.now) / 1000 : 0);
+    if (
+      before.database.status !== state.database.status ||
+      before.lostPrimaryOf !== state.lostPrimaryOf ||
+      memberState() !== published
+    )
+      publishNow();
+    for (const effect of result.effects) carryOut(effect);
+  }
+
+  // ---- effects -------------------------------------------------------------------------------------------------------
+
+  function carryOut(effect: Effect): void {
+    switch (effect.type) {
+      case 'txn':
+        void transact(effect.purpose, effect.txn);
+        return;
+      case 'revoke-lease':
+        void dcs
+          .revokeLease(effect.lease, { milliseconds: dcsDeadline, signal })
+          .catch((error: unknown) => log.warn({ err: error }, 'could not revoke the former lease'))
+          .then(() => refresh())
+          .then(() => dispatch({ type: 'lease-revoked' }));
+        return;
+      case 'write-vow':
+        void volume.writeVow(effect.epoch).then(
+          () => dispatch({ type: 'vow-written', epoch: effect.epoch }),
+          (error: unknown) => crash('the vow could not be written', error),
+        );
+        return;
+      default:
+        void actOnDatabase(effect);
+    }
+  }
+
+  async function actOnDatabase(effect: DatabaseEffect): Promise<void> {
+    const former = currentEffect;
+    former?.abort.abort(new Error(`superseded by ${effect.type}`));
+    const abort = new AbortController();
+    const context = engineContext();
+    if (!context) {
+      dispatch({ type: 'database-effect-ended', effect: effect.type, ok: false });
+      return;
+    }
+    const started = clock.now();
+    let ok = true;
+    const done = (async () => {
+      if (effect.type !== 'kill') await former?.done;
+      try {
+        await engine.run(effect, context, abort.signal);
+      } catch (error) {
+        ok = false;
+        log.warn({ err: error, effect: effect.type }, `${effect.type} failed`);
+      }
+    })();
+    currentEffect = { effect, abort, done };
+    await done;
+    if (effect.type !== 'kill' && isAborted(abort)) return; // whoever superseded it reports
+    metrics.effects.inc({ effect: effect.type, outcome: ok ? 'ok' : 'failed' });
+    log.info({ effect: effect.type, ok, ms: Math.round(clock.now() - started) }, `${effect.type} ended`);
+    dispatch({ type: 'database', database: engine.state() });
+    dispatch({ type: 'database-effect-ended', effect: effect.type, ok });
+  }
+
+  async function transact(purpose: TxnPurpose, txn: Txn): Promise<void> {
+    const lease = state.lease ?? '';
+    const compare: Compare[] = txn.compare.map((c) => ({ ...c, key: prefix + c.key }));
+    const writes: Write[] = txn.writes.map((w) =>
+      'delete' in w
+        ? { delete: prefix + w.delete }
+        : {
+            put: prefix + w.put,
+            value: typeof w.value === 'string' ? w.value : JSON.stringify(w.value),
+            ...(w.leased ? { lease } : {}),
+          },
+    );
+    let outcome: 'applied' | 'refused' | 'unknown';
+    try {
+      ({ outcome } = await dcs.txn(compare, writes, { milliseconds: dcsDeadline, signal }));
+    } catch (error) {
+      // Certainly not applied.
+      outcome = 'refused';
+      log.warn({ err: error, purpose }, 'etcd refused the transaction');
+    }
+    metrics.transactions.inc({ purpose, outcome });
+    log.info({ purpose, outcome }, `transaction ${purpose}: ${outcome}`);
+    if (purpose === 'claim' || purpose === 'initialize' || purpose === 'reclaim') keepAliveNow();
+    await refresh();
+    dispatch({ type: 'txn-ended', purpose, outcome });
+  }
+
+  async function refresh(): Promise<void> {
+    try {
+      dispatch({ type: 'view', view: await reader.read(signal, dcsDeadline) });
+    } catch (error) {
+      if (!ended()) log.warn({ err: error }, 'could not read the cluster from etcd');
+    }
+  }
+
+  // ---- loops ---------------------------------------------------------------------------------------------------------
+
+  /** Renews the lease on a timer of its own, and proves leadership by reading it back (rule 2). */
+  async function keepLease(): Promise<void> {
+    let lastRead = 0;
+    while (!ended()) {
+      const sentAt = clock.now();
+      try {
+        const deadline = { milliseconds: dcsDeadline, signal };
+        if (!state.lease) {
+          const lease = await dcs.grantLease(state.settings.ttl / 1000, deadline);
+          dispatch({ type: 'lease', lease });
+        } else if ((await dcs.keepAliveOnce(state.lease, deadline)) === 0) {
+          log.warn('the lease has expired in etcd');
+          dispatch({ type: 'lease', lease: undefined });
+          continue;
+        }
+        if (leads() || clock.now() - lastRead > resyncPeriod) {
+          const view = await reader.read(signal, dcsDeadline);
+          lastRead = clock.now();
+          const leader = view.leader?.value;
+          dispatch({ type: 'view', view });
+          if (
+            leader &&
+            leader.instance === settings.instance &&
+            leader.lease === state.lease &&
+            leader.epoch === view.epoch
+          )
+            dispatch({ type: 'leadership-proven', sentAt, epoch: view.epoch });
+        }
+      } catch (error) {
+        if (!ended()) log.warn({ err: error }, 'could not renew the lease');
+      }
+      await interruptible(Math.max(50, keepAlivePeriod - (clock.now() - sentAt)), (wake) => (keepAliveNow = wake));
+    }
+  }
+
+  async function observe(): Promise<void> {
+    while (!ended()) {
+      const context = engineContext();
+      const { status } = state.database;
+      if (context && (status === 'primary' || status === 'replica')) {
+        try {
+          observation = await engine.observe(context, signal);
+          if (state.database.status === 'primary') dispatch({ type: 'replicas', replicas: observation.replicas });
+        } catch (error) {
+          if (!ended()) log.debug({ err: error }, 'could not observe the database');
+        }
+      } else observation = { member: {}, streaming: false, replicas: [] };
+      dispatch({ type: 'tick' });
+      await clock.sleep(observePeriod, signal).catch(() => undefined);
+    }
+  }
+
+  let published = '';
+  async function publish(): Promise<void> {
+    while (!ended()) {
+      if (state.lease) {
+        const member = describe();
+        published = memberState();
+        const write: Write = {
+          put: prefix + keys.member(settings.instance),
+          value: JSON.stringify(member),
+          lease: state.lease,
+        };
+        await dcs.txn([], [write], { milliseconds: dcsDeadline, signal }).catch((error: unknown) => {
+          if (!ended()) log.warn({ err: error }, 'could not publish this member');
+        });
+      }
+      await interruptible(state.lease ? publishPeriod : 50, (wake) => (publishNow = wake));
+    }
+  }
+
+  /** Keeps the `-rw` Service pointed here while this instance leads. */
+  async function keepRoute(): Promise<void> {
+    const client = parts.kubernetes;
+    if (!client || !settings.serviceRw) return;
+    while (!ended()) {
+      const epoch = state.view?.epoch ?? 0;
+      if (
+        leads() &&
+        (state.database.status === 'primary' || state.inFlight.database === 'promote') &&
+        routedEpoch !== epoch
+      )
+        if (await routeToSelf(client, settings, epoch, engine.databasePort, log, signal)) routedEpoch = epoch;
+      await clock.sleep(20, signal).catch(() => undefined);
+    }
+  }
+
+  /** Wakes the fence on time even if nothing else happens. */
+  function armFence(): void {
+    const until = state.proven?.until;
+    const delay = state.database.status === 'primary' && until !== undefined ? Math.max(1, until - clock.now()) : 250;
+    clock.after(Math.min(delay, 250), () => {
+      if (signal.aborted) return;
+      dispatch({ type: 'tick' });
+      armFence();
+    });
+  }
+
+  function interruptible(milliseconds: number, expose: (wake: () => void) => void): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = clock.after(milliseconds, finish);
+      signal.addEventListener('abort', finish, { once: true });
+      function finish(): void {
+        cancel();
+        signal.removeEventListener('abort', finish);
+        resolve();
+      }
+      expose(finish);
+    });
+  }
+
+  // ---- what is known -------------------------------------------------------------------------------------------------
+
+  function engineContext(): EngineContext | undefined {
+    const { view } = state;
+    return (
+      view?.definition && { definition: view.definition, history: view.history, incarnation: volume.incarnation() }
+    );
+  }
+
+  function leads(): boolean {
+    return state.view?.leader?.value.instance === settings.instance && state.view.leader.value.lease === state.lease;
+  }
+
+  function servesAsPrimary(): boolean {
+    const { database, proven } = state;
+    return (
+      database.status === 'primary' && database.open && leads() && proven !== undefined && clock.now() < proven.until
+    );
+  }
+
+  function memberState(): Member['state'] {
+    const { database } = state;
+    switch (state.inFlight.database) {
+      case 'initialize':
+        return 'initializing';
+      case 'clone':
+        return 'cloning';
+      case 'rewind':
+        return 'rewinding';
+      case 'start':
+        return 'starting';
+      case 'promote':
+        return 'promoting';
+      default:
+        break;
+    }
+    switch (database.status) {
+      case 'unknown':
+      case 'absent':
+        return 'waiting';
+      case 'broken':
+        return 'diverged';
+      case 'stopped':
+        return 'stopped';
+      case 'primary':
+        return database.open ? 'running' : 'promoting';
+      case 'replica':
+        return database.divergedFrom !== undefined
+          ? 'diverged'
+          : database.sealed
+            ? 'sealed'
+            : observation.streaming
+              ? 'streaming'
+              : 'starting';
+    }
+  }
+
+  function describe(): Member {
+    return {
+      instance: settings.instance,
+      incarnation: volume.incarnation(),
+      state: memberState(),
+      role: state.database.status === 'primary' ? 'primary' : 'replica',
+      address: settings.podIp,
+      databasePort: engine.databasePort,
+      agentPort: settings.agentPort,
+      node: settings.node,
+      version,
+      ...observation.member,
+      ...(state.lostPrimaryOf === undefined ? {} : { lostPrimaryOf: state.lostPrimaryOf }),
+      message: because,
+    };
+  }
+
+  const answers: Answers = {
+    health: () => ({
+      instance: settings.instance,
+      role: state.database.status === 'primary' ? 'primary' : 'replica',
+      state: memberState(),
+      epoch: state.view?.epoch ?? 0,
+      because,
+    }),
+    heartbeat: () => ({
+      instance: settings.instance,
+      epoch: state.view?.epoch ?? 0,
+      // Stopped for a hand-over counts as leading until it is released, so that nobody takes alarm.
+      leading: leads() && (state.database.status !== 'stopped' || state.view?.switchover !== undefined || state.ending),
+    }),
+    servesAsPrimary,
+    servesAsReplica: () => state.database.status === 'replica' && observation.streaming,
+    alive: () => clock.now() - lastProgress < 15_000,
+  };
+
+  function crash(what: string, error: unknown): void {
+    log.fatal({ err: error }, what);
+    process.exit(70);
+  }
+
+  // ---- start and end -------------------------------------------------------------------------------------------------
+
+  engine.onExit((database) => dispatch({ type: 'database', database }));
+  engine.onNewIncarnation(async () => {
+    dispatch({ type: 'incarnation', incarnation: await volume.renewIncarnation() });
+  });
+  const server = await serveHttp(settings.agentPort, answers, metrics.registry);
+  const deadman = startDeadman(clock, log);
+  dispatch({ type: 'database', database: await engine.inspect() });
+  const loops = [
+    keepLease(),
+    observe(),
+    publish(),
+    keepRoute(),
+    reader.follow((view) => dispatch({ type: 'view', view }), signal),
+    watchPrimary(
+      () => {
+        const leader = state.view?.leader?.value;
+        const primary = leader && state.view?.members.get(leader.instance);
+        return primary && leader.instance !== settings.instance && state.view
+          ? { epoch: state.view.epoch, primary }
+          : undefined;
+      },
+      (epoch) => {
+        if (epoch !== state.lostPrimaryOf) dispatch({ type: 'primary-lost', epoch });
+      },
+      clock,
+      signal,
+    ),
+  ];
+  armFence();
+
+  return {
+    end: async () => {
+      dispatch({ type: 'ending' });
+      const limit = clock.now() + handOverLimit;
+      while ((leads() || state.inFlight.database === 'stop') && clock.now() < limit) await clock.sleep(10);
+      currentEffect?.abort.abort(new Error('the agent ends'));
+      await currentEffect?.done;
+      const context = engineContext();
+      if (context && engine.state().status === 'replica')
+        await engine.run({ type: 'stop' }, context, AbortSignal.timeout(15_000)).catch((error: unknown) => {
+          log.warn({ err: error }, 'the database did not stop cleanly');
+        });
+      if (context)
+        await engine
+          .run({ type: 'kill', reason: 'the agent ends' }, context, AbortSignal.timeout(10_000))
+          .catch(() => undefined);
+      if (state.lease && !leads())
+        await dcs.revokeLease(state.lease, { milliseconds: dcsDeadline }).catch(() => undefined);
+      stopping.abort(new Error('the agent ends'));
+      deadman.stop();
+      server.close();
+      await Promise.allSettled(loops);
+      await dcs.close();
+    },
+  };
+}
+
+const isAborted = (controller: AbortController): boolean => controller.signal.aborted;

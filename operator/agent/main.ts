@@ -1,0 +1,65 @@
+/** The process in each database Pod: `install DIR` in the init container, `run` as PID 1 beside the database. */
+import { mkdir } from 'node:fs/promises';
+import { etcdDcs } from '../dcs/etcd.ts';
+import { layout } from '../engines/postgres/layout.ts';
+import { postgresEngine } from '../engines/postgres/engine.ts';
+import { inCluster } from '../kubernetes/access.ts';
+import { kubernetesClient, type KubernetesClient } from '../kubernetes/client.ts';
+import { systemClock } from '../platform/clock.ts';
+import { createLogger, type Logger } from '../platform/log.ts';
+import { startAgent } from './agent.ts';
+import { install } from './install.ts';
+import { agentMetrics } from './metrics.ts';
+import { readSettings } from './settings.ts';
+import { openVolume, untilUnlocked } from './volume.ts';
+
+async function run(): Promise<void> {
+  const settings = readSettings(process.env);
+  const log = createLogger('agent').child({ namespace: settings.namespace, instance: settings.instance });
+  // A crash of the agent is the death of its container, and the kernel's end of the database: safe, and visible.
+  for (const event of ['unhandledRejection', 'uncaughtException'] as const)
+    process.on(event, (error: unknown) => {
+      log.fatal({ err: error }, 'unexpected error');
+      process.exit(70);
+    });
+
+  const clock = systemClock;
+  await mkdir(settings.volume, { recursive: true });
+  const paths = layout(settings.volume, process.env['MAINSTAY_VERSION'] ?? '18');
+  await untilUnlocked(paths.lock, clock, log, AbortSignal.timeout(600_000));
+  const agent = await startAgent({
+    settings,
+    dcs: etcdDcs({ endpoints: settings.etcdEndpoints, clock }),
+    engine: postgresEngine({ instance: settings.instance, layout: paths, clock, log }),
+    volume: await openVolume(settings.volume),
+    kubernetes: await clientInCluster(log),
+    clock,
+    log,
+    metrics: agentMetrics(),
+  });
+
+  let ending = false;
+  for (const name of ['SIGTERM', 'SIGINT'] as const)
+    process.on(name, () => {
+      if (ending) return;
+      ending = true;
+      log.info({ signal: name }, 'ending');
+      void agent.end().then(() => process.exit(0));
+    });
+}
+
+async function clientInCluster(log: Logger): Promise<KubernetesClient | undefined> {
+  if (!process.env['KUBERNETES_SERVICE_HOST']) {
+    log.warn('not in a Kubernetes cluster: no Service is kept');
+    return undefined;
+  }
+  return kubernetesClient(await inCluster());
+}
+
+const [verb, directory] = process.argv.slice(2);
+if (verb === 'install' && directory) await install(directory);
+else if (verb === 'run') await run();
+else {
+  process.stderr.write('usage: agent.mjs install DIRECTORY | run\n');
+  process.exitCode = 64;
+}

@@ -1,0 +1,53 @@
+/** The agent's settings, from the environment that operator/resources/pod.ts gives it. */
+import { z } from 'zod';
+import { MainstayError } from '../platform/errors.ts';
+
+const Environment = z.object({
+  MAINSTAY_ENGINE: z.enum(['postgres']),
+  MAINSTAY_NAMESPACE: z.string().min(1),
+  MAINSTAY_CLUSTER: z.string().min(1),
+  MAINSTAY_CLUSTER_UID: z.string().min(1),
+  MAINSTAY_INSTANCE: z.string().min(1),
+  MAINSTAY_NODE: z.string().default(''),
+  MAINSTAY_POD_IP: z.string().min(1),
+  MAINSTAY_ETCD_ENDPOINTS: z.string().min(1),
+  MAINSTAY_SERVICE_RW: z.string().default(''),
+  MAINSTAY_VOLUME: z.string().default('/var/lib/mainstay'),
+  MAINSTAY_AGENT_PORT: z.coerce.number().int().default(8008),
+});
+
+export interface AgentSettings {
+  readonly namespace: string;
+  readonly cluster: string;
+  readonly uid: string;
+  readonly instance: string;
+  readonly node: string;
+  readonly podIp: string;
+  readonly etcdEndpoints: readonly string[];
+  /** EndpointSlice that the primary keeps; empty: none. */
+  readonly serviceRw: string;
+  readonly volume: string;
+  readonly agentPort: number;
+}
+
+export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
+  const parsed = Environment.safeParse(env);
+  if (!parsed.success)
+    throw new MainstayError(
+      'ConfigurationInvalid',
+      `The agent's environment is incomplete: ${z.prettifyError(parsed.error)}`,
+    );
+  const e = parsed.data;
+  return {
+    namespace: e.MAINSTAY_NAMESPACE,
+    cluster: e.MAINSTAY_CLUSTER,
+    uid: e.MAINSTAY_CLUSTER_UID,
+    instance: e.MAINSTAY_INSTANCE,
+    node: e.MAINSTAY_NODE,
+    podIp: e.MAINSTAY_POD_IP,
+    etcdEndpoints: e.MAINSTAY_ETCD_ENDPOINTS.split(','),
+    serviceRw: e.MAINSTAY_SERVICE_RW,
+    volume: e.MAINSTAY_VOLUME,
+    agentPort: e.MAINSTAY_AGENT_PORT,
+  };
+}

@@ -1,0 +1,38 @@
+/** The seam between the protocol and a database: one folder beside this file per database, with the same files. */
+import type { HistoryEntry, Epoch, Member, Definition } from '../api/cluster-state.ts';
+import type { DatabaseEffect, DatabaseState } from '../ha/state.ts';
+import type { ReplicaHealth } from '../ha/sync-set.ts';
+
+/** What an effect may need to know of the cluster. */
+export interface EngineContext {
+  readonly definition: Definition;
+  readonly history: ReadonlyMap<Epoch, HistoryEntry>;
+  readonly incarnation: string;
+}
+
+/** What can be measured of a living database, for peers and people. */
+export interface Observation {
+  readonly member: Pick<Member, 'timeline' | 'position' | 'replayLsn' | 'pendingRestart'>;
+  /** Replica: receiving from its primary now. */
+  readonly streaming: boolean;
+  /** Primary: its replicas. */
+  readonly replicas: readonly ReplicaHealth[];
+}
+
+export interface Engine {
+  /** Looks at the data directory; no process may be running on it. */
+  inspect(): Promise<DatabaseState>;
+  /**
+   * Carries out one effect and resolves with the state after it. Rejects when it could not; the state is then what
+   * `state()` says. After an abort no further step is taken.
+   */
+  run(effect: DatabaseEffect, context: EngineContext, signal: AbortSignal): Promise<DatabaseState>;
+  state(): DatabaseState;
+  observe(context: EngineContext, signal: AbortSignal): Promise<Observation>;
+  /** Called when the database's process has ended by itself, with all its children gone. */
+  onExit(listener: (state: DatabaseState) => void): void;
+  /** Called before the data directory is replaced: from then on its word counts anew. */
+  onNewIncarnation(listener: () => Promise<void>): void;
+  version(): Promise<string>;
+  readonly databasePort: number;
+}

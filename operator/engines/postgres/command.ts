@@ -1,0 +1,33 @@
+import { spawn } from 'node:child_process';
+import { MainstayError } from '../../platform/errors.ts';
+
+/** Runs one of PostgreSQL's own tools to its end; stdout, or DatabaseCommandFailed with the last lines of stderr. */
+export function command(
+  file: string,
+  args: readonly string[],
+  options: { readonly signal: AbortSignal; readonly env?: NodeJS.ProcessEnv },
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, LC_ALL: 'C.UTF-8', ...options.env },
+      signal: options.signal,
+      killSignal: 'SIGKILL',
+    });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-4000)));
+    child.on('error', (cause) =>
+      reject(new MainstayError('DatabaseCommandFailed', `${file} could not run`, { cause, retryable: true })),
+    );
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(stdout);
+      else
+        reject(
+          new MainstayError('DatabaseCommandFailed', `${file} ended with ${signal ?? String(code)}: ${stderr.trim()}`, {
+            retryable: true,
+          }),
+        );
+    });
+  });
+}

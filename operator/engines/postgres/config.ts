@@ -1,0 +1,150 @@
+/** The configuration files, kept outside the data directory so that neither pg_rewind nor a base backup touches them. */
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Definition } from '../../api/cluster-state.ts';
+import type { Layout } from './layout.ts';
+import { nobody, replicationRole, rewindRole } from './names.ts';
+
+/** What changes while the server runs. */
+export interface Dynamic {
+  readonly synchronousStandbyNames: string;
+  /** Empty: follow nobody. */
+  readonly primaryConninfo: string;
+  readonly primarySlotName: string;
+}
+
+/** How every server boots: it follows nobody, and acknowledges nothing should it become primary. */
+export const bootSettings: Dynamic = {
+  synchronousStandbyNames: `ANY 1 ("${nobody}")`,
+  primaryConninfo: '',
+  primarySlotName: '',
+};
+
+export const configFile = (layout: Layout): string => join(layout.configuration, 'postgresql.conf');
+const dynamicFile = (layout: Layout): string => join(layout.configuration, 'dynamic.conf');
+const gateFile = (layout: Layout): string => join(layout.configuration, 'gate.conf');
+
+/** Ours; what a user may set is checked by operator/api/parameters.ts. Later lines win over earlier ones. */
+export function postgresqlConf(definition: Definition, layout: Layout): string {
+  const users = Object.entries(definition.parameters).toSorted(([a], [b]) => a.localeCompare(b, 'en'));
+  const defaults: Record<string, string> = {
+    max_connections: '200',
+    wal_keep_size: '512MB',
+    max_slot_wal_keep_size: '2GB',
+    max_wal_senders: '20',
+    max_replication_slots: '20',
+    wal_level: 'replica',
+    log_line_prefix: '%m [%p] %u@%d ',
+    log_checkpoints: 'on',
+    log_min_duration_statement: '-1',
+    tcp_keepalives_idle: '5',
+    tcp_keepalives_interval: '1',
+    tcp_keepalives_count: '3',
+    // A walsender whose replica lost power must not hold its slot and its row for minutes.
+    wal_sender_timeout: '5s',
+  };
+  const locked: Record<string, string> = {
+    listen_addresses: '*',
+    port: '5432',
+    unix_socket_directories: layout.run,
+    hba_file: join(layout.configuration, 'pg_hba.conf'),
+    ident_file: join(layout.configuration, 'pg_ident.conf'),
+    hot_standby: 'on',
+    fsync: 'on',
+    full_page_writes: 'on',
+    wal_log_hints: 'on',
+    // The agent must see every crash (findings.md, F12).
+    restart_after_crash: 'off',
+    allow_alter_system: 'off',
+    logging_collector: 'off',
+    log_destination: 'stderr',
+    wal_receiver_timeout: '3s',
+    wal_receiver_status_interval: '1s',
+    wal_retrieve_retry_interval: '100ms',
+    recovery_target_timeline: 'latest',
+    restore_command: '',
+    ...(definition.parameters['synchronous_commit'] === 'remote_apply' ? {} : { synchronous_commit: 'on' }),
+  };
+  const line = ([name, value]: readonly [string, string]): string => `${name} = '${value.replaceAll("'", "''")}'`;
+  return [
+    '# Written by Mainstay; changes here are overwritten. Set parameters in the custom resource.',
+    ...Object.entries(defaults).map(line),
+    ...users.map(line),
+    ...Object.entries(locked).map(line),
+    "include 'dynamic.conf'",
+    '',
+  ].join('\n');
+}
+
+export const pgHba = [
+  '# The agent first, and what replicas need; then the gate, closed while this instance is becoming primary; then clients.',
+  'local all postgres peer',
+  `host replication ${replicationRole} all scram-sha-256`,
+  `host all ${rewindRole} all scram-sha-256`,
+  'include_if_exists gate.conf',
+  'host all postgres all reject',
+  'local all all scram-sha-256',
+  'host all all all scram-sha-256',
+  '',
+].join('\n');
+
+export async function writeConfiguration(definition: Definition, layout: Layout): Promise<void> {
+  await mkdir(layout.configuration, { recursive: true });
+  await replaceFile(configFile(layout), postgresqlConf(definition, layout));
+  await replaceFile(join(layout.configuration, 'pg_hba.conf'), pgHba);
+  await replaceFile(join(layout.configuration, 'pg_ident.conf'), '');
+}
+
+export async function writeDynamic(layout: Layout, dynamic: Dynamic): Promise<void> {
+  const quote = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+  await replaceFile(
+    dynamicFile(layout),
+    [
+      `synchronous_standby_names = ${quote(dynamic.synchronousStandbyNames)}`,
+      `primary_conninfo = ${quote(dynamic.primaryConninfo)}`,
+      `primary_slot_name = ${quote(dynamic.primarySlotName)}`,
+      '',
+    ].join('\n'),
+  );
+}
+
+/** While closed, only the agent and replicas get in: `all` does not match replication connections (pg-lab.md §4). */
+export async function writeGate(layout: Layout, gate: 'open' | 'closed'): Promise<void> {
+  await replaceFile(gateFile(layout), gate === 'open' ? '' : 'local all all reject\nhost all all all reject\n');
+}
+
+/** Passwords for the connections that replicas make, in a file that only this user reads. */
+export async function writePasswordFile(layout: Layout): Promise<string> {
+  const file = join(layout.run, 'pgpass');
+  const secret = async (key: string): Promise<string> =>
+    (await readFile(join(layout.systemSecrets, key), 'utf8')).trim();
+  const lines = [
+    `*:*:*:${replicationRole}:${await secret('replication-password')}`,
+    `*:*:*:${rewindRole}:${await secret('rewind-password')}`,
+  ];
+  await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+  return file;
+}
+
+/** Replaces a file as a whole: a crash leaves the old text or the new one. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const next = `${path}.next`;
+  const file = await open(next, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(next, path);
+  await syncDirectory(dirname(path));
+}
+
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

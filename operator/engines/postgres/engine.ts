@@ -1,0 +1,347 @@
+/** PostgreSQL behind the engine seam: which functions carry out which effect, and what is known of the server after it. */
+import { access, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DatabaseEffect, DatabaseState } from '../../ha/state.ts';
+import { epochOfTimeline } from '../../ha/view.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { MainstayError } from '../../platform/errors.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { Engine, EngineContext, Observation } from '../engine.ts';
+import { initialize } from './bootstrap.ts';
+import { command } from './command.ts';
+import {
+  bootSettings,
+  writeConfiguration,
+  writeDynamic,
+  writeGate,
+  writePasswordFile,
+  type Dynamic,
+} from './config.ts';
+import type { Layout } from './layout.ts';
+import { replicationRole, slotName, standbyName } from './names.ts';
+import { killServer, startServer, untilConnectable, type ServerProcess } from './process.ts';
+import { endClientSessions, openToClients, promote, type Gate } from './promote.ts';
+import { clone, discardFormer, rewind } from './rejoin.ts';
+import { applySyncSet, keepSlots, replicas, seal, type ServerAccess } from './replication.ts';
+import { withSession, type Session } from './sql.ts';
+import { compatibility, lastTimeline, listWal, setAsideAbortedTimelines } from './timeline.ts';
+
+export interface PostgresOptions {
+  readonly instance: string;
+  readonly layout: Layout;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Limits of single steps, in milliseconds; what has none here ends with its effect's signal. */
+const limits = { query: 2000, crashRecovery: 600_000, cleanStop: 10_000, checkpoint: 30_000 };
+
+type Replica = DatabaseState & { readonly status: 'replica' };
+
+export function postgresEngine({ instance, layout, clock, log }: PostgresOptions): Engine {
+  let state: DatabaseState = { status: 'unknown' };
+  let server: ServerProcess | undefined;
+  let dynamic: Dynamic = bootSettings;
+  /** Timeline that the log ends on, as proven by its records; changes only where a primary is followed or made. */
+  let timeline = 1;
+  let exitListener: (state: DatabaseState) => void = () => undefined;
+  let incarnationListener: () => Promise<void> = () => Promise.resolve();
+
+  const accessTo = (signal: AbortSignal): ServerAccess => ({
+    session: <T>(use: (session: Session) => Promise<T>, timeoutMs = limits.query) =>
+      withSession(layout.run, timeoutMs, signal, use),
+    reload: () => {
+      server?.signal('SIGHUP');
+      return Promise.resolve();
+    },
+    clock,
+    signal,
+    data: layout.data,
+  });
+
+  const change = async (to: Partial<Dynamic>): Promise<void> => {
+    dynamic = { ...dynamic, ...to };
+    await writeDynamic(layout, dynamic);
+  };
+
+  const gate = (access: ServerAccess): Gate => ({
+    set: async (to) => {
+      await writeGate(layout, to);
+      await access.reload();
+    },
+  });
+
+  async function inspect(): Promise<DatabaseState> {
+    if (await present(layout.rewinding)) return { status: 'broken', reason: 'a rewind was interrupted' };
+    if (!(await present(join(layout.data, 'PG_VERSION'))))
+      return (await present(layout.data)) && (await readdir(layout.data)).length > 0
+        ? { status: 'broken', reason: 'the data directory is not complete' }
+        : { status: 'absent' };
+    const control = await command(join(layout.bin, 'pg_controldata'), ['-D', layout.data], {
+      signal: AbortSignal.timeout(5000),
+    });
+    const systemIdentifier = /system identifier:\s+(\d+)/.exec(control)?.[1];
+    if (!systemIdentifier) return { status: 'broken', reason: 'pg_control cannot be read' };
+    return { status: 'stopped', systemIdentifier, highestTimeline: (await listWal(layout.data)).highest };
+  }
+
+  async function start(context: EngineContext, signal: AbortSignal): Promise<DatabaseState> {
+    if (state.status !== 'stopped') throw unexpected('start', state);
+    const { systemIdentifier } = state;
+    const aside = await setAsideAbortedTimelines(layout, signal);
+    if (aside.length > 0) log.warn({ files: aside }, 'set aside what an aborted promotion left');
+    await writeConfiguration(context.definition, layout);
+    dynamic = bootSettings;
+    await writeDynamic(layout, dynamic);
+    await writeGate(layout, 'open');
+    await writePasswordFile(layout);
+    await writeFile(join(layout.data, 'standby.signal'), '');
+    await mkdir(layout.run, { recursive: true });
+
+    const started = await startServer(layout, log);
+    server = started;
+    void started.exited.then((exit) => onExit(started, exit));
+    await untilConnectable(
+      started,
+      layout,
+      clock,
+      AbortSignal.any([signal, AbortSignal.timeout(limits.crashRecovery)]),
+    );
+    timeline = await lastTimeline(layout, signal);
+    const { highest } = await listWal(layout.data);
+    // Slots made while it was primary hold WAL back for nobody now.
+    await accessTo(signal).session((session) => keepSlots(session, [], instance));
+    return {
+      status: 'replica',
+      systemIdentifier,
+      following: undefined,
+      sealed: undefined,
+      divergedFrom: undefined,
+      highestTimeline: highest,
+    };
+  }
+
+  async function onExit(ended: ServerProcess, exit: Awaited<ServerProcess['exited']>): Promise<void> {
+    await killServer(layout.data, clock); // orphaned backends could still commit
+    if (server !== ended) return;
+    server = undefined;
+    state = await inspect();
+    log.warn({ ...exit }, 'PostgreSQL has ended');
+    exitListener(state);
+  }
+
+  /** Ends the server and waits until every process is gone; `state` is inspected anew by the exit handler. */
+  async function end(how: 'clean' | 'kill', signal: AbortSignal): Promise<DatabaseState> {
+    const ending = server;
+    server = undefined; // the exit is wanted: nobody needs to be told
+    if (ending && how === 'clean') {
+      ending.signal('SIGINT');
+      const stuck = new AbortController();
+      await Promise.race([
+        ending.exited,
+        clock.sleep(limits.cleanStop, AbortSignal.any([stuck.signal, signal])).catch(() => undefined),
+      ]);
+      stuck.abort();
+    }
+    ending?.signal('SIGKILL'); // it may not have got as far as its data directory
+    await killServer(layout.data, clock);
+    if (ending) await ending.exited;
+    return inspect();
+  }
+
+  async function run(effect: DatabaseEffect, context: EngineContext, signal: AbortSignal): Promise<DatabaseState> {
+    const access = accessTo(signal);
+    switch (effect.type) {
+      case 'kill':
+        return end('kill', signal);
+      case 'initialize':
+        await initialize(context.definition, layout, signal);
+        return inspect();
+      case 'start':
+        return start(context, signal);
+      case 'seal': {
+        const replica = asReplica('seal');
+        await change({ primaryConninfo: '', primarySlotName: '' });
+        const sealed = await seal(access, 0);
+        timeline = await lastTimeline(layout, signal);
+        const { highest } = await listWal(layout.data);
+        return {
+          ...replica,
+          following: undefined,
+          sealed: { ...sealed, epoch: epochOfTimeline(context.history, timeline) },
+          highestTimeline: highest,
+        };
+      }
+      case 'follow':
+        return follow(effect, context, access);
+      case 'rewind': {
+        await end('clean', signal);
+        await rewind(effect.primary, layout, signal);
+        return inspect();
+      }
+      case 'clone': {
+        await end('clean', signal);
+        await incarnationListener();
+        await clone(effect.primary, layout, signal);
+        return inspect();
+      }
+      case 'promote': {
+        const replica = asReplica('promote');
+        if (!replica.sealed) throw unexpected('promote without a seal', state);
+        const lineage = await promote(access, gate(access), { ...effect, current: timeline }, (value) =>
+          change({ synchronousStandbyNames: value }),
+        );
+        timeline = effect.timeline;
+        return {
+          status: 'primary',
+          systemIdentifier: replica.systemIdentifier,
+          epoch: effect.epoch,
+          timeline,
+          open: false,
+          applied: effect.sync,
+          lineage,
+        };
+      }
+      case 'open': {
+        const primary = asPrimary('open');
+        if (!primary.applied) throw unexpected('open without a known sync set', state);
+        await access.session((session) => keepSlots(session, context.definition.instances, instance));
+        await openToClients(access, gate(access), primary.applied);
+        // In the background: a later pg_rewind from this server wants its control file to name the new timeline.
+        void access.session((session) => session.query('CHECKPOINT'), 600_000).catch(() => undefined);
+        return { ...primary, open: true };
+      }
+      case 'configure-sync': {
+        const primary = asPrimary('configure-sync');
+        state = { ...primary, applied: undefined }; // until it has been proven
+        await applySyncSet(access, effect.to, primary.applied, (value) => change({ synchronousStandbyNames: value }));
+        return { ...primary, applied: effect.to };
+      }
+      case 'stop': {
+        if (state.status === 'primary') {
+          // While still serving, so that the shutdown checkpoint has little to write.
+          await access
+            .session((session) => session.query('CHECKPOINT'), limits.checkpoint)
+            .catch((error: unknown) => {
+              log.warn({ error }, 'checkpoint before the hand-over failed');
+            });
+          await gate(access).set('closed');
+          await endClientSessions(access);
+        }
+        return end('clean', signal);
+      }
+    }
+  }
+
+  async function follow(
+    effect: DatabaseEffect & { readonly type: 'follow' },
+    context: EngineContext,
+    access: ServerAccess,
+  ): Promise<DatabaseState> {
+    const replica = asReplica('follow');
+    timeline = await lastTimeline(layout, access.signal);
+    const [row] = await access.session((session) => session.query('SELECT pg_last_wal_replay_lsn()::text AS lsn'));
+    const own = { timeline, epoch: epochOfTimeline(context.history, timeline), replayed: String(row?.['lsn']) };
+    const fits = compatibility(own, effect.history);
+    if (fits === 'unknown')
+      throw new MainstayError('DatabaseUnreachable', 'The primary has not told its history yet', { retryable: true });
+    if (fits === 'diverged') return { ...replica, following: undefined, divergedFrom: effect.epoch };
+    const { address, databasePort } = effect.primary;
+    const name = standbyName({ instance, incarnation: context.incarnation });
+    await change({
+      primaryConninfo:
+        `host=${address} port=${databasePort} user=${replicationRole} application_name=${name} ` +
+        `passfile=${join(layout.run, 'pgpass')} connect_timeout=2 tcp_user_timeout=3000 sslmode=prefer`,
+      primarySlotName: slotName(instance),
+    });
+    await access.reload();
+    return {
+      ...replica,
+      following: { epoch: effect.epoch, instance: effect.primary.instance, address },
+      sealed: undefined,
+      divergedFrom: undefined,
+    };
+  }
+
+  async function observe(context: EngineContext, signal: AbortSignal): Promise<Observation> {
+    const nothing: Observation = { member: {}, streaming: false, replicas: [] };
+    const access = accessTo(signal);
+    if (state.status === 'primary') {
+      return access.session(async (session) => {
+        const [row] = await session.query('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+        if (state.status === 'primary' && state.open) await keepSlots(session, context.definition.instances, instance);
+        const position = { epoch: epochOfTimeline(context.history, timeline), lsn: String(row?.['lsn']) };
+        return {
+          member: { timeline, position, replayLsn: position.lsn },
+          streaming: false,
+          replicas: await replicas(session),
+        };
+      });
+    }
+    if (state.status !== 'replica') return nothing;
+    const row = await access.session(async (session) => {
+      const rows = await session.query(
+        `SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text AS lsn, pg_last_wal_replay_lsn()::text AS replayed,
+                (SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming') AS timeline`,
+      );
+      return rows[0];
+    });
+    const received = row?.['timeline'] as number | null | undefined;
+    const streaming = received !== null && received !== undefined;
+    if (streaming && (await present(layout.former))) await discardFormer(layout);
+    const shown = received ?? timeline;
+    const replayed = row?.['replayed'] as string | null | undefined;
+    return {
+      member: {
+        timeline: shown,
+        position: { epoch: epochOfTimeline(context.history, shown), lsn: String(row?.['lsn']) },
+        ...(replayed ? { replayLsn: replayed } : {}),
+      },
+      streaming,
+      replicas: [],
+    };
+  }
+
+  function asReplica(effect: string): Replica {
+    if (state.status !== 'replica') throw unexpected(effect, state);
+    return state;
+  }
+  function asPrimary(effect: string): DatabaseState & { readonly status: 'primary' } {
+    if (state.status !== 'primary') throw unexpected(effect, state);
+    return state;
+  }
+
+  return {
+    databasePort: 5432,
+    state: () => state,
+    inspect: async () => (state = await inspect()),
+    run: async (effect, context, signal) => {
+      const after = await run(effect, context, signal).catch(async (error: unknown) => {
+        if (!server) state = await inspect();
+        throw error;
+      });
+      if (effect.type !== 'kill') signal.throwIfAborted();
+      // The server may have ended while the effect was finishing: then the exit handler knows better.
+      if ((after.status === 'replica' || after.status === 'primary') && !server) throw unexpected(effect.type, state);
+      return (state = after);
+    },
+    observe,
+    onExit: (listener) => (exitListener = listener),
+    onNewIncarnation: (listener) => (incarnationListener = listener),
+    version: async () =>
+      (await command(join(layout.bin, 'postgres'), ['--version'], { signal: AbortSignal.timeout(5000) }))
+        .replace(/^\D*/, '')
+        .split(' ')[0]
+        ?.trim() ?? '',
+  };
+}
+
+const unexpected = (effect: string, state: DatabaseState): MainstayError =>
+  new MainstayError('DatabaseUnreachable', `Cannot ${effect}: the database is ${state.status}`, { retryable: true });
+
+async function present(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

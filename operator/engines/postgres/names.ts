@@ -1,0 +1,34 @@
+import type { InstanceName, Voter } from '../../api/cluster-state.ts';
+import type { SyncSet } from '../../ha/sync-set.ts';
+
+export const replicationRole = 'mainstay_replication';
+export const rewindRole = 'mainstay_rewind';
+
+/** A name that no standby has: it makes every commit wait, and keeps the setting from ever being empty (pg-lab.md §3). */
+export const nobody = 'mainstay_nobody';
+
+/** application_name of a replica: names the instance and the life of its data, so that a re-cloned one counts anew. */
+export const standbyName = (voter: Voter): string => `${voter.instance}:${voter.incarnation}`;
+
+export function voterOf(applicationName: string): Voter | undefined {
+  const [instance, incarnation, ...rest] = applicationName.split(':');
+  return instance && incarnation && rest.length === 0 ? { instance, incarnation } : undefined;
+}
+
+/** Slot names allow only lower case, digits and underscores. */
+export const slotName = (instance: InstanceName): string => `mainstay_${instance.replaceAll(/[^a-z0-9]/g, '_')}`;
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+/** `synchronous_standby_names` for a sync set. With too few members, names that nobody has make commits wait. */
+export function synchronousStandbyNames(sync: SyncSet): string {
+  if (sync.acknowledgements === 0) return '';
+  const names = sync.members.map(standbyName);
+  while (names.length < sync.acknowledgements) names.push(nobody);
+  return `ANY ${sync.acknowledgements} (${names.map(quoted).join(', ')})`;
+}
+
+/** Stricter than any `ANY k` of the same members, with priorities that show when it is in effect. */
+export function everyStandbyName(sync: SyncSet): string {
+  return `FIRST ${Math.max(sync.members.length, 1)} (${[nobody, ...sync.members.map(standbyName)].map(quoted).join(', ')})`;
+}

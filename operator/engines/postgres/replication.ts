@@ -1,0 +1,176 @@
+/** Following a primary, sealing, and the primary's own view of its replicas and sync set. */
+import type { Position } from '../../api/cluster-state.ts';
+import { formatLsn, parseLsn } from '../../ha/position.ts';
+import type { ReplicaHealth, SyncSet } from '../../ha/sync-set.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { MainstayError } from '../../platform/errors.ts';
+import { everyStandbyName, slotName, standbyName, synchronousStandbyNames, voterOf } from './names.ts';
+import { kill, serverProcesses } from './process.ts';
+import type { Session } from './sql.ts';
+
+/** A sync standby that has not answered for so long leaves the sync set; it answers once a second when idle. */
+const silenceBeforeUnfit = 2500;
+
+export interface ServerAccess {
+  /** A new session, closed afterwards. */
+  session<T>(use: (session: Session) => Promise<T>, timeoutMs?: number): Promise<T>;
+  /** Writes changed settings and tells the postmaster. */
+  reload(): Promise<void>;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly data: string;
+}
+
+/** Reads a setting in new sessions until it has the value: then the postmaster has reloaded and told its children. */
+export async function untilSetting(server: ServerAccess, name: string, value: string): Promise<void> {
+  for (;;) {
+    const [row] = await server.session((session) => session.query('SELECT current_setting($1) AS value', [name]));
+    if (row?.['value'] === value) return;
+    await server.clock.sleep(5, server.signal);
+  }
+}
+
+/**
+ * Stops receiving for good, with `primary_conninfo` already empty on disk; the final position. A reload alone is no seal:
+ * while replay is paused or blocked the walreceiver goes on receiving and acknowledging (pg-lab.md §2).
+ */
+export async function seal(server: ServerAccess, epoch: number): Promise<Position> {
+  await server.reload();
+  await untilSetting(server, 'primary_conninfo', '');
+  for (;;) {
+    const receivers = (await serverProcesses(server.data)).filter(({ title }) => title.includes('walreceiver'));
+    if (receivers.length === 0) break;
+    // SIGTERM: it flushes and answers once more; SIGKILL would crash the server.
+    for (const { pid } of receivers) kill(pid, 'SIGTERM');
+    await server.clock.sleep(5, server.signal);
+  }
+  return { epoch, lsn: await endOfLog(server) };
+}
+
+/** The end of what was received and flushed, or, after a restart, of what there was to replay. */
+async function endOfLog(server: ServerAccess): Promise<string> {
+  for (;;) {
+    const [row] = await server.session((session) =>
+      session.query(
+        `SELECT pg_last_wal_receive_lsn()::text AS received, pg_last_wal_replay_lsn()::text AS replayed,
+                pg_is_wal_replay_paused() AS paused,
+                (SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup') AS startup`,
+      ),
+    );
+    if (row?.['paused'] === true) await server.session((session) => session.query('SELECT pg_wal_replay_resume()'));
+    const replayed = row?.['replayed'] as string | null | undefined;
+    const received = row?.['received'] as string | null | undefined;
+    const startup = row?.['startup'] as string | null | undefined;
+    if (replayed) {
+      // Without a walreceiver's word, the log's end is known once the startup process waits for more.
+      const atRest = /^Recovery(WalStream|RetrieveRetryInterval|WalAll)$/.test(startup ?? '');
+      if (received) return parseLsn(received) > parseLsn(replayed) ? received : replayed;
+      if (atRest) return replayed;
+    }
+    await server.clock.sleep(10, server.signal);
+  }
+}
+
+/** The replicas as their walsenders see them. */
+export async function replicas(session: Session): Promise<readonly (ReplicaHealth & { readonly flushed: bigint })[]> {
+  const rows = await session.query(
+    `SELECT application_name AS name, state, coalesce(flush_lsn, '0/0')::text AS flushed,
+            coalesce(extract(epoch FROM clock_timestamp() - reply_time) * 1000, 0)::float8 AS silence
+       FROM pg_stat_replication`,
+  );
+  return rows.flatMap((row) => {
+    const voter = voterOf(String(row['name']));
+    if (!voter) return [];
+    const streaming = row['state'] === 'streaming' && Number(row['silence']) < silenceBeforeUnfit;
+    return [{ voter, streaming, flushed: parseLsn(String(row['flushed'])) }];
+  });
+}
+
+/** True when as many members as must acknowledge a write have flushed everything up to `lsn`. */
+export async function enoughHold(session: Session, sync: SyncSet, lsn: bigint): Promise<boolean> {
+  if (sync.acknowledgements === 0) return true;
+  const names = new Set(sync.members.map(standbyName));
+  const holders = (await replicas(session)).filter((r) => names.has(standbyName(r.voter)) && r.flushed >= lsn);
+  return new Set(holders.map((r) => r.voter.instance)).size >= sync.acknowledgements;
+}
+
+export async function flushedLsn(session: Session): Promise<bigint> {
+  const [row] = await session.query('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+  return parseLsn(String(row?.['lsn']));
+}
+
+/**
+ * Brings the database to `to` and proves it: every walsender has read the change (its priority says so, nothing else
+ * does), and enough members hold the primary's whole log as of then (pg-lab.md §3).
+ */
+export async function applySyncSet(
+  server: ServerAccess,
+  to: SyncSet,
+  from: SyncSet | undefined,
+  write: (synchronousStandbyNames: string) => Promise<void>,
+): Promise<void> {
+  const change = async (value: string, priority: (name: string) => number): Promise<void> => {
+    await write(value);
+    await server.reload();
+    await untilSetting(server, 'synchronous_standby_names', value);
+    for (;;) {
+      const rows = await server.session((session) =>
+        session.query('SELECT application_name AS name, sync_priority AS priority FROM pg_stat_replication'),
+      );
+      const late = rows.filter(
+        (row) => voterOf(String(row['name'])) && Number(row['priority']) !== priority(String(row['name'])),
+      );
+      if (late.length === 0) return;
+      await server.clock.sleep(5, server.signal);
+    }
+  };
+  const names = to.members.map(standbyName);
+  // Between two numbers of the same kind the priorities don't move: go through a stricter setting whose priorities do.
+  if (to.acknowledgements > 0 && from?.acknowledgements !== to.acknowledgements && to.members.length > 0)
+    await change(everyStandbyName(to), (name) => (names.includes(name) ? names.indexOf(name) + 2 : 0));
+  await change(synchronousStandbyNames(to), (name) => (to.acknowledgements > 0 && names.includes(name) ? 1 : 0));
+  // From empty to not empty, backends wait only once the checkpointer has read the change; it has when it has done one.
+  if (from?.acknowledgements === 0 && to.acknowledgements > 0)
+    await server.session((session) => session.query('CHECKPOINT'), 60_000);
+
+  // Releases commits that waited for a member who has just left: only a reply of a standby wakes them.
+  await server.session(async (session) => {
+    await session.query('SET synchronous_commit = local');
+    await session.query("SELECT pg_logical_emit_message(true, 'mainstay', 'sync set')");
+  });
+  if (to.members.length < to.acknowledgements) return; // nothing can be acknowledged at all
+  const barrier = await server.session(flushedLsn);
+  await until(server, 2000, `${to.acknowledgements} of ${names.join(', ')} to hold ${formatLsn(barrier)}`, () =>
+    server.session((session) => enoughHold(session, to, barrier)),
+  );
+}
+
+export async function until(
+  server: ServerAccess,
+  limitMs: number,
+  what: string,
+  holds: () => Promise<boolean>,
+): Promise<void> {
+  const end = server.clock.now() + limitMs;
+  while (!(await holds())) {
+    if (server.clock.now() > end)
+      throw new MainstayError('DatabaseUnreachable', `Waited ${limitMs} ms in vain for ${what}`, { retryable: true });
+    await server.clock.sleep(10, server.signal);
+  }
+}
+
+/** One slot per other instance that should exist; slots of others hold WAL back for nobody. */
+export async function keepSlots(session: Session, instances: readonly string[], self: string): Promise<void> {
+  const wanted = new Set(instances.filter((instance) => instance !== self).map(slotName));
+  const rows = await session.query(
+    "SELECT slot_name AS name, active, wal_status FROM pg_replication_slots WHERE slot_type = 'physical' AND slot_name LIKE 'mainstay\\_%'",
+  );
+  const present = new Set(rows.filter((row) => row['wal_status'] !== 'lost').map((row) => String(row['name'])));
+  for (const row of rows) {
+    const name = String(row['name']);
+    if (row['active'] === true || (wanted.has(name) && present.has(name))) continue;
+    await session.query('SELECT pg_drop_replication_slot($1)', [name]);
+  }
+  for (const name of wanted)
+    if (!present.has(name)) await session.query('SELECT pg_create_physical_replication_slot($1, true)', [name]);
+}

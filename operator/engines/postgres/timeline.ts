@@ -1,0 +1,132 @@
+/**
+ * Timelines on disk. A timeline belongs to one epoch only; which one the log really ends on is read from the WAL itself,
+ * since pg_control lags behind what a replica has acknowledged (pg-lab.md §1).
+ */
+import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HistoryEntry } from '../../api/cluster-state.ts';
+import { parseLsn } from '../../ha/position.ts';
+import { command } from './command.ts';
+import { syncDirectory } from './config.ts';
+import { walDirectory, type Layout } from './layout.ts';
+
+const segmentBytes = 16n * 1024n * 1024n;
+const stubText = '# reserved by mainstay\n';
+
+export type Lineage = NonNullable<HistoryEntry['lineage']>;
+
+export const timelineName = (timeline: number): string => timeline.toString(16).toUpperCase().padStart(8, '0');
+
+/** "…\n2\t0/5000028\tno recovery target specified\n" → each earlier timeline and where it was left. */
+export function parseHistory(text: string): Lineage {
+  return text
+    .split('\n')
+    .map((line) => /^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/i.exec(line))
+    .filter((match) => match !== null)
+    .map((match) => ({ timeline: Number(match[1]), end: match[2] ?? '' }));
+}
+
+export async function readLineage(data: string, timeline: number): Promise<Lineage> {
+  if (timeline === 1) return [];
+  return parseHistory(await readFile(join(walDirectory(data), `${timelineName(timeline)}.history`), 'utf8'));
+}
+
+interface WalFiles {
+  readonly names: readonly string[];
+  /** Timelines with segments, highest first. */
+  readonly withSegments: readonly number[];
+  /** Highest number in any name, segment or history. */
+  readonly highest: number;
+}
+
+export async function listWal(data: string): Promise<WalFiles> {
+  const names = await readdir(walDirectory(data));
+  const numbers = (pattern: RegExp): number[] =>
+    names.filter((name) => pattern.test(name)).map((name) => parseInt(name.slice(0, 8), 16));
+  const withSegments = [...new Set(numbers(/^[0-9A-F]{24}$/))].toSorted((a, b) => b - a);
+  return { names, withSegments, highest: Math.max(1, ...withSegments, ...numbers(/^[0-9A-F]{8}\.history$/)) };
+}
+
+/** The highest timeline that the WAL holds records of. */
+export async function lastTimeline(layout: Layout, signal: AbortSignal): Promise<number> {
+  const wal = await listWal(layout.data);
+  for (const timeline of wal.withSegments)
+    if (timeline === 1 || (await hasRecords(layout, timeline, wal, signal))) return timeline;
+  return wal.withSegments.at(-1) ?? 1;
+}
+
+async function hasRecords(layout: Layout, timeline: number, wal: WalFiles, signal: AbortSignal): Promise<boolean> {
+  if (!wal.names.includes(`${timelineName(timeline)}.history`)) return true; // began by a base backup of this timeline
+  const begin = (await readLineage(layout.data, timeline)).at(-1)?.end;
+  if (begin === undefined) return false; // a stub
+  const number = parseLsn(begin) / segmentBytes;
+  const perId = 0x100000000n / segmentBytes;
+  const hex = (n: bigint): string => n.toString(16).toUpperCase().padStart(8, '0');
+  const first = `${timelineName(timeline)}${hex(number / perId)}${hex(number % perId)}`;
+  // Only what has been checkpointed past is ever removed, so a missing first segment proves records after it.
+  if (!wal.names.includes(first)) return true;
+  const record = await command(
+    join(layout.bin, 'pg_waldump'),
+    ['-p', walDirectory(layout.data), '-t', String(timeline), '-s', begin, '-n', '1'],
+    { signal },
+  ).catch(() => '');
+  return record.includes('END_OF_RECOVERY');
+}
+
+/**
+ * Sets aside what an aborted promotion left: histories above the log's own timeline make a server that boots with
+ * `latest` wait for ever. Moved, never deleted.
+ */
+export async function setAsideAbortedTimelines(layout: Layout, signal: AbortSignal): Promise<readonly string[]> {
+  const last = await lastTimeline(layout, signal);
+  const { names } = await listWal(layout.data);
+  const aborted = names.filter(
+    (name) => /^[0-9A-F]{8}(\.history|[0-9A-F]{16})$/.test(name) && parseInt(name.slice(0, 8), 16) > last,
+  );
+  if (aborted.length === 0) return [];
+  await mkdir(layout.quarantine, { recursive: true });
+  for (const name of aborted) await rename(join(walDirectory(layout.data), name), join(layout.quarantine, name));
+  await syncDirectory(walDirectory(layout.data));
+  return aborted;
+}
+
+/** Makes the next promotion take `wanted`: PostgreSQL takes one more than the unbroken run of history files it finds. */
+export async function reserveTimelinesBelow(data: string, wanted: number, current: number): Promise<void> {
+  for (let timeline = current + 1; timeline < wanted; timeline++) {
+    const file = await open(join(walDirectory(data), `${timelineName(timeline)}.history`), 'wx').catch(
+      (error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+        throw error;
+      },
+    );
+    if (!file) continue;
+    try {
+      await file.writeFile(stubText);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+  await syncDirectory(walDirectory(data));
+}
+
+export type Compatibility = 'same' | 'diverged' | 'unknown';
+
+/**
+ * Whether a log that ends on `timeline` at `replayed` is part of the primary's history. Without the primary's lineage,
+ * only a log that was judged in its election, and found not longer, is known to be.
+ */
+export function compatibility(
+  own: { readonly timeline: number; readonly epoch: number; readonly replayed: string },
+  primary: HistoryEntry | undefined,
+): Compatibility {
+  if (!primary) return 'unknown';
+  if (primary.timeline === own.timeline) return 'same';
+  if (primary.lineage) {
+    const left = primary.lineage.find((entry) => entry.timeline === own.timeline);
+    return left && parseLsn(own.replayed) <= parseLsn(left.end) ? 'same' : 'diverged';
+  }
+  return primary.position?.epoch === own.epoch && parseLsn(own.replayed) <= parseLsn(primary.position.lsn)
+    ? 'same'
+    : 'unknown';
+}
