@@ -69,16 +69,30 @@ export async function load(archives: readonly Image[], { say, signal }: Saying):
 
 async function installChart(access: ClusterAccess, archives: readonly Image[], { say, signal }: Saying): Promise<void> {
   const what = labelled(say, 'chart');
-  what('helm upgrade --install mainstay charts/mainstay --wait');
-  await access.helm(
-    [
-      ...['upgrade', '--install', 'mainstay', path.join(repository, 'charts/mainstay')],
-      ...['--namespace', systemNamespace, '--create-namespace', '--wait', '--timeout', '5m'],
-      // Here somebody may have applied crds/ by hand.
-      ...(access.kind === 'local' ? ['--take-ownership'] : []),
-    ],
-    { signal, timeoutMs: 6 * 60_000, onLine: (line) => what(line) },
-  );
+  const release = ['mainstay', '--namespace', systemNamespace];
+  const install = async (...more: readonly string[]): Promise<void> => {
+    what(['helm upgrade --install mainstay charts/mainstay --wait', ...more].join(' '));
+    await access.helm(
+      [
+        ...['upgrade', '--install', ...release.toSpliced(1, 0, path.join(repository, 'charts/mainstay')), ...more],
+        ...['--create-namespace', '--wait', '--timeout', '5m'],
+      ],
+      { signal, timeoutMs: 6 * 60_000, onLine: (line) => what(line) },
+    );
+  };
+  if (access.kind === 'own') {
+    await install();
+  } else {
+    // A run that was ended amid an installation leaves a release that Helm takes for busy, or fields that it finds foreign.
+    const status = await access.helm(['status', ...release, '--output', 'json'], { signal }).catch(() => '');
+    if (status.includes('"pending-'))
+      await access.helm(['uninstall', ...release, '--wait'], { signal, timeoutMs: 120_000 });
+    await install().catch(async (error: unknown) => {
+      signal?.throwIfAborted();
+      what(String(error));
+      await install('--force-conflicts');
+    });
+  }
   const mainstay = archives.find((image) => image.name.includes('/mainstay:'));
   if (mainstay !== undefined) await restartIfImageChanged(access, path.basename(mainstay.archive), { say, signal });
 }
