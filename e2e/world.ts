@@ -39,7 +39,7 @@ export async function openStage(access: ClusterAccess, api: ApiServer, signal: A
   const open = async (): Promise<void> => {
     round += 1;
     const metadata = { name: namespace(), labels: { [label]: 'true' } };
-    await access.kubectl(['create', '-f', '-'], {
+    await access.kubectl(['apply', '-f', '-'], {
       input: JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata }),
       signal,
     });
