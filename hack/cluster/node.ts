@@ -176,6 +176,8 @@ function kubeletConfiguration(node: NodeLayout): object {
     resolvConf,
     containerRuntimeEndpoint: `unix://${node.containerdSocket}`,
     volumePluginDir: join(node.disk, 'volume-plugins'),
+    // Each kubelet removes the logs of Pods that it doesn't know: in a folder shared by three, everybody's.
+    podLogsDir: join(node.disk, 'pod-logs'),
     cgroupDriver: 'cgroupfs',
     cgroupRoot: `/${node.cgroup}`,
     failCgroupV1: false,

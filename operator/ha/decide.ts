@@ -456,7 +456,8 @@ function replaceData(state: Known, primary: Member | undefined, how: { readonly 
   const sync = view.sync?.value;
   const counted = sync && [sync.primary, ...sync.members].some((member) => sameVoter(member, voter(state)));
   if (counted !== false) return wait('waiting to leave the sync set before the data is replaced');
-  if (primary?.state !== 'running') return wait('waiting for a running primary to copy from');
+  // One that is not open yet may be waiting for this very copy.
+  if (primary?.role !== 'primary') return wait('waiting for a primary to copy from');
   return how.type === 'clone'
     ? act(state, `cloning from ${primary.instance}`, { type: 'clone', primary })
     : act(state, `rewinding to ${primary.instance}`, { type: 'rewind', epoch: view.epoch, primary });
