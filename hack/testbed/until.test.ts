@@ -21,5 +21,5 @@ test('ends when it is told to', async () => {
   const stop = new AbortController();
   const waiting = until('instances', () => Promise.resolve(notYet('2 of 3')), { within: 60_000, signal: stop.signal });
   stop.abort(new Error('stopped by SIGINT'));
-  await expect(waiting).rejects.toThrow();
+  await expect(waiting).rejects.toThrow('stopped by SIGINT');
 });

@@ -36,6 +36,9 @@ export async function until<T>(what: string, probe: () => Promise<Seen<T>>, wait
     if (elapsed > waiting.within) {
       throw new Error(`${what}: not within ${(waiting.within / 1000).toFixed(0)} s; last seen: ${answer.seen}`);
     }
-    await delay(waiting.everyMs ?? defaultEveryMs, undefined, waiting.signal && { signal: waiting.signal });
+    // An abort only ends the pause; its reason is thrown above.
+    await delay(waiting.everyMs ?? defaultEveryMs, undefined, waiting.signal && { signal: waiting.signal }).catch(
+      () => undefined,
+    );
   }
 }
