@@ -25,7 +25,7 @@ export function eventsBetween(
     ...turned(before, after, 'Degraded', {
       lost: 'RedundancyReduced',
       found: 'RedundancyRestored',
-      since: hasBeen(before, 'Ready'),
+      since: hasEverBeenReady(before),
     }),
     ...turned(before, after, 'SyncQuorumSatisfied', {
       lost: 'SyncQuorumLost',
@@ -80,13 +80,17 @@ function turned(
 ): readonly ClusterEvent[] {
   const [then, now] = [conditionOf(before, type), conditionOf(after, type)];
   if (!now || now.status === 'Unknown' || !then || then.status === now.status || then.status === 'Unknown') return [];
+  if (!what.since) return [];
   const isGood = (now.status === 'True') !== (type === 'Degraded');
-  if (!isGood && !what.since) return [];
-  if (isGood && type === 'Available' && !what.since) return [];
   return [{ reason: isGood ? what.found : what.lost, note: now.message }];
 }
 
 const conditionOf = (status: PostgresClusterStatus, type: string): Condition | undefined =>
   status.conditions?.find((condition) => condition.type === type);
 
-const hasBeen = (status: PostgresClusterStatus, type: string): boolean => conditionOf(status, type)?.status === 'True';
+/** Ready has changed since the first status was written. What is missing before that was never there. */
+function hasEverBeenReady(status: PostgresClusterStatus): boolean {
+  const ready = conditionOf(status, 'Ready');
+  const first = (status.conditions ?? []).map((condition) => condition.lastTransitionTime).sort()[0];
+  return ready !== undefined && (ready.status === 'True' || ready.lastTransitionTime !== first);
+}

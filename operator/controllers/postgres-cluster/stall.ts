@@ -2,7 +2,7 @@ import type { ConditionReason } from '../../api/conditions.ts';
 import { databaseImage } from '../../resources/installation.ts';
 import { desiredObjects, onceObjects } from './desired-objects.ts';
 import { currentRuntime, objectId, type Facts } from './facts.ts';
-import { wantedInstances } from './instances.ts';
+import { podOf, wantedInstances } from './instances.ts';
 
 export interface Stall {
   readonly reason: Exclude<ConditionReason<'Stalled'>, 'Progressing'>;
@@ -107,7 +107,9 @@ export const pullFailures: ReadonlySet<string> = new Set([
 
 function stuckPod(facts: Facts): Stall | undefined {
   const wanted = wantedInstances(facts);
-  for (const pod of facts.pods.filter((candidate) => wanted.includes(candidate.instance) && !candidate.deleting)) {
+  for (const instance of wanted) {
+    const pod = podOf(facts, instance);
+    if (!pod || pod.deleting) continue;
     if (pod.waiting && pullFailures.has(pod.waiting.reason) && facts.now - pod.createdAt >= patienceMs)
       return {
         reason: 'ImageUnavailable',

@@ -1,0 +1,72 @@
+import { expect, test } from '@jest/globals';
+import { emptyRuntime, member } from '../postgres-cluster/modelled-world.ts';
+import { decideDrain, type ClusterOnNode, type NodeFacts } from './decide.ts';
+import { nodeState } from './node-state.ts';
+
+const identity = { namespace: 'shop', name: 'orders', uid: 'u' };
+const runtime = {
+  ...emptyRuntime,
+  epoch: 3,
+  leader: { instance: 'orders-1', incarnation: 'a', epoch: 3, lease: '1' },
+  sync: {
+    epoch: 3,
+    primary: { instance: 'orders-1', incarnation: 'a' },
+    members: [{ instance: 'orders-3', incarnation: 'c' }],
+    acknowledgements: 1,
+  },
+  members: new Map([
+    ['orders-1', member('orders-1', true, 3)],
+    ['orders-2', member('orders-2', false, 3, { position: { epoch: 3, lsn: '0/9000000' } })],
+    ['orders-3', member('orders-3', false, 3)],
+  ]),
+};
+const cluster: ClusterOnNode = {
+  identity,
+  paused: false,
+  runtime,
+  instancesHere: ['orders-1'],
+  eligible: ['orders-2', 'orders-3'],
+  sinceSwitchoverRequestMs: Infinity,
+};
+const draining = { ready: true, draining: true, outOfService: false };
+const facts = (change: Partial<ClusterOnNode> = {}, node: NodeFacts['node'] = draining): NodeFacts => ({
+  name: 'n1',
+  node,
+  clusters: [{ ...cluster, ...change }],
+});
+const request = { id: 'x', from: 'orders-1', reason: 'r', deadline: '', modRevision: 1 };
+
+test.each<[string, NodeFacts, string | undefined]>([
+  ['a member of the sync set first', facts(), 'orders-3'],
+  ['another, if that one is not eligible', facts({ eligible: ['orders-2'] }), 'orders-2'],
+  ['nobody eligible', facts({ eligible: [] }), undefined],
+  ['a candidate that does not stream', facts({ eligible: ['orders-1'] }), undefined],
+  ['the node stays', facts({}, { ...draining, draining: false }), undefined],
+  ['the node is gone', { ...facts(), node: undefined }, undefined],
+  ['only a replica here', facts({ instancesHere: ['orders-2'] }), undefined],
+  ['nobody leads', facts({ runtime: { ...runtime, leader: undefined } }), undefined],
+  ['etcd is silent', facts({ runtime: undefined }), undefined],
+  ['a request stands', facts({ runtime: { ...runtime, switchover: request } }), undefined],
+  ['asked a moment ago', facts({ sinceSwitchoverRequestMs: 3_000 }), undefined],
+  ['asked long ago', facts({ sinceSwitchoverRequestMs: 12_000 }), 'orders-3'],
+  ['paused', facts({ paused: true }), undefined],
+])('%s', (_, given, to) => {
+  expect(decideDrain(given)).toEqual(to === undefined ? [] : [{ identity, from: 'orders-1', to }]);
+});
+
+test.each([
+  ['cordoned', { unschedulable: true }, { draining: true, outOfService: false }],
+  ['autoscaler', { taints: [{ key: 'ToBeDeletedByClusterAutoscaler', effect: 'NoSchedule' }] }, { draining: true }],
+  ['karpenter', { taints: [{ key: 'karpenter.sh/disrupted', effect: 'NoSchedule' }] }, { draining: true }],
+  ['not ready', { taints: [{ key: 'node.kubernetes.io/not-ready', effect: 'NoExecute' }] }, { draining: false }],
+  [
+    'out of service',
+    { taints: [{ key: 'node.kubernetes.io/out-of-service', effect: 'NoExecute' }] },
+    { draining: false, outOfService: true },
+  ],
+])('%s', (_, spec, expected) => {
+  expect(nodeState({ spec, status: { conditions: [{ type: 'Ready', status: 'True' }] } })).toMatchObject({
+    ready: true,
+    ...expected,
+  });
+});

@@ -1,0 +1,287 @@
+/** For tests: Kubernetes and the agents, as far as decisions touch them. Actions change it at once; `settle` lets the others work. */
+import type { Member } from '../../api/cluster-state.ts';
+import { parsePostgresCluster, type PostgresCluster } from '../../api/postgres-cluster.ts';
+import { annotations } from '../../resources/labels.ts';
+import { sampleInstallation } from '../../resources/sample-cluster.ts';
+import type { ClusterRuntime } from '../cluster-runtime.ts';
+import type { Action } from './actions.ts';
+import { finalizer } from './decide.ts';
+import {
+  objectId,
+  type Facts,
+  type ObservedNode,
+  type ObservedObject,
+  type ObservedPod,
+  type ObservedVolume,
+} from './facts.ts';
+import { identityOfData } from './observe.ts';
+
+interface Manifest {
+  readonly metadata: {
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly ownerReferences?: readonly { readonly uid: string }[];
+  };
+  readonly spec?: { readonly resources?: { readonly requests?: { readonly storage?: string } } };
+}
+
+export interface World {
+  now: number;
+  cluster: PostgresCluster;
+  readonly objects: Map<string, ObservedObject>;
+  readonly pods: Map<string, ObservedPod>;
+  readonly volumes: Map<string, ObservedVolume>;
+  readonly nodes: Map<string, ObservedNode>;
+  runtime: ClusterRuntime;
+  etcdAnswers: boolean;
+  sinceSwitchoverRequestMs: number;
+  /** Instances whose Pods never become ready. */
+  readonly sick: Set<string>;
+  /** Counts up for uids and versions. */
+  serial: number;
+}
+
+export const emptyRuntime: ClusterRuntime = {
+  definition: undefined,
+  initialized: false,
+  epoch: 0,
+  leader: undefined,
+  sync: undefined,
+  members: new Map(),
+  latest: undefined,
+  switchover: undefined,
+  empty: true,
+};
+
+export function newWorld(cluster: PostgresCluster): World {
+  const node: ObservedNode = { ready: true, draining: false, outOfService: false };
+  return {
+    now: Date.parse('2026-11-21T08:00:00Z'),
+    cluster,
+    objects: new Map(),
+    pods: new Map(),
+    volumes: new Map(),
+    nodes: new Map(['n1', 'n2', 'n3'].map((name) => [name, node])),
+    runtime: emptyRuntime,
+    etcdAnswers: true,
+    sinceSwitchoverRequestMs: Infinity,
+    sick: new Set(),
+    serial: 0,
+  };
+}
+
+export function factsOf(world: World): Facts {
+  const { now, cluster, objects, pods, volumes, nodes, runtime, etcdAnswers, sinceSwitchoverRequestMs } = world;
+  return {
+    now,
+    cluster,
+    installation: sampleInstallation,
+    dataUid: identityOfData(cluster, [...volumes.values()]),
+    objects: new Map(objects),
+    pods: [...pods.values()],
+    volumes: [...volumes.values()],
+    nodes: new Map(nodes),
+    runtime: etcdAnswers ? { status: 'current', state: runtime } : { status: 'lost', last: runtime, forMs: 60_000 },
+    sinceSwitchoverRequestMs,
+  };
+}
+
+/** Another spec, as a user would apply it: the next generation. */
+export function respec(world: World, change: Readonly<Record<string, unknown>>): void {
+  const { metadata, spec, status } = world.cluster;
+  world.cluster = parsePostgresCluster({
+    ...world.cluster,
+    metadata: { ...metadata, generation: metadata.generation + 1 },
+    spec: { ...spec, ...change },
+    status,
+  });
+}
+
+export function carryOut(world: World, action: Action): void {
+  switch (action.type) {
+    case 'apply':
+      world.objects.set(
+        objectId(action.desired.kind, action.desired.name),
+        seen(world, action.desired.object as Manifest),
+      );
+      return;
+    case 'create-once': {
+      const { kind, name, owners } = action.object;
+      world.objects.set(
+        objectId(kind, name),
+        seen(world, { metadata: { ownerReferences: owners as { uid: string }[] } }),
+      );
+      return;
+    }
+    case 'set-owners': {
+      const owners = action.owners.map((owner) => (owner as { uid: string }).uid);
+      const pod = world.pods.get(action.name);
+      if (action.kind === 'Pod' && pod) world.pods.set(action.name, { ...pod, owners });
+      const object = world.objects.get(objectId(action.kind, action.name));
+      if (object) world.objects.set(objectId(action.kind, action.name), { ...object, owners });
+      return;
+    }
+    case 'delete-object':
+      world.objects.delete(objectId(action.kind, action.name));
+      return;
+    case 'apply-volume': {
+      const manifest = action.desired.object as Manifest;
+      const before = world.volumes.get(action.instance);
+      const size = manifest.spec?.resources?.requests?.storage ?? '';
+      world.volumes.set(action.instance, {
+        ...seen(world, manifest),
+        uid: before?.uid ?? `volume-${++world.serial}`,
+        instance: action.instance,
+        dataUid: manifest.metadata.annotations?.[annotations.clusterUid],
+        size,
+        capacity: size,
+        storageClassName: 'local',
+      });
+      return;
+    }
+    case 'create-pod':
+      if (world.pods.has(action.instance)) throw new Error(`Pod ${action.instance} is there already`);
+      if (!world.volumes.has(action.instance)) throw new Error(`Pod ${action.instance} has no volume`);
+      world.pods.set(action.instance, newPod(world, action.instance, action.object as Manifest));
+      return;
+    case 'label-role': {
+      const pod = world.pods.get(action.instance);
+      if (pod) world.pods.set(action.instance, { ...pod, roleLabel: action.role });
+      return;
+    }
+    case 'publish-definition': {
+      if (world.runtime.definition?.modRevision !== action.modRevision) throw new Error('definition: wrong revision');
+      const { instances } = JSON.parse(action.text) as { instances: string[] };
+      const definition = { text: action.text, instances, modRevision: ++world.serial };
+      world.runtime = { ...world.runtime, definition, empty: false };
+      return;
+    }
+    case 'request-switchover': {
+      if (world.runtime.switchover) throw new Error('a switchover is requested already');
+      const { from, to, reason } = action;
+      const deadline = new Date(world.now + 60_000).toISOString();
+      world.runtime = {
+        ...world.runtime,
+        switchover: { id: 'x', from, to, reason, deadline, modRevision: ++world.serial },
+      };
+      return;
+    }
+    case 'withdraw-switchover':
+      world.runtime = { ...world.runtime, switchover: undefined };
+      return;
+    case 'add-finalizer':
+      setFinalizers(world, [finalizer]);
+      return;
+    case 'remove-finalizer':
+      setFinalizers(world, []);
+      return;
+    case 'delete-state':
+      world.runtime = emptyRuntime;
+      return;
+    case 'delete-pod': {
+      const pod = world.pods.get(action.instance);
+      if (pod?.uid !== action.seen.uid) throw new Error('another Pod than the one that was seen');
+      if (action.why === 'node-lost') world.pods.delete(action.instance);
+      else world.pods.set(action.instance, { ...pod, deleting: true, ready: false });
+      return;
+    }
+    case 'delete-volume':
+      world.volumes.delete(action.instance);
+      return;
+  }
+}
+
+/** What kubelets and agents do until nothing more happens by itself. */
+export function settle(world: World): void {
+  for (const [name, pod] of world.pods)
+    if (pod.deleting && world.nodes.get(pod.node ?? '')?.ready !== false) world.pods.delete(name);
+  for (const [name, pod] of world.pods)
+    world.pods.set(name, { ...pod, phase: 'Running', running: !world.sick.has(name), ready: !world.sick.has(name) });
+  if (world.etcdAnswers && world.runtime.definition) world.runtime = elected(world, world.runtime.definition.instances);
+  world.sinceSwitchoverRequestMs = Infinity;
+}
+
+function elected(world: World, defined: readonly string[]): ClusterRuntime {
+  const { runtime } = world;
+  const alive = [...world.pods.values()].filter((pod) => pod.ready).map((pod) => pod.instance);
+  const former = runtime.leader?.instance;
+  const wish = runtime.switchover?.to;
+  const handsOver = wish !== undefined && runtime.switchover?.from === former && alive.includes(wish);
+  const candidates = alive.filter((instance) => defined.includes(instance)).sort();
+  const leader = handsOver ? wish : former !== undefined && alive.includes(former) ? former : candidates[0];
+  if (leader === undefined) return { ...runtime, members: new Map(), leader: undefined };
+  const stays = leader === former;
+  const epoch = stays ? runtime.epoch : runtime.epoch + 1;
+  const followers = alive.filter((instance) => instance !== leader && defined.includes(instance)).sort();
+  return {
+    ...runtime,
+    initialized: true,
+    empty: false,
+    epoch,
+    leader: { instance: leader, incarnation: leader, epoch, lease: '1' },
+    sync: { epoch, primary: voter(leader), members: followers.map(voter), acknowledgements: 1 },
+    members: new Map(alive.map((instance) => [instance, member(instance, instance === leader, epoch)])),
+    switchover: undefined,
+    latest: stays
+      ? runtime.latest
+      : {
+          epoch,
+          winner: leader,
+          reason: runtime.epoch === 0 ? 'Bootstrap' : handsOver ? 'Switchover' : 'LeaseExpired',
+          timeline: epoch,
+          at: '2026-11-21T08:00:00Z',
+        },
+  };
+}
+
+const voter = (instance: string) => ({ instance, incarnation: instance });
+
+export function member(instance: string, leads: boolean, epoch: number, change: Partial<Member> = {}): Member {
+  return {
+    instance,
+    incarnation: instance,
+    state: leads ? 'running' : 'streaming',
+    role: leads ? 'primary' : 'replica',
+    address: '10.0.0.1',
+    databasePort: 5432,
+    agentPort: 8008,
+    node: 'n1',
+    version: '18.1',
+    position: { epoch, lsn: '0/5000060' },
+    ...change,
+  };
+}
+
+function seen(world: World, { metadata }: Manifest): ObservedObject {
+  const serial = ++world.serial;
+  return {
+    uid: `uid-${serial}`,
+    resourceVersion: String(serial),
+    ours: true,
+    intent: metadata.annotations?.[annotations.intent],
+    owners: (metadata.ownerReferences ?? []).map((owner) => owner.uid),
+    deleting: false,
+  };
+}
+
+function newPod(world: World, instance: string, manifest: Manifest): ObservedPod {
+  const used = new Set([...world.pods.values()].map((pod) => pod.node));
+  const nodes = [...world.nodes.keys()];
+  return {
+    ...seen(world, manifest),
+    instance,
+    generation: world.cluster.metadata.generation,
+    phase: 'Pending',
+    ready: false,
+    createdAt: world.now,
+    node: nodes.find((node) => !used.has(node)) ?? nodes[0],
+    address: '10.0.0.1',
+    roleLabel: undefined,
+    running: false,
+    unschedulable: undefined,
+    waiting: undefined,
+  };
+}
+
+function setFinalizers(world: World, finalizers: readonly string[]): void {
+  world.cluster = { ...world.cluster, metadata: { ...world.cluster.metadata, finalizers } };
+}
