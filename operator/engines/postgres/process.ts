@@ -51,7 +51,7 @@ function exitOf(child: ChildProcess): ServerProcess['exited'] {
   });
 }
 
-/** Resolves when the server lets a session in; rejects when it ends first. */
+/** Resolves when the server lets sessions in; rejects when it ends first. The postmaster notes its state in its pid file. */
 export async function untilConnectable(
   server: ServerProcess,
   layout: Layout,
@@ -61,18 +61,15 @@ export async function untilConnectable(
   const exit = { seen: false };
   void server.exited.then(() => (exit.seen = true));
   for (;;) {
-    signal.throwIfAborted();
-    try {
-      await withSession(layout.run, 1000, signal, (session) => session.query('SELECT 1'));
-      return;
-    } catch {
-      if (exit.seen)
-        throw new MainstayError('DatabaseUnreachable', 'PostgreSQL ended while starting; its log says why', {
-          retryable: true,
-        });
-      await clock.sleep(25, signal);
-    }
+    const lines = (await readFile(join(layout.data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+    if (lines[7]?.trim() === 'ready') break;
+    if (exit.seen)
+      throw new MainstayError('DatabaseUnreachable', 'PostgreSQL ended while starting; its log says why', {
+        retryable: true,
+      });
+    await clock.sleep(10, signal);
   }
+  await withSession(layout.run, 2000, signal, (session) => session.query('SELECT 1'));
 }
 
 interface Process {

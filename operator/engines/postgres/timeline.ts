@@ -65,11 +65,16 @@ async function hasRecords(layout: Layout, timeline: number, wal: WalFiles, signa
   const first = `${timelineName(timeline)}${hex(number / perId)}${hex(number % perId)}`;
   // Only what has been checkpointed past is ever removed, so a missing first segment proves records after it.
   if (!wal.names.includes(first)) return true;
+  // The segment is named: left to choose, pg_waldump takes the size of segments from any file, even an empty one.
   const record = await command(
     join(layout.bin, 'pg_waldump'),
-    ['-p', walDirectory(layout.data), '-t', String(timeline), '-s', begin, '-n', '1'],
+    ['-p', walDirectory(layout.data), '-s', begin, '-n', '1', join(walDirectory(layout.data), first)],
     { signal },
-  ).catch(() => '');
+  ).catch((error: unknown) => {
+    // Nothing was ever written there. Any other failure proves nothing, least of all that files may go.
+    if (error instanceof Error && /could not find a valid record|invalid record length/.test(error.message)) return '';
+    throw error;
+  });
   return record.includes('END_OF_RECOVERY');
 }
 
