@@ -188,6 +188,8 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'promote': {
         const replica = asReplica('promote');
         if (!replica.sealed) throw unexpected('promote without a seal', state);
+        // Made beforehand: followers are turned here already, and are refused while their slot is missing.
+        await access.session((session) => keepSlots(session, context.definition.instances, instance));
         const lineage = await promote(access, gate(access), { ...effect, current: timeline }, (value) =>
           change({ synchronousStandbyNames: value }),
         );
@@ -205,7 +207,6 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'open': {
         const primary = asPrimary('open');
         if (!primary.applied) throw unexpected('open without a known sync set', state);
-        await access.session((session) => keepSlots(session, context.definition.instances, instance));
         await openToClients(access, gate(access), primary.applied);
         // In the background: a later pg_rewind from this server wants its control file to name the new timeline.
         void access.session((session) => session.query('CHECKPOINT'), 600_000).catch(() => undefined);
