@@ -16,12 +16,6 @@ export function eventsBetween(
     ...singleInstance(before, instances),
     ...leadership(before, after),
     ...stalls(before, after),
-    ...turned(before, after, 'Available', {
-      lost: 'PrimaryLost',
-      found: 'PrimaryAvailable',
-      // The first primary has an event of its own.
-      since: (before.epoch ?? 0) > 0,
-    }),
     ...turned(before, after, 'Degraded', {
       lost: 'RedundancyReduced',
       found: 'RedundancyRestored',
@@ -51,7 +45,9 @@ function leadership(before: PostgresClusterStatus, after: PostgresClusterStatus)
   if (!latest || latest.epoch === before.lastFailover?.epoch) return [];
   const former = before.lastFailover?.winner;
   const why = `epoch ${latest.epoch}, ${latest.reason}`;
-  if (former === undefined) return [{ reason: 'PrimaryElected', note: `${latest.winner} is primary (${why}).` }];
+  // With an epoch above 1 the history is of an earlier life of the data.
+  if (former === undefined)
+    return latest.epoch > 1 ? [] : [{ reason: 'PrimaryElected', note: `${latest.winner} is primary (${why}).` }];
   // A primary that was thought lost and was not: an epoch, but no failover.
   if (former === latest.winner && latest.epoch === (before.lastFailover?.epoch ?? 0) + 1) return [];
   const reason = latest.reason === 'Switchover' ? 'SwitchoverCompleted' : 'FailoverCompleted';
@@ -75,12 +71,13 @@ function stalls(before: PostgresClusterStatus, after: PostgresClusterStatus): re
 function turned(
   before: PostgresClusterStatus,
   after: PostgresClusterStatus,
-  type: 'Available' | 'Degraded' | 'SyncQuorumSatisfied',
+  type: 'Degraded' | 'SyncQuorumSatisfied',
   what: { readonly lost: EventReason; readonly found: EventReason; readonly since: boolean },
 ): readonly ClusterEvent[] {
   const [then, now] = [conditionOf(before, type), conditionOf(after, type)];
   if (!now || now.status === 'Unknown' || !then || then.status === now.status || then.status === 'Unknown') return [];
-  if (!what.since) return [];
+  // A change of primary has an event of its own.
+  if (!what.since || now.reason === 'NoPrimary' || then.reason === 'NoPrimary') return [];
   const isGood = (now.status === 'True') !== (type === 'Degraded');
   return [{ reason: isGood ? what.found : what.lost, note: now.message }];
 }

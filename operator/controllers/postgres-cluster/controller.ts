@@ -13,7 +13,8 @@ import { observe, type Observer } from './observe.ts';
 import { recheckInMs } from './recheck.ts';
 import { postgresClusters, type StoredCluster } from './sources.ts';
 import { statusFor } from './status.ts';
-import { positionsEveryMs, statusChange } from './status-change.ts';
+import { positionsEveryMs, statusChange, statusPatch } from './status-change.ts';
+import { outageNotices } from './outage-notices.ts';
 import { invalidSpecStatus } from './invalid-spec.ts';
 
 export interface PostgresClusterController {
@@ -31,17 +32,25 @@ export function postgresClusterReconciler({
 }: PostgresClusterController): (key: string, signal: AbortSignal) => Promise<ReconcileResult> {
   /** When a cluster's status was last written, to hold back positions. */
   const writtenAt = new Map<string, number>();
+  const outages = outageNotices();
 
   return async (key, signal) => {
     const facts = await observeOrReport(key, signal);
     if (!facts) {
-      if (!observer.sources.clusters.get(key)) writtenAt.delete(key);
+      if (!observer.sources.clusters.get(key)) {
+        writtenAt.delete(key);
+        outages.forget(key);
+      }
       return {};
     }
     const regarding = reference(facts);
-    const heldBackMs = await writeStatus(key, facts, signal);
+    // A status that can't be written must not keep the cluster from being looked after.
+    const written = await settled(writeStatus(key, facts, signal));
     await act(key, facts, regarding, signal);
-    const waits = [heldBackMs, recheckInMs(facts)].filter((milliseconds) => milliseconds !== undefined);
+    if (written.status === 'rejected') throw written.reason;
+    const waits = [written.value, recheckInMs(facts), tellOfOutage(key, facts)].filter(
+      (milliseconds) => milliseconds !== undefined,
+    );
     return waits.length === 0 ? {} : { requeueAfterMs: Math.max(Math.min(...waits), 100) };
   };
 
@@ -80,7 +89,7 @@ export function postgresClusterReconciler({
     if (change === 'none') return undefined;
     const sinceMs = now - (writtenAt.get(key) ?? -Infinity);
     if (change === 'positions-only' && sinceMs < positionsEveryMs) return positionsEveryMs - sinceMs;
-    await patchStatus(reference(facts), after, signal);
+    await patchStatus(reference(facts), before, after, signal);
     writtenAt.set(key, now);
     const news = [...adoption(facts), ...eventsBetween(before, after, facts.cluster.spec.instances)];
     for (const event of news) note(reference(facts), event.reason, event.note);
@@ -92,18 +101,38 @@ export function postgresClusterReconciler({
     if (statusChange(before, after) === 'none') return;
     const { namespace, name, uid } = stored.metadata ?? {};
     const regarding = { apiVersion, kind: 'PostgresCluster', metadata: { namespace, name, uid } };
-    await patchStatus(regarding, after, signal);
+    await patchStatus(regarding, before, after, signal);
     note(regarding, 'SpecInvalid', message);
   }
 
-  async function patchStatus(regarding: ApiObject, status: PostgresClusterStatus, signal: AbortSignal): Promise<void> {
-    await observer.client.apply(
+  async function patchStatus(
+    regarding: ApiObject,
+    before: PostgresClusterStatus,
+    after: PostgresClusterStatus,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { namespace, name = '', uid } = regarding.metadata ?? {};
+    await observer.client.patch(
       postgresClusters,
-      { ...regarding, status },
-      { fieldManager, force: true, subresource: 'status' },
+      { namespace, name },
+      // With the uid: never into another cluster of the same name.
+      { metadata: { uid }, status: statusPatch(before, after) },
+      { fieldManager, subresource: 'status' },
       { signal, timeoutMs: callTimeoutMs },
     );
   }
+
+  /** Milliseconds after which a missing primary is worth telling of; undefined if none is missing, or all is told. */
+  function tellOfOutage(key: string, facts: Facts): number | undefined {
+    const { notices, lookAgainInMs } = outages.judge(key, statusFor(facts), facts.now);
+    for (const event of notices) note(reference(facts), event.reason, event.note);
+    return lookAgainInMs;
+  }
+}
+
+async function settled<T>(work: Promise<T>): Promise<PromiseSettledResult<T>> {
+  const [result] = await Promise.allSettled([work]);
+  return result;
 }
 
 function reference({ cluster }: Facts): ApiObject {

@@ -11,6 +11,23 @@ export function statusChange(before: PostgresClusterStatus, after: PostgresClust
   return text(withoutPositions(before)) === text(withoutPositions(after)) ? 'positions-only' : 'worth-telling';
 }
 
+/**
+ * The change as a JSON merge patch. Not server-side apply: that takes an emptied set (a sync set without members) for an
+ * absent one, and the API server then misses a required field.
+ */
+export function statusPatch(before: object, after: object): Record<string, unknown> {
+  const old = before as Readonly<Record<string, unknown>>;
+  const changed = Object.entries(after).flatMap(([key, value]): [string, unknown][] => {
+    if (text(old[key]) === text(value)) return [];
+    return [[key, isPlain(value) && isPlain(old[key]) ? statusPatch(old[key], value) : value]];
+  });
+  const gone = Object.keys(before).filter((key) => !(key in after));
+  return Object.fromEntries([...changed, ...gone.map((key): [string, unknown] => [key, null])]);
+}
+
+const isPlain = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 function withoutPositions(status: PostgresClusterStatus): PostgresClusterStatus {
   if (!status.instancesStatus) return status;
   return {

@@ -6,7 +6,8 @@ import { decide } from './decide.ts';
 import { invalidSpecStatus } from './invalid-spec.ts';
 import { carryOut, factsOf, member, newWorld, respec, settle, type World } from './modelled-world.ts';
 import { statusFor } from './status.ts';
-import { statusChange } from './status-change.ts';
+import { outageNotices } from './outage-notices.ts';
+import { statusChange, statusPatch } from './status-change.ts';
 
 /** A world at rest, with the status that the operator would have written. */
 function atRest(spec: Record<string, unknown> = {}): World {
@@ -274,11 +275,7 @@ describe('events', () => {
     ['a failover', lead('orders-2', 'PrimaryUnreachable'), ['FailoverCompleted']],
     ['a switchover', lead('orders-2', 'Switchover'), ['SwitchoverCompleted']],
     ['a false alarm', lead('orders-1', 'PrimaryAlive'), []],
-    [
-      'no leader',
-      (world) => void (world.runtime = { ...world.runtime, leader: undefined }),
-      ['PrimaryLost', 'SyncQuorumLost'],
-    ],
+    ['no leader', (world) => void (world.runtime = { ...world.runtime, leader: undefined }), []],
     ['a lost Pod', (world) => void world.pods.delete('orders-3'), ['RedundancyReduced']],
     ['etcd silent', (world) => void (world.etcdAnswers = false), []],
   ])('%s', (_, change, expected) => {
@@ -316,4 +313,35 @@ test('a spec that can’t be read stalls, and the rest of the status stays', () 
   expect(statusChange(before, after)).toBe('worth-telling');
   expect(after).toMatchObject({ observedGeneration: 7, primary: 'orders-1' });
   expect(brief(after)).toEqual({ Ready: 'False Stalled', Stalled: 'True SpecInvalid' });
+});
+
+test('a status patch says what changed, what is gone, and an empty list as an empty list', () => {
+  const before = { a: 1, b: { c: [1], d: 2, e: 3 }, f: 'x', g: [1] };
+  expect(statusPatch(before, { a: 1, b: { c: [], d: 2 }, g: [2], h: {} })).toEqual({
+    b: { c: [], e: null },
+    g: [2],
+    h: {},
+    f: null,
+  });
+  expect(statusPatch(before, before)).toEqual({});
+});
+
+test('a missing primary is told of once, after a while, and its return too', () => {
+  const world = atRest();
+  const notices = outageNotices();
+  const look = () => {
+    const { notices: told, lookAgainInMs } = notices.judge('shop/orders', writeStatus(world), world.now);
+    return [...told.map((event) => event.reason), lookAgainInMs];
+  };
+  expect(look()).toEqual([undefined]);
+  const { leader } = world.runtime;
+  world.runtime = { ...world.runtime, leader: undefined };
+  expect(look()).toEqual([5_000]);
+  world.now += 5_000;
+  expect(look()).toEqual(['PrimaryLost', undefined]);
+  world.now += 5_000;
+  expect(look()).toEqual([undefined]);
+  world.runtime = { ...world.runtime, leader };
+  expect(look()).toEqual(['PrimaryAvailable', undefined]);
+  expect(look()).toEqual([undefined]);
 });
