@@ -1,0 +1,392 @@
+import { describe, expect, test } from '@jest/globals';
+import { decide } from './decide.ts';
+import type { DatabaseState, Effect, HaState } from './state.ts';
+import { initialState, step } from './step.ts';
+import { at, member, view, voter, type ViewParts } from './testing.ts';
+
+const time = { now: 10_000, wall: '2026-01-01T00:00:00Z' };
+
+const replica = (over: Partial<Extract<DatabaseState, { status: 'replica' }>> = {}): DatabaseState => ({
+  status: 'replica',
+  systemIdentifier: '7',
+  following: undefined,
+  sealed: undefined,
+  divergedFrom: undefined,
+  highestTimeline: 2,
+  ...over,
+});
+const primary = (over: Partial<Extract<DatabaseState, { status: 'primary' }>> = {}): DatabaseState => ({
+  status: 'primary',
+  systemIdentifier: '7',
+  epoch: 1,
+  timeline: 2,
+  open: true,
+  applied: { members: [voter('b'), voter('c')], acknowledgements: 1 },
+  lineage: [],
+  ...over,
+});
+const stopped: DatabaseState = { status: 'stopped', systemIdentifier: '7', highestTimeline: 2 };
+const sealedAt = (lsn: string, epoch = 1): DatabaseState => replica({ sealed: at(epoch, lsn) });
+
+function of(instance: string, parts: ViewParts, over: Partial<HaState> = {}): HaState {
+  return {
+    ...initialState({ ...voter(instance), address: member(instance).address }, 1, time),
+    view: view(parts),
+    lease: `lease-${instance}`,
+    ...over,
+  };
+}
+
+/** The one thing decided, in short: an effect's name, or what is waited for. */
+const first = (state: HaState): string => {
+  const { effects, because } = decide(state);
+  const [effect] = effects;
+  return effect === undefined ? `wait: ${because}` : effect.type === 'txn' ? effect.purpose : effect.type;
+};
+const txnOf = (state: HaState): Extract<Effect, { type: 'txn' }> => {
+  const effect = decide(state).effects.find((e) => e.type === 'txn');
+  if (effect?.type !== 'txn') throw new Error('no transaction was decided');
+  return effect;
+};
+const written = (state: HaState, key: string): unknown =>
+  txnOf(state).txn.writes.flatMap((w) => ('put' in w && w.put === key ? [w.value] : []))[0];
+
+describe('fencing', () => {
+  const proven = { epoch: 1, until: 10_500 };
+  test.each([
+    ['serves while the lease is proven', { database: primary(), proven, replicas: ['b', 'c'] }, 'wait: serving'],
+    ['dies when it no longer is', { database: primary(), proven: { epoch: 1, until: 10_000 } }, 'kill'],
+    ['dies without any proof', { database: primary() }, 'kill'],
+    [
+      'dies even while something else is under way',
+      { database: primary(), inFlight: { database: 'configure-sync', dcs: undefined, disk: false } },
+      'kill',
+    ],
+    [
+      'dies while becoming primary as well',
+      { database: replica(), inFlight: { database: 'promote', dcs: undefined, disk: false } },
+      'kill',
+    ],
+    [
+      'is killed once',
+      { database: primary(), inFlight: { database: 'kill', dcs: undefined, disk: false } },
+      'wait: the lease can no longer be proven',
+    ],
+  ] as const)('a primary %s', (_, over, expected) => {
+    const replicas = ('replicas' in over ? over.replicas : []).map((name) => ({ voter: voter(name), streaming: true }));
+    expect(first(of('a', {}, { ...(over as Partial<HaState>), replicas }))).toBe(expected);
+  });
+  test('a deposed primary dies', () => {
+    const history = [{ epoch: 2, winner: 'b', reason: '', timeline: 3, at: '' }];
+    expect(
+      first(
+        of('a', { epoch: 2, leader: 'b', sync: { primary: voter('b') }, history }, { database: primary(), proven }),
+      ),
+    ).toBe('kill');
+  });
+  test('one that has claimed the newer epoch itself does not', () => {
+    const history = [{ epoch: 2, winner: 'a', reason: 'PrimaryAlive', timeline: 2, lineage: [], at: '' }];
+    const replicas = [voter('b'), voter('c')].map((v) => ({ voter: v, streaming: true }));
+    expect(first(of('a', { epoch: 2, history }, { database: primary(), proven, replicas }))).toBe('wait: serving');
+  });
+});
+
+describe('the way to an election', () => {
+  test('a replica follows while its primary is there', () => {
+    const following = { epoch: 1, instance: 'a', address: '10.0.0.1' };
+    expect(first(of('b', {}, { database: replica({ following }) }))).toBe('wait: following a');
+    expect(first(of('b', {}, { database: replica() }))).toBe('follow');
+  });
+  test('one replica that has lost it alone does not seal (F16)', () => {
+    const following = { epoch: 1, instance: 'a', address: '10.0.0.1' };
+    expect(first(of('b', {}, { database: replica({ following }), lostPrimaryOf: 1 }))).toBe('wait: following a');
+  });
+  test('as many as a takeover needs do', () => {
+    const members = [member('a'), member('b'), member('c', { lostPrimaryOf: 1 })];
+    expect(first(of('b', { members }, { database: replica(), lostPrimaryOf: 1 }))).toBe('seal');
+  });
+  test('an ended lease is enough', () =>
+    expect(first(of('b', { leader: undefined }, { database: replica() }))).toBe('seal'));
+  test('the vow is on disk before the promise is sent', () => {
+    expect(first(of('b', { leader: undefined }, { database: sealedAt('0/100') }))).toBe('write-vow');
+    expect(first(of('b', { leader: undefined }, { database: sealedAt('0/100'), vow: 2 }))).toBe('promise');
+  });
+  test('having promised, it does not go back to the old primary (F4, F8)', () => {
+    const promises = { b: [2, at(1, '0/100')] } as const;
+    expect(first(of('b', { promises }, { database: sealedAt('0/100'), vow: 2 }))).toBe(
+      'wait: blocked: needs 1 more of c',
+    );
+  });
+  test('without a quorum nobody claims, whether the lease lives or not (F1)', () => {
+    const promises = { b: [2, at(1, '0/100')] } as const;
+    expect(first(of('b', { leader: undefined, promises }, { database: sealedAt('0/100'), vow: 2 }))).toBe(
+      'wait: blocked: needs 1 more of c',
+    );
+  });
+  test('etcd that went back in time freezes everything (F9)', () => {
+    expect(first(of('b', { leader: undefined }, { database: replica(), vow: 5 }))).toMatch(
+      /^wait: blocked: .*went back in time/,
+    );
+    const state = of('b', { leader: undefined }, { database: replica() });
+    expect(first({ ...state, view: { ...view({ leader: undefined }), etcdClusterId: 'restored' } })).toMatch(
+      /^wait: blocked/,
+    );
+  });
+});
+
+describe('the claim', () => {
+  const promises = { b: [2, at(1, '0/200')], c: [2, at(1, '0/100')] } as const;
+  const ready = (over: ViewParts = {}): HaState =>
+    of('b', { leader: undefined, promises, ...over }, { database: sealedAt('0/200'), vow: 2 });
+
+  test('compares all it was decided from (F2) and writes all that follows from it (F3)', () => {
+    const state = ready();
+    expect(first(state)).toBe('claim');
+    expect(txnOf(state).txn.compare).toEqual([
+      { key: 'epoch', is: 'value', value: '1' },
+      { key: 'sync', is: 'modRevision', modRevision: 20 },
+      { key: 'leader', is: 'absent' },
+      { key: 'promises/b', is: 'modRevision', modRevision: 30 },
+    ]);
+    expect(written(state, 'sync')).toEqual({
+      epoch: 2,
+      primary: voter('b'),
+      members: [voter('c'), voter('a')],
+      acknowledgements: 1,
+    });
+    expect(written(state, 'history/0000000002')).toMatchObject({
+      timeline: 3,
+      position: at(1, '0/200'),
+      reason: 'LeaseExpired',
+    });
+  });
+  test('replaces a leader whose lease still lives, and no other', () => {
+    const members = [member('b', { lostPrimaryOf: 1 }), member('c', { lostPrimaryOf: 1 })];
+    const state = ready({ leader: 'a', members });
+    expect(txnOf(state).txn.compare).toContainEqual({ key: 'leader', is: 'modRevision', modRevision: 10 });
+    expect(written(state, 'history/0000000002')).toMatchObject({ reason: 'PrimaryUnreachable' });
+  });
+  test('never takes a timeline that was seen before (F7)', () => {
+    const state = ready({
+      history: [
+        { epoch: 1, winner: 'a', reason: '', timeline: 2, at: '' },
+        { epoch: 0, winner: 'x', reason: '', timeline: 8, at: '' },
+      ],
+    });
+    expect(written(state, 'history/0000000002')).toMatchObject({ timeline: 9 });
+    expect(
+      written({ ...state, database: replica({ sealed: at(1, '0/200'), highestTimeline: 11 }) }, 'history/0000000002'),
+    ).toMatchObject({ timeline: 12 });
+  });
+  test('is left to a better one for a while, then made', () => {
+    const state = of(
+      'c',
+      { leader: undefined, promises: { b: [2, at(1, '0/100')], c: [2, at(1, '0/100')] } },
+      { database: sealedAt('0/100'), vow: 2 },
+    );
+    expect(first({ ...state, quorumSince: { epoch: 1, at: 10_000 } })).toBe('wait: leaving the claim to b');
+    expect(first({ ...state, quorumSince: { epoch: 1, at: 8_900 } })).toBe('claim');
+  });
+  test('waits a moment for members that are alive and have not promised', () => {
+    const state = ready({ sync: { acknowledgements: 2 }, promises: { b: promises.b } });
+    expect(first({ ...state, quorumSince: { epoch: 1, at: 10_000 } })).toBe('wait: waiting a moment for c');
+    expect(first({ ...state, quorumSince: { epoch: 1, at: 9_700 } })).toBe('claim');
+  });
+  test('where one promise is a quorum, the primary gets time to answer (F20)', () => {
+    const state = ready({
+      leader: 'a',
+      sync: { members: [voter('b')] },
+      promises: { b: promises.b },
+      members: [member('b', { lostPrimaryOf: 1 })],
+    });
+    const lost = { ...state, lostPrimaryOf: 1 };
+    expect(first({ ...lost, quorumSince: { epoch: 1, at: 9_500 } })).toMatch(/^wait: one promise is a quorum/);
+    expect(first({ ...lost, quorumSince: { epoch: 1, at: 9_000 } })).toBe('claim');
+  });
+  test('Async waits until the former holder has fenced itself, unless it released (F15)', () => {
+    const async = {
+      sync: { members: [], acknowledgements: 0 },
+      definition: { durability: { mode: 'Async', acknowledgements: 0 } as const },
+    };
+    const state = { ...ready({ ...async, promises }), quorumSince: { epoch: 1, at: 0 } };
+    expect(first({ ...state, leaderGoneSince: { epoch: 1, at: 8_000 } })).toMatch(
+      /^wait: waiting until the former primary is fenced/,
+    );
+    expect(first({ ...state, leaderGoneSince: { epoch: 1, at: 5_000 } })).toBe('claim');
+    const released = {
+      ...ready({ ...async, promises, release: { epoch: 1, instance: 'a', reason: 'Switchover' } }),
+      quorumSince: { epoch: 1, at: 0 },
+    };
+    expect(first(released)).toBe('claim');
+  });
+});
+
+describe('becoming and being primary', () => {
+  const claimed: ViewParts = {
+    epoch: 2,
+    leader: 'b',
+    sync: { primary: voter('b'), members: [voter('c'), voter('a')] },
+    history: [{ epoch: 2, winner: 'b', reason: '', timeline: 3, at: '' }],
+  };
+  const proven = { epoch: 2, until: 14_000 };
+  test('promotes only with a proof of the new epoch, a vow for it and a log that has not moved', () => {
+    expect(first(of('b', claimed, { database: sealedAt('0/200'), vow: 2 }))).toBe(
+      'wait: waiting for proof of the lease',
+    );
+    expect(first(of('b', claimed, { database: sealedAt('0/200'), vow: 1, proven }))).toBe('write-vow');
+    expect(first(of('b', claimed, { database: sealedAt('0/200'), vow: 2, proven }))).toBe('promote');
+    expect(first(of('b', claimed, { database: replica(), vow: 2, proven }))).toBe('release');
+  });
+  test('opens before anything else, and records its timeline meanwhile', () => {
+    const state = of('b', claimed, { database: primary({ epoch: 2, timeline: 3, open: false }), vow: 2, proven });
+    expect(decide(state).effects.map((e) => (e.type === 'txn' ? e.purpose : e.type))).toEqual(['open', 'history']);
+  });
+  test('gives leadership up when its database has ended', () => {
+    expect(first(of('a', {}, { database: stopped }))).toBe('release');
+    expect(written(of('a', {}, { database: stopped }), 'release')).toMatchObject({
+      epoch: 1,
+      reason: 'DatabaseExited',
+    });
+  });
+  test('claims the next epoch itself when others have promised it', () => {
+    const state = of(
+      'a',
+      { promises: { b: [2, at(1, '0/1')] } },
+      { database: primary(), proven: { epoch: 1, until: 14_000 } },
+    );
+    expect(first(state)).toBe('reclaim');
+    expect(written(state, 'history/0000000002')).toMatchObject({ timeline: 2, winner: 'a' });
+  });
+  test('also when its key has vanished', () => {
+    expect(first(of('a', { leader: undefined }, { database: primary(), proven: { epoch: 1, until: 14_000 } }))).toBe(
+      'reclaim',
+    );
+  });
+  test('an agent that started anew revokes the lease of its former life', () => {
+    expect(first(of('a', { lease: 'former' }, { database: stopped }))).toBe('revoke-lease');
+  });
+});
+
+describe('planned hand-over', () => {
+  const request = (over: object = {}): ViewParts => ({
+    switchover: {
+      value: { id: '1', from: 'a', reason: 'drain', deadline: '2026-01-01T00:01:00Z', ...over },
+      modRevision: 40,
+      lease: '0',
+    },
+  });
+  const serving = { database: primary(), proven: { epoch: 1, until: 14_000 } };
+  const fit = (...names: string[]) => names.map((name) => ({ voter: voter(name), streaming: true }));
+  test('stops while enough successors are fit', () => {
+    expect(first(of('a', request(), { ...serving, replicas: fit('b', 'c') }))).toBe('stop');
+    expect(first(of('a', request({ to: 'c' }), { ...serving, replicas: fit('b', 'c') }))).toBe('stop');
+  });
+  test.each([
+    ['nobody is fit', {}, []],
+    ['too few are', {}, ['b']],
+    ['the wanted one is not', { to: 'x' }, ['b', 'c']],
+    ['it is too late', { deadline: '2025-12-31T00:00:00Z' }, ['b', 'c']],
+    ['somebody else is primary by now', { from: 'b' }, ['b', 'c']],
+  ])('refuses when %s, and goes on serving', (_, over, names) => {
+    expect(first(of('a', request(over), { ...serving, replicas: fit(...names) }))).toBe('refuse-switchover');
+  });
+  test('then releases in favour of the wanted one', () => {
+    expect(written(of('a', request({ to: 'c' }), { database: stopped }), 'release')).toMatchObject({
+      reason: 'Switchover',
+      candidate: 'c',
+    });
+  });
+  test('the end of the process is a hand-over too', () => {
+    expect(first(of('a', {}, { ...serving, ending: true }))).toBe('stop');
+    expect(first(of('a', {}, { database: stopped, ending: true }))).toBe('release');
+    expect(first(of('a', { leader: undefined }, { database: stopped, ending: true }))).toBe('wait: ending');
+  });
+});
+
+describe('data that must be replaced', () => {
+  const diverged = replica({ divergedFrom: 2 });
+  const led: ViewParts = {
+    epoch: 2,
+    leader: 'b',
+    sync: { primary: voter('b'), members: [voter('c')] },
+    members: [member('b', { role: 'primary', state: 'running' })],
+  };
+  test('is rewound when nothing counts on it', () =>
+    expect(first(of('a', led, { database: diverged }))).toBe('rewind'));
+  test('is cloned when there is none, or it is broken', () => {
+    expect(first(of('a', led, { database: { status: 'absent' } }))).toBe('clone');
+    expect(first(of('a', led, { database: { status: 'broken', reason: '' } }))).toBe('clone');
+  });
+  test.each([['absent'], ['broken'], ['replica']])('is never touched while it is in the sync set (%s)', (status) => {
+    const database = status === 'replica' ? diverged : ({ status, reason: '' } as DatabaseState);
+    const state = of('a', { ...led, sync: { primary: voter('b'), members: [voter('c'), voter('a')] } }, { database });
+    expect(first(state)).toBe('wait: waiting to leave the sync set before the data is replaced');
+  });
+  test('another volume under the same name is not in the set', () => {
+    const state = of(
+      'a',
+      { ...led, sync: { primary: voter('b'), members: [voter('a', 'old')] } },
+      { database: { status: 'absent' } },
+    );
+    expect(first(state)).toBe('clone');
+  });
+  test('of another cluster stays, once it has served', () => {
+    expect(first(of('a', led, { database: { ...stopped, systemIdentifier: '8' } }))).toMatch(/^wait: blocked/);
+  });
+});
+
+describe('the beginning', () => {
+  const empty = {
+    ...view({ epoch: 0, leader: undefined }),
+    initialize: undefined,
+    sync: undefined,
+    history: new Map(),
+  };
+  const state = (over: Partial<HaState>): HaState => ({ ...of('a', {}), view: empty, vow: 0, ...over });
+  const bootstrap = { value: 'a', modRevision: 5, lease: 'lease-a' };
+  test('one of those without data wins the right to make it', () => {
+    expect(first(state({ database: { status: 'absent' } }))).toBe('bootstrap');
+    expect(first(state({ database: { status: 'absent' }, view: { ...empty, bootstrap } }))).toBe('initialize');
+    expect(
+      first(state({ database: { status: 'absent' }, view: { ...empty, bootstrap: { ...bootstrap, value: 'b' } } })),
+    ).toMatch(/^wait/);
+    expect(first(state({ database: stopped, view: { ...empty, bootstrap } }))).toBe('initialize');
+    expect(txnOf(state({ database: stopped, view: { ...empty, bootstrap } })).purpose).toBe('initialize');
+  });
+  test('data that has served is never the beginning of another cluster', () => {
+    expect(first(state({ database: stopped, vow: 3, view: { ...empty, bootstrap } }))).toMatch(/^wait: blocked/);
+  });
+});
+
+describe('a write of the sync set with unknown outcome (F4)', () => {
+  const base = of(
+    'a',
+    {},
+    { database: primary(), proven: { epoch: 1, until: 14_000 }, replicas: [{ voter: voter('b'), streaming: true }] },
+  );
+  test('is settled by rewriting the key before anything else changes', () => {
+    const writing = { ...base, inFlight: { ...base.inFlight, dcs: 'sync' as const } };
+    const unknown = step(writing, { type: 'txn-ended', purpose: 'sync', outcome: 'unknown' }, time).state;
+    expect(unknown.syncUnsettled).toBe(true);
+    const later = { ...unknown, now: time.now + 1000, backOff: new Map() };
+    expect(written(later, 'sync')).toEqual(view().sync?.value);
+    const refused = step(
+      { ...later, inFlight: { ...later.inFlight, dcs: 'sync' } },
+      { type: 'txn-ended', purpose: 'sync', outcome: 'refused' },
+      time,
+    ).state;
+    expect(refused.syncUnsettled).toBe(true);
+    const applied = step(
+      { ...later, inFlight: { ...later.inFlight, dcs: 'sync' } },
+      { type: 'txn-ended', purpose: 'sync', outcome: 'applied' },
+      time,
+    ).state;
+    expect(applied.syncUnsettled).toBe(false);
+  });
+});
+
+test('an older view does not undo a newer one', () => {
+  const state = of('b', {});
+  const older = { ...view({ leader: undefined }), revision: 99 };
+  expect(step(state, { type: 'view', view: older }, time).state.view).toBe(state.view);
+});
