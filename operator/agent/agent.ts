@@ -130,18 +130,18 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       return;
     }
     const started = clock.now();
-    let ok = true;
-    const done = (async () => {
+    const done = (async (): Promise<boolean> => {
       if (effect.type !== 'kill') await former?.done;
       try {
         await engine.run(effect, context, abort.signal);
+        return true;
       } catch (error) {
-        ok = false;
         log.warn({ err: error, effect: effect.type }, `${effect.type} failed`);
+        return false;
       }
     })();
-    currentEffect = { effect, abort, done };
-    await done;
+    currentEffect = { abort, done };
+    const ok = await done;
     if (effect.type !== 'kill' && isAborted(abort)) return; // whoever superseded it reports
     metrics.effects.inc({ effect: effect.type, outcome: ok ? 'ok' : 'failed' });
     log.info({ effect: effect.type, ok, ms: Math.round(clock.now() - started) }, `${effect.type} ended`);
