@@ -67,8 +67,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   );
   let because = '';
   let observation: Observation = { member: {}, streaming: false, replicas: [] };
-  let currentEffect:
-    { readonly effect: DatabaseEffect; readonly abort: AbortController; readonly done: Promise<void> } | undefined;
+  let currentEffect: { readonly abort: AbortController; readonly done: Promise<boolean> } | undefined;
   let lastProgress = clock.now();
   let routedEpoch = 0;
   let keepAliveNow = (): void => undefined;
