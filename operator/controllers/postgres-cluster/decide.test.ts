@@ -296,6 +296,16 @@ describe('deletion', () => {
     ]);
   });
 
+  test('with Delete keeps the history of volumes that stay', () => {
+    const world = converged({ instances: 4 });
+    respec(world, { instances: 3 });
+    converge(world);
+    respec(world, { deletionPolicy: 'Delete' });
+    converge(world);
+    expect(types(converge(deleted(world)))).not.toContain('delete-state');
+    expect(world.cluster.metadata.finalizers).toEqual([]);
+  });
+
   test('with Delete does not hang for ever when a Pod can’t end or etcd is gone', () => {
     const world = deleted(converged({ deletionPolicy: 'Delete' }));
     world.etcdAnswers = false;

@@ -63,6 +63,8 @@ function decideDeletion(facts: Facts): readonly Action[] {
   if (facts.now - Date.parse(metadata.deletionTimestamp ?? '') > cleanupLimitMs) return removal;
   const pods = facts.pods.filter((pod) => pod.ours);
   if (pods.length > 0) return pods.filter((pod) => !pod.deleting).map((pod) => deletePod(pod, 'cluster-deleted'));
+  // A volume retained from an earlier scale-in outlives the cluster, and the history in etcd belongs to its data.
+  if (facts.volumes.some((volume) => volume.ours && !volume.owners.includes(metadata.uid))) return removal;
   const runtime = currentRuntime(facts);
   if (!runtime) return [];
   return runtime.empty ? removal : [{ type: 'delete-state' }];

@@ -41,10 +41,12 @@ export function lostData(facts: Facts): Stall | undefined {
   if (currentRuntime(facts)?.initialized !== true) return undefined;
   if (facts.volumes.some((volume) => wanted.includes(volume.instance))) return undefined;
   const { name, namespace } = facts.cluster.metadata;
+  const others = facts.volumes.map((volume) => volume.instance).sort();
   return {
     reason: 'DataLost',
     message:
-      `etcd says that ${name} has data, but none of the volumes ${wanted.join(', ')} is left in ${namespace}. ` +
+      `etcd says that ${name} has data, but none of the volumes ${wanted.join(', ')} is left in ${namespace}` +
+      `${others.length > 0 ? ` (only ${others.join(', ')})` : ''}. ` +
       'Bring the volumes back, or delete this cluster and make one of another name.',
   };
 }

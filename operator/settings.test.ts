@@ -1,0 +1,30 @@
+import { expect, test } from '@jest/globals';
+import { readSettings } from './settings.ts';
+
+const given = {
+  MAINSTAY_ETCD_ENDPOINTS: 'http://a:2379, http://b:2379',
+  MAINSTAY_IMAGE: 'mainstay:1',
+  MAINSTAY_POSTGRES_IMAGE_18: 'postgres:18',
+  MAINSTAY_POSTGRES_IMAGE_17: '',
+  POD_NAME: 'operator-1',
+  POD_NAMESPACE: 'mainstay',
+};
+
+test('reads the environment', () => {
+  expect(readSettings(given)).toEqual({
+    installation: {
+      mainstayImage: 'mainstay:1',
+      postgresImages: { '18': 'postgres:18' },
+      etcdEndpoints: ['http://a:2379', 'http://b:2379'],
+    },
+    watchNamespace: undefined,
+    podName: 'operator-1',
+    podNamespace: 'mainstay',
+    kubeconfig: undefined,
+    httpPort: 8080,
+  });
+});
+
+test('names everything that is missing', () => {
+  expect(() => readSettings({})).toThrow(/MAINSTAY_ETCD_ENDPOINTS.*MAINSTAY_IMAGE.*POD_NAME/);
+});
