@@ -19,7 +19,8 @@ export function eventsBetween(
     ...turned(before, after, 'Degraded', {
       lost: 'RedundancyReduced',
       found: 'RedundancyRestored',
-      since: hasEverBeenReady(before),
+      // What a change under way takes down and brings up is no news.
+      since: ![before, after].some((status) => conditionOf(status, 'Reconciling')?.status === 'True'),
     }),
     ...turned(before, after, 'SyncQuorumSatisfied', {
       lost: 'SyncQuorumLost',
@@ -84,10 +85,3 @@ function turned(
 
 const conditionOf = (status: PostgresClusterStatus, type: string): Condition | undefined =>
   status.conditions?.find((condition) => condition.type === type);
-
-/** Ready has changed since the first status was written. What is missing before that was never there. */
-function hasEverBeenReady(status: PostgresClusterStatus): boolean {
-  const ready = conditionOf(status, 'Ready');
-  const first = (status.conditions ?? []).map((condition) => condition.lastTransitionTime).sort()[0];
-  return ready !== undefined && (ready.status === 'True' || ready.lastTransitionTime !== first);
-}

@@ -16,13 +16,15 @@ export const outagePatienceMs = 5_000;
 /** Tells of a primary that is missing for longer than any change of primary takes, and of its return. */
 export function outageNotices(): OutageNotices {
   const told = new Set<string>();
+  const seenAvailable = new Set<string>();
   return {
     judge(key, status, now) {
       const available = status.conditions?.find(({ type }) => type === 'Available');
+      if (available?.status === 'True') seenAvailable.add(key);
       if (available?.status === 'True' && told.delete(key))
         return { notices: [{ reason: 'PrimaryAvailable', note: available.message }], lookAgainInMs: undefined };
       // Before the first primary nothing is lost; while etcd is silent nobody knows.
-      const isMissing = available?.status === 'False' && (status.epoch ?? 0) > 0;
+      const isMissing = available?.status === 'False' && (seenAvailable.has(key) || (status.epoch ?? 0) > 1);
       if (!isMissing || told.has(key)) return { notices: [], lookAgainInMs: undefined };
       const restMs = Date.parse(available.lastTransitionTime) + outagePatienceMs - now;
       if (restMs > 0) return { notices: [], lookAgainInMs: restMs };
@@ -31,6 +33,7 @@ export function outageNotices(): OutageNotices {
     },
     forget: (key) => {
       told.delete(key);
+      seenAvailable.delete(key);
     },
   };
 }

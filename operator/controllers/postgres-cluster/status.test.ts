@@ -277,6 +277,14 @@ describe('events', () => {
     ['a false alarm', lead('orders-1', 'PrimaryAlive'), []],
     ['no leader', (world) => void (world.runtime = { ...world.runtime, leader: undefined }), []],
     ['a lost Pod', (world) => void world.pods.delete('orders-3'), ['RedundancyReduced']],
+    [
+      'a Pod being replaced',
+      (world) => {
+        respec(world, { resources: { limits: { memory: '1Gi' } } });
+        world.pods.delete('orders-3');
+      },
+      [],
+    ],
     ['etcd silent', (world) => void (world.etcdAnswers = false), []],
   ])('%s', (_, change, expected) => {
     expect(reasons(atRest(), change)).toEqual(expected);

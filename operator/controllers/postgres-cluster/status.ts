@@ -148,7 +148,8 @@ function judgeReconciling(
   if (runtime?.epoch === 0) return working('Initializing', 'The first primary is being made.');
   const surplus = surplusPods(facts).map((pod) => pod.instance);
   if (surplus.length > 0) return working('RemovingInstances', `${surplus.join(', ')} are leaving.`);
-  const absent = wanted.filter((instance) => podOf(facts, instance) === undefined);
+  // Once a generation has converged, a lost instance is a matter of Degraded, not of a change under way.
+  const absent = hasConverged(facts) ? [] : wanted.filter((instance) => podOf(facts, instance) === undefined);
   if (absent.length > 0) return working('CreatingInstances', `${absent.join(', ')} are being created.`);
   const outdated = wanted.filter((instance) => {
     const pod = podOf(facts, instance);
@@ -168,7 +169,6 @@ function judgeReconciling(
   const current = currentRuntime(facts);
   const missing = wanted.filter((instance) => !available.includes(instance));
   const unpublished = current !== undefined && !isPublished(facts, current);
-  // Once a generation has converged, a lost instance is a matter of Degraded, not of a change under way.
   if (unpublished || (missing.length > 0 && !hasConverged(facts)))
     return working('CreatingInstances', `Waiting for ${missing.join(', ') || 'the definition in etcd'}.`);
   return { type, status: 'False', reason: 'Done', message: 'Nothing to do.' };
@@ -193,6 +193,9 @@ function judgeAvailable(facts: Facts, runtime: ClusterRuntime | undefined): Judg
   const type = 'Available';
   if (!runtime) return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: silentEtcd };
   const primary = runningPrimary(runtime);
+  // A primary that has lost etcd fences itself, and etcd would be the last to say so.
+  const isDoubtful = facts.runtime.status === 'lost' && primary !== undefined && podOf(facts, primary)?.ready !== true;
+  if (isDoubtful) return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: silentEtcd };
   if (primary !== undefined)
     return { type, status: 'True', reason: 'PrimaryRunning', message: `${primary} accepts writes.` };
   const leader = runtime.leader?.instance;
