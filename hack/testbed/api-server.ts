@@ -25,6 +25,8 @@ export class ApiRefused extends Error {
 
 /** Longer than any healthy answer, shorter than a person's patience. */
 const defaultTimeoutMs = 5_000;
+/** A probe of something that may just have died; it is asked again soon. */
+const probeTimeoutMs = 1_000;
 
 export function apiServer(kubeconfig: string): ApiServer {
   const config = new KubeConfig();
@@ -74,7 +76,7 @@ export function apiServer(kubeconfig: string): ApiServer {
       if (status !== 200) throw new ApiRefused(`GET ${path}`, status, text);
       return JSON.parse(text) as T;
     },
-    statusOf: async (path) => (await call('GET', path, undefined, defaultTimeoutMs)).status,
+    statusOf: async (path) => (await call('GET', path, undefined, probeTimeoutMs)).status,
     post: async <T>(path: string, body?: unknown, timeoutMs = defaultTimeoutMs) => {
       const { status, text } = await call('POST', path, JSON.stringify(body ?? {}), timeoutMs);
       if (status < 200 || status > 299) throw new ApiRefused(`POST ${path}`, status, text);

@@ -77,7 +77,7 @@ async function installChart(access: ClusterAccess, archives: readonly Image[], {
         ...['upgrade', '--install', ...release.toSpliced(1, 0, path.join(repository, 'charts/mainstay')), ...more],
         ...['--create-namespace', '--wait', '--timeout', '5m'],
       ],
-      { signal, timeoutMs: 6 * 60_000, onLine: (line) => what(line) },
+      { signal, timeoutMs: 6 * 60_000 },
     );
   };
   if (access.kind === 'own') {
