@@ -39,6 +39,8 @@ export type Note = (reason: EventReason, note: string) => void;
 export const fieldManager = 'mainstay.dev/operator';
 const callTimeoutMs = 10_000;
 const txnTimeoutMs = 5_000;
+/** A Pod on an older volume is a replacement. */
+const newVolumeMs = 60_000;
 /** etcd takes 128 operations a transaction. */
 const operationsPerTxn = 100;
 
@@ -98,9 +100,8 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
       return;
     case 'create-pod':
       if (await created(client.create(pods, action.object, options))) {
-        const isNew = !cluster.status.instancesStatus?.some(
-          (instance) => instance.name === action.instance && instance.node !== undefined,
-        );
+        const volume = facts.volumes.find((candidate) => candidate.instance === action.instance);
+        const isNew = facts.now - (volume?.createdAt ?? 0) < newVolumeMs;
         if (isNew) note('InstanceCreated', `Pod ${action.instance} created.`);
         else note('InstanceReplaced', `Pod ${action.instance} created anew on its volume.`);
       }

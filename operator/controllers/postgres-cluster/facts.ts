@@ -57,6 +57,7 @@ export interface ObservedPod extends ObservedObject {
 
 export interface ObservedVolume extends ObservedObject {
   readonly instance: InstanceName;
+  readonly createdAt: number;
   readonly dataUid: string | undefined;
   /** As asked for. */
   readonly size: string;

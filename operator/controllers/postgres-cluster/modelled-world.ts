@@ -131,6 +131,7 @@ export function carryOut(world: World, action: Action): void {
         ...seen(world, manifest),
         uid: before?.uid ?? `volume-${++world.serial}`,
         instance: action.instance,
+        createdAt: before?.createdAt ?? world.now,
         dataUid: manifest.metadata.annotations?.[annotations.clusterUid],
         size,
         capacity: size,

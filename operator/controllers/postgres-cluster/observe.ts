@@ -199,6 +199,7 @@ export function observedVolume(volume: Volume, cluster: string): ObservedVolume 
   return {
     ...observedObject(volume, cluster),
     instance: volume.metadata?.name ?? '',
+    createdAt: Date.parse(volume.metadata?.creationTimestamp ?? '') || 0,
     dataUid: volume.metadata?.annotations?.[annotations.clusterUid],
     size: volume.spec?.resources?.requests?.['storage'] ?? '0',
     capacity: volume.status?.capacity?.['storage'],
