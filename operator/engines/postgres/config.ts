@@ -24,6 +24,10 @@ export const configFile = (layout: Layout): string => join(layout.configuration,
 const dynamicFile = (layout: Layout): string => join(layout.configuration, 'dynamic.conf');
 const gateFile = (layout: Layout): string => join(layout.configuration, 'gate.conf');
 
+/** A value for postgresql.conf, where a backslash escapes too. */
+const quote = (value: string): string =>
+  `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n')}'`;
+
 /** Ours; what a user may set is checked by operator/api/parameters.ts. Later lines win over earlier ones. */
 export function postgresqlConf(definition: Definition, layout: Layout): string {
   const users = Object.entries(definition.parameters).toSorted(([a], [b]) => a.localeCompare(b, 'en'));
@@ -65,7 +69,7 @@ export function postgresqlConf(definition: Definition, layout: Layout): string {
     restore_command: '',
     ...(definition.parameters['synchronous_commit'] === 'remote_apply' ? {} : { synchronous_commit: 'on' }),
   };
-  const line = ([name, value]: readonly [string, string]): string => `${name} = '${value.replaceAll("'", "''")}'`;
+  const line = ([name, value]: readonly [string, string]): string => `${name} = ${quote(value)}`;
   return [
     '# Written by Mainstay; changes here are overwritten. Set parameters in the custom resource.',
     ...Object.entries(defaults).map(line),
@@ -96,7 +100,6 @@ export async function writeConfiguration(definition: Definition, layout: Layout)
 }
 
 export async function writeDynamic(layout: Layout, dynamic: Dynamic): Promise<void> {
-  const quote = (text: string): string => `'${text.replaceAll("'", "''")}'`;
   await replaceFile(
     dynamicFile(layout),
     [

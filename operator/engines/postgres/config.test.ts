@@ -1,0 +1,52 @@
+import { expect, test } from '@jest/globals';
+import type { Definition } from '../../api/cluster-state.ts';
+import { bootSettings, pgHba, postgresqlConf } from './config.ts';
+import { layout } from './layout.ts';
+
+const definition = (parameters: Record<string, string>): Definition => ({
+  generation: 1,
+  engine: 'postgres',
+  version: '18',
+  instances: ['a'],
+  durability: { mode: 'Strict', acknowledgements: 1 },
+  parameters,
+  application: { database: 'app', owner: 'app' },
+  paused: false,
+});
+/** The value that PostgreSQL takes: the last line wins. */
+const effective = (parameters: Record<string, string>, name: string): string | undefined =>
+  postgresqlConf(definition(parameters), layout('/v', '18'))
+    .split('\n')
+    .findLast((line) => line.startsWith(`${name} = `));
+
+test('a user’s value wins over our default, and ours over a user’s where it is locked', () => {
+  expect(effective({ max_connections: '77' }, 'max_connections')).toBe("max_connections = '77'");
+  expect(effective({ fsync: 'off' }, 'fsync')).toBe("fsync = 'on'");
+  expect(effective({ restart_after_crash: 'on' }, 'restart_after_crash')).toBe("restart_after_crash = 'off'");
+});
+
+test('acknowledgement is never weaker than on the disks of the sync set', () => {
+  expect(effective({ synchronous_commit: 'off' }, 'synchronous_commit')).toBe("synchronous_commit = 'on'");
+  expect(effective({ synchronous_commit: 'remote_apply' }, 'synchronous_commit')).toBe(
+    "synchronous_commit = 'remote_apply'",
+  );
+});
+
+test('a value cannot break out of its quotes', () => {
+  expect(effective({ search_path: "a', b\\" }, 'search_path')).toBe("search_path = 'a'', b\\\\'");
+});
+
+test('every server boots blocked and following nobody', () => {
+  expect(bootSettings).toEqual({
+    synchronousStandbyNames: 'ANY 1 ("mainstay_nobody")',
+    primaryConninfo: '',
+    primarySlotName: '',
+  });
+});
+
+test('the gate comes after the agent and the replicas and before every client', () => {
+  const lines = pgHba.split('\n').filter((line) => line && !line.startsWith('#'));
+  const gate = lines.indexOf('include_if_exists gate.conf');
+  expect(lines.slice(0, gate).every((line) => /postgres peer|mainstay_/.test(line))).toBe(true);
+  expect(lines[gate + 1]).toBe('host all postgres all reject');
+});
