@@ -70,6 +70,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   let currentEffect: { readonly abort: AbortController; readonly done: Promise<boolean> } | undefined;
   let lastProgress = clock.now();
   let routedEpoch = 0;
+  /** An outage of etcd is told once, and its end. */
+  let etcdSilentSince: number | undefined;
   let keepAliveNow = (): void => undefined;
   let publishNow = (): void => undefined;
 
@@ -179,7 +181,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     try {
       dispatch({ type: 'view', view: await reader.read(signal, dcsDeadline) });
     } catch (error) {
-      if (!ended()) log.warn({ err: error }, 'could not read the cluster from etcd');
+      if (!ended() && etcdSilentSince === undefined) log.warn({ err: error }, 'could not read the cluster from etcd');
     }
   }
 
@@ -213,8 +215,14 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           )
             dispatch({ type: 'leadership-proven', sentAt, epoch: view.epoch });
         }
+        if (etcdSilentSince !== undefined)
+          log.info({ ms: Math.round(clock.now() - etcdSilentSince) }, 'etcd answers again');
+        etcdSilentSince = undefined;
       } catch (error) {
-        if (!ended()) log.warn({ err: error }, 'could not renew the lease');
+        if (!ended() && etcdSilentSince === undefined) {
+          etcdSilentSince = sentAt;
+          log.warn({ err: error }, 'could not renew the lease; trying on');
+        }
       }
       await interruptible(Math.max(50, keepAlivePeriod - (clock.now() - sentAt)), (wake) => (keepAliveNow = wake));
     }
@@ -226,6 +234,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       const { status } = state.database;
       if (context && (status === 'primary' || status === 'replica')) {
         try {
+          await engine.configure(context.definition, signal);
           observation = await engine.observe(context, signal);
           if (state.database.status === 'primary') dispatch({ type: 'replicas', replicas: observation.replicas });
         } catch (error) {
@@ -249,7 +258,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           lease: state.lease,
         };
         await dcs.txn([], [write], { milliseconds: dcsDeadline, signal }).catch((error: unknown) => {
-          if (!ended()) log.warn({ err: error }, 'could not publish this member');
+          if (!ended() && etcdSilentSince === undefined) log.warn({ err: error }, 'could not publish this member');
         });
       }
       await interruptible(state.lease ? publishPeriod : 50, (wake) => (publishNow = wake));
@@ -343,7 +352,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       case 'primary':
         return database.open ? 'running' : 'promoting';
       case 'replica':
-        return database.divergedFrom !== undefined
+        return database.diverged
           ? 'diverged'
           : database.sealed
             ? 'sealed'
@@ -364,9 +373,9 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       agentPort: settings.agentPort,
       node: settings.node,
       version,
+      message: because,
       ...observation.member,
       ...(state.lostPrimaryOf === undefined ? {} : { lostPrimaryOf: state.lostPrimaryOf }),
-      message: because,
     };
   }
 
@@ -396,7 +405,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
 
   // ---- start and end -------------------------------------------------------------------------------------------------
 
-  engine.onExit((database) => dispatch({ type: 'database', database }));
+  engine.onChange((database) => dispatch({ type: 'database', database }));
   engine.onNewIncarnation(async () => {
     dispatch({ type: 'incarnation', incarnation: await volume.renewIncarnation() });
   });

@@ -1,7 +1,7 @@
 /** The process in each database Pod: `install DIR` in the init container, `run` as PID 1 beside the database. */
 import { mkdir } from 'node:fs/promises';
 import { etcdDcs } from '../dcs/etcd.ts';
-import { layout } from '../engines/postgres/layout.ts';
+import { installedVersion, layout } from '../engines/postgres/layout.ts';
 import { postgresEngine } from '../engines/postgres/engine.ts';
 import { inCluster } from '../kubernetes/access.ts';
 import { kubernetesClient, type KubernetesClient } from '../kubernetes/client.ts';
@@ -25,7 +25,7 @@ async function run(): Promise<void> {
 
   const clock = systemClock;
   await mkdir(settings.volume, { recursive: true });
-  const paths = layout(settings.volume, process.env['MAINSTAY_VERSION'] ?? '18');
+  const paths = layout(settings.volume, await installedVersion());
   await untilUnlocked(paths.lock, clock, log, AbortSignal.timeout(600_000));
   const agent = await startAgent({
     settings,

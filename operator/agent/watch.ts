@@ -7,6 +7,7 @@ import type { Logger } from '../platform/log.ts';
 
 const readDeadline = 1500;
 const pauseAfterLoss = 200;
+const longestPause = 2000;
 
 export interface ClusterReader {
   /** Linearizable. */
@@ -38,13 +39,18 @@ export function clusterReader(dcs: Dcs, cluster: ClusterIdentity, clock: Clock, 
     read: async (signal, milliseconds) => viewOf(await read(signal, milliseconds)),
     follow: async (onView, signal) => {
       const ended = (): boolean => signal.aborted;
+      let losses = 0;
       while (!ended()) {
         try {
-          await followOnce(onView, signal);
+          await followOnce((view) => {
+            losses = 0;
+            onView(view);
+          }, signal);
         } catch (error) {
           if (ended()) return;
-          log.warn({ err: error }, 'lost the watch on etcd; reading again');
-          await clock.sleep(pauseAfterLoss, signal).catch(() => undefined);
+          if (losses === 0) log.warn({ err: error }, 'lost the watch on etcd; reading again');
+          losses += 1;
+          await clock.sleep(Math.min(pauseAfterLoss * losses, longestPause), signal).catch(() => undefined);
         }
       }
     },

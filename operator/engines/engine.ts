@@ -12,7 +12,7 @@ export interface EngineContext {
 
 /** What can be measured of a living database, for peers and people. */
 export interface Observation {
-  readonly member: Pick<Member, 'timeline' | 'position' | 'replayLsn' | 'pendingRestart'>;
+  readonly member: Pick<Member, 'timeline' | 'position' | 'replayLsn' | 'pendingRestart' | 'message'>;
   /** Replica: receiving from its primary now. */
   readonly streaming: boolean;
   /** Primary: its replicas. */
@@ -29,8 +29,10 @@ export interface Engine {
   run(effect: DatabaseEffect, context: EngineContext, signal: AbortSignal): Promise<DatabaseState>;
   state(): DatabaseState;
   observe(context: EngineContext, signal: AbortSignal): Promise<Observation>;
-  /** Called when the database's process has ended by itself, with all its children gone. */
-  onExit(listener: (state: DatabaseState) => void): void;
+  /** Brings the settings of a running database to the definition; does nothing where they are. */
+  configure(definition: Definition, signal: AbortSignal): Promise<void>;
+  /** Called when the state changed by itself: the process has ended, all its children gone, or it cannot follow any more. */
+  onChange(listener: (state: DatabaseState) => void): void;
   /** Called before the data directory is replaced: from then on its word counts anew. */
   onNewIncarnation(listener: () => Promise<void>): void;
   version(): Promise<string>;

@@ -11,7 +11,7 @@ const replica = (over: Partial<Extract<DatabaseState, { status: 'replica' }>> = 
   systemIdentifier: '7',
   following: undefined,
   sealed: undefined,
-  divergedFrom: undefined,
+  diverged: undefined,
   highestTimeline: 2,
   ...over,
 });
@@ -304,7 +304,7 @@ describe('planned hand-over', () => {
 });
 
 describe('data that must be replaced', () => {
-  const diverged = replica({ divergedFrom: 2 });
+  const diverged = replica({ diverged: { epoch: 2, remedy: 'rewind' } });
   const led: ViewParts = {
     epoch: 2,
     leader: 'b',
@@ -313,7 +313,8 @@ describe('data that must be replaced', () => {
   };
   test('is rewound when nothing counts on it', () =>
     expect(first(of('a', led, { database: diverged }))).toBe('rewind'));
-  test('is cloned when there is none, or it is broken', () => {
+  test('is cloned when there is none, or it is broken, or the primary no longer has the WAL it needs', () => {
+    expect(first(of('a', led, { database: replica({ diverged: { epoch: 2, remedy: 'clone' } }) }))).toBe('clone');
     expect(first(of('a', led, { database: { status: 'absent' } }))).toBe('clone');
     expect(first(of('a', led, { database: { status: 'broken', reason: '' } }))).toBe('clone');
   });

@@ -431,7 +431,7 @@ function followLeader(state: Known, leader: Leader): Decision {
     case 'replica':
       break;
   }
-  if (database.divergedFrom === view.epoch) return replaceData(state, primary, { type: 'rewind' });
+  if (database.diverged?.epoch === view.epoch) return replaceData(state, primary, { type: database.diverged.remedy });
   if (!primary) return wait(`waiting for ${leader.instance} to announce its address`);
   if (state.vow < view.epoch) return vow(state, view.epoch);
   const { following } = database;

@@ -34,8 +34,8 @@ export type DatabaseState =
         { readonly epoch: Epoch; readonly instance: InstanceName; readonly address: string } | undefined;
       /** Final: nothing is being received, and nothing will be without a `follow`. */
       readonly sealed: Position | undefined;
-      /** The log left the history of this epoch's primary; a rewind is needed. */
-      readonly divergedFrom: Epoch | undefined;
+      /** It cannot follow the primary of this epoch: its log left that history, or WAL that it needs is gone. */
+      readonly diverged: { readonly epoch: Epoch; readonly remedy: 'rewind' | 'clone' } | undefined;
       /** Highest timeline number seen on disk, used or not. */
       readonly highestTimeline: number;
     }

@@ -2,6 +2,7 @@
 import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Definition } from '../../api/cluster-state.ts';
+import { command } from './command.ts';
 import type { Layout } from './layout.ts';
 import { nobody, replicationRole, rewindRole } from './names.ts';
 
@@ -92,11 +93,34 @@ export const pgHba = [
   '',
 ].join('\n');
 
-export async function writeConfiguration(definition: Definition, layout: Layout): Promise<void> {
+/**
+ * Writes the configuration, if PostgreSQL accepts it; otherwise what was there stays (or, the first time, our settings
+ * without the user's), and the text of the refusal is returned: a typing error must not keep a database from starting.
+ */
+export async function writeConfiguration(
+  definition: Definition,
+  layout: Layout,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   await mkdir(layout.configuration, { recursive: true });
-  await replaceFile(configFile(layout), postgresqlConf(definition, layout));
   await replaceFile(join(layout.configuration, 'pg_hba.conf'), pgHba);
   await replaceFile(join(layout.configuration, 'pg_ident.conf'), '');
+  const candidate = `${configFile(layout)}.candidate`;
+  await replaceFile(candidate, postgresqlConf(definition, layout));
+  try {
+    await command(join(layout.bin, 'postgres'), ['-D', layout.data, '-c', `config_file=${candidate}`, '-C', 'port'], {
+      signal,
+    });
+  } catch (error) {
+    const refusal = error instanceof Error ? error.message : String(error);
+    const present = await readFile(configFile(layout), 'utf8').catch(() => undefined);
+    if (present === undefined)
+      await replaceFile(configFile(layout), postgresqlConf({ ...definition, parameters: {} }, layout));
+    return refusal;
+  }
+  await rename(candidate, configFile(layout));
+  await syncDirectory(layout.configuration);
+  return undefined;
 }
 
 export async function writeDynamic(layout: Layout, dynamic: Dynamic): Promise<void> {

@@ -1,6 +1,7 @@
 /** PostgreSQL behind the engine seam: which functions carry out which effect, and what is known of the server after it. */
 import { access, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Definition } from '../../api/cluster-state.ts';
 import type { DatabaseEffect, DatabaseState } from '../../ha/state.ts';
 import { epochOfTimeline } from '../../ha/view.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -44,7 +45,11 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   let dynamic: Dynamic = bootSettings;
   /** Timeline that the log ends on, as proven by its records; changes only where a primary is followed or made. */
   let timeline = 1;
-  let exitListener: (state: DatabaseState) => void = () => undefined;
+  /** The user's parameters that the files hold. */
+  let configured = '';
+  /** Why PostgreSQL refused the newest ones, if it did. */
+  let refusal: string | undefined;
+  let changeListener: (state: DatabaseState) => void = () => undefined;
   let incarnationListener: () => Promise<void> = () => Promise.resolve();
 
   const accessTo = (signal: AbortSignal): ServerAccess => ({
@@ -90,15 +95,18 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     const { systemIdentifier } = state;
     const aside = await setAsideAbortedTimelines(layout, signal);
     if (aside.length > 0) log.warn({ files: aside }, 'set aside what an aborted promotion left');
-    await writeConfiguration(context.definition, layout);
     dynamic = bootSettings;
     await writeDynamic(layout, dynamic);
+    await writeSettings(context.definition, signal);
     await writeGate(layout, 'open');
     await writePasswordFile(layout);
     await writeFile(join(layout.data, 'standby.signal'), '');
     await mkdir(layout.run, { recursive: true });
 
-    const started = await startServer(layout, log);
+    const started = await startServer(layout, (line) => {
+      log.info({ source: 'postgres' }, line);
+      noticeHopeless(line);
+    });
     server = started;
     void started.exited.then((exit) => onExit(started, exit));
     await untilConnectable(
@@ -116,9 +124,24 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       systemIdentifier,
       following: undefined,
       sealed: undefined,
-      divergedFrom: undefined,
+      diverged: undefined,
       highestTimeline: highest,
     };
+  }
+
+  /** What a standby says, again and again, when it will never follow: PostgreSQL has no other word for it. */
+  function noticeHopeless(line: string): void {
+    if (state.status !== 'replica' || !state.following || state.diverged) return;
+    const remedy = /requested WAL segment \S+ has already been removed/.test(line)
+      ? 'clone'
+      : /requested starting point \S+ on timeline \d+ is not in this server's history|forked off current database system timeline/.test(
+            line,
+          )
+        ? 'rewind'
+        : undefined;
+    if (!remedy) return;
+    state = { ...state, diverged: { epoch: state.following.epoch, remedy } };
+    changeListener(state);
   }
 
   async function onExit(ended: ServerProcess, exit: Awaited<ServerProcess['exited']>): Promise<void> {
@@ -127,7 +150,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     server = undefined;
     state = await inspect();
     log.warn({ ...exit }, 'PostgreSQL has ended');
-    exitListener(state);
+    changeListener(state);
   }
 
   /** Ends the server and waits until every process is gone; `state` is inspected anew by the exit handler. */
@@ -246,7 +269,8 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     const fits = compatibility(own, effect.history);
     if (fits === 'unknown')
       throw new MainstayError('DatabaseUnreachable', 'The primary has not told its history yet', { retryable: true });
-    if (fits === 'diverged') return { ...replica, following: undefined, divergedFrom: effect.epoch };
+    if (fits === 'diverged')
+      return { ...replica, following: undefined, diverged: { epoch: effect.epoch, remedy: 'rewind' } };
     const { address, databasePort } = effect.primary;
     const name = standbyName({ instance, incarnation: context.incarnation });
     await change({
@@ -260,11 +284,21 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       ...replica,
       following: { epoch: effect.epoch, instance: effect.primary.instance, address },
       sealed: undefined,
-      divergedFrom: undefined,
+      diverged: undefined,
     };
   }
 
   async function observe(context: EngineContext, signal: AbortSignal): Promise<Observation> {
+    const seen = await measure(context, signal);
+    return refusal === undefined
+      ? seen
+      : {
+          ...seen,
+          member: { ...seen.member, message: `Parameters refused, the former ones stay: ${refusal}`.slice(0, 900) },
+        };
+  }
+
+  async function measure(context: EngineContext, signal: AbortSignal): Promise<Observation> {
     const nothing: Observation = { member: {}, streaming: false, replicas: [] };
     const access = accessTo(signal);
     if (state.status === 'primary') {
@@ -272,20 +306,21 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
         const [row] = await session.query('SELECT pg_current_wal_flush_lsn()::text AS lsn');
         if (state.status === 'primary' && state.open) await keepSlots(session, context.definition.instances, instance);
         const position = { epoch: epochOfTimeline(context.history, timeline), lsn: String(row?.['lsn']) };
+        const pending = await pendingRestart(session);
         return {
-          member: { timeline, position, replayLsn: position.lsn },
+          member: { timeline, position, replayLsn: position.lsn, ...pending },
           streaming: false,
           replicas: await replicas(session),
         };
       });
     }
     if (state.status !== 'replica') return nothing;
-    const row = await access.session(async (session) => {
+    const { row, pending } = await access.session(async (session) => {
       const rows = await session.query(
         `SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text AS lsn, pg_last_wal_replay_lsn()::text AS replayed,
                 (SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming') AS timeline`,
       );
-      return rows[0];
+      return { row: rows[0], pending: await pendingRestart(session) };
     });
     const received = row?.['timeline'] as number | null | undefined;
     const streaming = received !== null && received !== undefined;
@@ -297,10 +332,25 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
         timeline: shown,
         position: { epoch: epochOfTimeline(context.history, shown), lsn: String(row?.['lsn']) },
         ...(replayed ? { replayLsn: replayed } : {}),
+        ...pending,
       },
       streaming,
       replicas: [],
     };
+  }
+
+  async function configure(definition: Definition, signal: AbortSignal): Promise<void> {
+    const wanted = JSON.stringify(definition.parameters);
+    if (wanted === configured) return;
+    await writeSettings(definition, signal);
+    await accessTo(signal).reload();
+    log.info({ parameters: Object.keys(definition.parameters) }, 'parameters reloaded');
+  }
+
+  async function writeSettings(definition: Definition, signal: AbortSignal): Promise<void> {
+    refusal = await writeConfiguration(definition, layout, signal);
+    configured = JSON.stringify(definition.parameters);
+    if (refusal !== undefined) log.error({ refusal }, 'PostgreSQL refuses the parameters; the former ones stay');
   }
 
   function asReplica(effect: string): Replica {
@@ -327,7 +377,8 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       return (state = after);
     },
     observe,
-    onExit: (listener) => (exitListener = listener),
+    configure,
+    onChange: (listener) => (changeListener = listener),
     onNewIncarnation: (listener) => (incarnationListener = listener),
     version: async () =>
       (await command(join(layout.bin, 'postgres'), ['--version'], { signal: AbortSignal.timeout(5000) }))
@@ -335,6 +386,11 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
         .split(' ')[0]
         ?.trim() ?? '',
   };
+}
+
+async function pendingRestart(session: Session): Promise<{ readonly pendingRestart?: readonly string[] }> {
+  const rows = await session.query('SELECT name FROM pg_settings WHERE pending_restart ORDER BY name');
+  return rows.length === 0 ? {} : { pendingRestart: rows.map((row) => String(row['name'])) };
 }
 
 const unexpected = (effect: string, state: DatabaseState): MainstayError =>

@@ -1,4 +1,6 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MainstayError } from '../../platform/errors.ts';
 
 /** Where things are on the instance's volume and in its container. */
 export interface Layout {
@@ -22,9 +24,25 @@ export interface Layout {
   readonly applicationSecrets: string;
 }
 
+const installed = '/usr/lib/postgresql';
+
+/** The one major version in the image; the highest, should there be several. */
+export async function installedVersion(): Promise<string> {
+  const versions = (await readdir(installed))
+    .filter((name) => /^\d+$/.test(name))
+    .toSorted((a, b) => Number(b) - Number(a));
+  const [version] = versions;
+  if (!version)
+    throw new MainstayError(
+      'ConfigurationInvalid',
+      `No PostgreSQL in ${installed}: the image must hold Debian's layout.`,
+    );
+  return version;
+}
+
 export function layout(volume: string, version: string, run = '/run/mainstay', secrets = '/etc/mainstay'): Layout {
   return {
-    bin: `/usr/lib/postgresql/${version}/bin`,
+    bin: `${installed}/${version}/bin`,
     data: join(volume, 'pgdata'),
     incoming: join(volume, 'pgdata.incoming'),
     former: join(volume, 'pgdata.former'),

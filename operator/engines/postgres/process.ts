@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
-import type { Logger } from '../../platform/log.ts';
 import { configFile } from './config.ts';
 import type { Layout } from './layout.ts';
 import { withSession } from './sql.ts';
@@ -20,7 +19,7 @@ export interface ServerProcess {
 /** Descriptor 9 is inherited by every child of the postmaster: the lock is free only when all of them are gone. */
 const holdLockAndRun = 'exec 9>>"$1" && flock -n 9 || exit 75; shift; exec "$@"';
 
-export async function startServer(layout: Layout, log: Logger): Promise<ServerProcess> {
+export async function startServer(layout: Layout, onLine: (line: string) => void): Promise<ServerProcess> {
   // Left by a former container: its pids may be somebody else's now. The volume's lock is what excludes a second server.
   await rm(join(layout.data, 'postmaster.pid'), { force: true });
   await rm(join(layout.run, '.s.PGSQL.5432.lock'), { force: true });
@@ -39,8 +38,7 @@ export async function startServer(layout: Layout, log: Logger): Promise<ServerPr
     ],
     { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C.UTF-8' } },
   );
-  for (const stream of [child.stdout, child.stderr])
-    createInterface({ input: stream }).on('line', (line) => log.info({ source: 'postgres' }, line));
+  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', onLine);
   return { pid: child.pid ?? 0, exited: exitOf(child), signal: (name) => void child.kill(name) };
 }
 
