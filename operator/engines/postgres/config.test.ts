@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { Definition } from '../../api/cluster-state.ts';
-import { bootSettings, pgHba, postgresqlConf } from './config.ts';
+import { bootSettings, floorsFromControlData, pgHba, postgresqlConf } from './config.ts';
 import { layout } from './layout.ts';
 
 const definition = (parameters: Record<string, string>): Definition => ({
@@ -49,4 +49,13 @@ test('the gate comes after the agent and the replicas and before every client', 
   const gate = lines.indexOf('include_if_exists gate.conf');
   expect(lines.slice(0, gate).every((line) => /postgres peer|mainstay_/.test(line))).toBe(true);
   expect(lines[gate + 1]).toBe('host all postgres all reject');
+});
+
+test('a lowered setting does not stop a standby whose primary had more', () => {
+  const control =
+    'max_connections setting:              300\nmax_prepared_xacts setting:           0\nmax_locks_per_xact setting:           64\n';
+  const floors = floorsFromControlData(control);
+  expect(floors).toEqual({ max_connections: 300, max_prepared_transactions: 0, max_locks_per_transaction: 64 });
+  const text = postgresqlConf(definition({ max_connections: '50' }), layout('/v', '18'), floors);
+  expect(text.split('\n').findLast((line) => line.startsWith('max_connections'))).toBe("max_connections = '300'");
 });

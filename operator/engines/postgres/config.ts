@@ -29,8 +29,38 @@ const gateFile = (layout: Layout): string => join(layout.configuration, 'gate.co
 const quote = (value: string): string =>
   `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n')}'`;
 
-/** Ours; what a user may set is checked by operator/api/parameters.ts. Later lines win over earlier ones. */
-export function postgresqlConf(definition: Definition, layout: Layout): string {
+/** Settings of which a standby must have at least as much as its primary had, as pg_control remembers them. */
+export const hotStandbySettings = [
+  'max_connections',
+  'max_worker_processes',
+  'max_wal_senders',
+  'max_prepared_transactions',
+  'max_locks_per_transaction',
+] as const;
+
+/** pg_controldata's "max_connections setting:  200" → {max_connections: 200}. */
+export function floorsFromControlData(text: string): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    hotStandbySettings.flatMap((name) => {
+      // The control file abbreviates two of them.
+      const label = name
+        .replace('prepared_transactions', 'prepared_xacts')
+        .replace('locks_per_transaction', 'locks_per_xact');
+      const value = new RegExp(`^${label} setting:\\s+(\\d+)`, 'm').exec(text)?.[1];
+      return value === undefined ? [] : [[name, Number(value)]];
+    }),
+  );
+}
+
+/**
+ * Ours; what a user may set is checked by operator/api/parameters.ts. Later lines win over earlier ones. `floors` keep a
+ * lowered setting from stopping a standby: it takes effect when this instance has been primary.
+ */
+export function postgresqlConf(
+  definition: Definition,
+  layout: Layout,
+  floors: Readonly<Record<string, number>> = {},
+): string {
   const users = Object.entries(definition.parameters).toSorted(([a], [b]) => a.localeCompare(b, 'en'));
   const defaults: Record<string, string> = {
     max_connections: '200',
@@ -71,10 +101,16 @@ export function postgresqlConf(definition: Definition, layout: Layout): string {
     ...(definition.parameters['synchronous_commit'] === 'remote_apply' ? {} : { synchronous_commit: 'on' }),
   };
   const line = ([name, value]: readonly [string, string]): string => `${name} = ${quote(value)}`;
+  const wanted: Record<string, string> = { ...defaults, ...definition.parameters };
+  const raised = Object.entries(floors).filter(([name, floor]) => {
+    const value = wanted[name];
+    return value !== undefined && Number(value) < floor;
+  });
   return [
     '# Written by Mainstay; changes here are overwritten. Set parameters in the custom resource.',
     ...Object.entries(defaults).map(line),
     ...users.map(line),
+    ...raised.map(([name, floor]) => line([name, String(floor)])),
     ...Object.entries(locked).map(line),
     "include 'dynamic.conf'",
     '',
@@ -100,13 +136,14 @@ export const pgHba = [
 export async function writeConfiguration(
   definition: Definition,
   layout: Layout,
+  floors: Readonly<Record<string, number>>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   await mkdir(layout.configuration, { recursive: true });
   await replaceFile(join(layout.configuration, 'pg_hba.conf'), pgHba);
   await replaceFile(join(layout.configuration, 'pg_ident.conf'), '');
   const candidate = `${configFile(layout)}.candidate`;
-  await replaceFile(candidate, postgresqlConf(definition, layout));
+  await replaceFile(candidate, postgresqlConf(definition, layout, floors));
   try {
     await command(join(layout.bin, 'postgres'), ['-D', layout.data, '-c', `config_file=${candidate}`, '-C', 'port'], {
       signal,
@@ -115,7 +152,7 @@ export async function writeConfiguration(
     const refusal = error instanceof Error ? error.message : String(error);
     const present = await readFile(configFile(layout), 'utf8').catch(() => undefined);
     if (present === undefined)
-      await replaceFile(configFile(layout), postgresqlConf({ ...definition, parameters: {} }, layout));
+      await replaceFile(configFile(layout), postgresqlConf({ ...definition, parameters: {} }, layout, floors));
     return refusal;
   }
   await rename(candidate, configFile(layout));

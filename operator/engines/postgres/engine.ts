@@ -12,6 +12,7 @@ import { initialize } from './bootstrap.ts';
 import { command } from './command.ts';
 import {
   bootSettings,
+  floorsFromControlData,
   writeConfiguration,
   writeDynamic,
   writeGate,
@@ -47,6 +48,8 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   let timeline = 1;
   /** The user's parameters that the files hold. */
   let configured = '';
+  /** What the last primary's settings oblige this server to, as of its start. */
+  let floors: Readonly<Record<string, number>> = {};
   /** Why PostgreSQL refused the newest ones, if it did. */
   let refusal: string | undefined;
   let changeListener: (state: DatabaseState) => void = () => undefined;
@@ -82,13 +85,14 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       return (await present(layout.data)) && (await readdir(layout.data)).length > 0
         ? { status: 'broken', reason: 'the data directory is not complete' }
         : { status: 'absent' };
-    const control = await command(join(layout.bin, 'pg_controldata'), ['-D', layout.data], {
-      signal: AbortSignal.timeout(5000),
-    });
+    const control = await controlData();
     const systemIdentifier = /system identifier:\s+(\d+)/.exec(control)?.[1];
     if (!systemIdentifier) return { status: 'broken', reason: 'pg_control cannot be read' };
     return { status: 'stopped', systemIdentifier, highestTimeline: (await listWal(layout.data)).highest };
   }
+
+  const controlData = (): Promise<string> =>
+    command(join(layout.bin, 'pg_controldata'), ['-D', layout.data], { signal: AbortSignal.timeout(5000) });
 
   async function start(context: EngineContext, signal: AbortSignal): Promise<DatabaseState> {
     if (state.status !== 'stopped') throw unexpected('start', state);
@@ -97,6 +101,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     if (aside.length > 0) log.warn({ files: aside }, 'set aside what an aborted promotion left');
     dynamic = bootSettings;
     await writeDynamic(layout, dynamic);
+    floors = floorsFromControlData(await controlData());
     await writeSettings(context.definition, signal);
     await writeGate(layout, 'open');
     await writePasswordFile(layout);
@@ -348,7 +353,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   }
 
   async function writeSettings(definition: Definition, signal: AbortSignal): Promise<void> {
-    refusal = await writeConfiguration(definition, layout, signal);
+    refusal = await writeConfiguration(definition, layout, floors, signal);
     configured = JSON.stringify(definition.parameters);
     if (refusal !== undefined) log.error({ refusal }, 'PostgreSQL refuses the parameters; the former ones stay');
   }
