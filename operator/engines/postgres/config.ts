@@ -1,5 +1,5 @@
 /** The configuration files, kept outside the data directory so that neither pg_rewind nor a base backup touches them. */
-import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Definition } from '../../api/cluster-state.ts';
 import { command } from './command.ts';
@@ -139,7 +139,6 @@ export async function writeConfiguration(
   floors: Readonly<Record<string, number>>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  await mkdir(layout.configuration, { recursive: true });
   await replaceFile(join(layout.configuration, 'pg_hba.conf'), pgHba);
   await replaceFile(join(layout.configuration, 'pg_ident.conf'), '');
   const candidate = `${configFile(layout)}.candidate`;

@@ -99,6 +99,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     const { systemIdentifier } = state;
     const aside = await setAsideAbortedTimelines(layout, signal);
     if (aside.length > 0) log.warn({ files: aside }, 'set aside what an aborted promotion left');
+    await mkdir(layout.configuration, { recursive: true });
     dynamic = bootSettings;
     await writeDynamic(layout, dynamic);
     floors = floorsFromControlData(await controlData());
