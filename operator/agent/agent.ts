@@ -36,6 +36,8 @@ const keepAlivePeriod = 500;
 const observePeriod = 250;
 const publishPeriod = 1000;
 const dcsDeadline = 1000;
+/** Repeated at will, so it need not wait for a member of etcd that may be on the lost node. */
+const publishDeadline = 400;
 /** Replicas read everything again now and then, should a watch have died in silence. */
 const resyncPeriod = 5000;
 const handOverLimit = 45_000;
@@ -257,7 +259,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           value: JSON.stringify(member),
           lease: state.lease,
         };
-        await dcs.txn([], [write], { milliseconds: dcsDeadline, signal }).catch((error: unknown) => {
+        await dcs.txn([], [write], { milliseconds: publishDeadline, signal }).catch((error: unknown) => {
           if (!ended() && etcdSilentSince === undefined) log.warn({ err: error }, 'could not publish this member');
         });
       }
@@ -427,7 +429,12 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           : undefined;
       },
       (epoch) => {
-        if (epoch !== state.lostPrimaryOf) dispatch({ type: 'primary-lost', epoch });
+        if (epoch === state.lostPrimaryOf) return;
+        log.info(
+          { epoch: state.view?.epoch, lost: epoch !== undefined },
+          epoch === undefined ? 'the primary answers' : 'the primary is lost',
+        );
+        dispatch({ type: 'primary-lost', epoch });
       },
       clock,
       signal,

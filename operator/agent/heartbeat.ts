@@ -27,6 +27,7 @@ export async function watchPrimary(
   let misses = 0;
   let last = '';
   while (!signal.aborted) {
+    const startedAt = clock.now();
     const target = watched();
     const key = target ? `${target.epoch} ${target.primary.instance} ${target.primary.address}` : '';
     if (key !== last) {
@@ -38,7 +39,7 @@ export async function watchPrimary(
       misses = answer === 'there' ? 0 : answer === 'gone' ? missesUntilLost : misses + 1;
       if (last === key) onLost(misses >= missesUntilLost ? target.epoch : undefined);
     }
-    await clock.sleep(period, signal).catch(() => undefined);
+    await clock.sleep(Math.max(10, period - (clock.now() - startedAt)), signal).catch(() => undefined);
   }
   await dispatcher.close().catch(() => undefined);
 }

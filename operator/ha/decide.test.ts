@@ -241,6 +241,16 @@ describe('becoming and being primary', () => {
     const state = of('b', claimed, { database: primary({ epoch: 2, timeline: 3, open: false }), vow: 2, proven });
     expect(decide(state).effects.map((e) => (e.type === 'txn' ? e.purpose : e.type))).toEqual(['open', 'history']);
   });
+  test('does not change the sync set before it has looked at its replicas', () => {
+    const state = of('a', {}, { database: primary(), proven: { epoch: 1, until: 14_000 } });
+    expect(first(state)).toBe('wait: looking at the replicas');
+    const promoted = step(
+      { ...state, replicas: [], database: sealedAt('0/1') },
+      { type: 'database', database: primary() },
+      time,
+    );
+    expect(promoted.state.replicas).toBeUndefined();
+  });
   test('gives leadership up when its database has ended', () => {
     expect(first(of('a', {}, { database: stopped }))).toBe('release');
     expect(written(of('a', {}, { database: stopped }), 'release')).toMatchObject({

@@ -215,6 +215,7 @@ function keepSyncSet(state: Known, database: Primary): Decision {
     const member = view.members.get(m.instance);
     return member !== undefined && (member.incarnation !== m.incarnation || member.state === 'diverged');
   });
+  if (!state.replicas) return wait('looking at the replicas');
   const change = planSyncSet(sync, database.applied, state.replicas, departed, view.definition);
   switch (change.where) {
     case 'database':
@@ -233,6 +234,7 @@ function plannedHandOver(state: Known): Decision | undefined {
   if (state.ending) return act(state, 'stopping for a hand-over', { type: 'stop' });
   if (!request) return undefined;
   const sync = view.sync?.value;
+  if (!state.replicas) return undefined;
   const fit = state.replicas.filter((r) => r.streaming && sync?.members.some((m) => sameVoter(m, r.voter)));
   const valid =
     request.value.from === self.instance &&

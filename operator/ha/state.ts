@@ -67,8 +67,8 @@ export interface HaState {
   readonly database: DatabaseState;
   /** Epoch whose primary doesn't answer this instance any more. */
   readonly lostPrimaryOf: Epoch | undefined;
-  /** As the running primary sees its replicas. */
-  readonly replicas: readonly ReplicaHealth[];
+  /** As the running primary sees its replicas; undefined before it has looked, which says nothing about any of them. */
+  readonly replicas: readonly ReplicaHealth[] | undefined;
   /** The process was told to end. */
   readonly ending: boolean;
   /** Since when enough promises for the next epoch stand, and when the leader key was first seen gone. */

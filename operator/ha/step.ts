@@ -36,7 +36,7 @@ export function initialState(
     vow,
     database: { status: 'unknown' },
     lostPrimaryOf: undefined,
-    replicas: [],
+    replicas: undefined,
     ending: false,
     quorumSince: undefined,
     leaderGoneSince: undefined,
@@ -70,7 +70,12 @@ function learn(state: HaState, event: Event): HaState {
       return state.proven && state.proven.until > until ? state : { ...state, proven: { epoch: event.epoch, until } };
     }
     case 'database':
-      return { ...state, database: event.database };
+      return {
+        ...state,
+        database: event.database,
+        replicas:
+          event.database.status === 'primary' && state.database.status === 'primary' ? state.replicas : undefined,
+      };
     case 'incarnation':
       return { ...state, self: { ...state.self, incarnation: event.incarnation } };
     case 'replicas':

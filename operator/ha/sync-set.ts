@@ -51,10 +51,11 @@ export function planSyncSet(
     .map((r) => r.voter);
   const goal = acknowledgementsWanted(wanted, fit.length);
 
-  // Members that no longer answer leave, as long as enough remain to acknowledge.
+  // Members that no longer answer leave, as long as enough that do answer remain to acknowledge.
+  const canSpare =
+    members.filter((m) => contains(fit, m)).length >= acknowledgements && members.length > acknowledgements;
   const leaver =
-    members.find((m) => contains(departed, m)) ??
-    (members.length > acknowledgements ? members.find((m) => !contains(fit, m)) : undefined);
+    members.find((m) => contains(departed, m)) ?? (canSpare ? members.find((m) => !contains(fit, m)) : undefined);
   if (leaver)
     return contains(applied.members, leaver)
       ? {
