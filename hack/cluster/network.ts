@@ -20,7 +20,9 @@ export type Peer = NodeName | 'control-plane';
 export type Cuts = Readonly<Partial<Record<NodeName, 'everything' | readonly Peer[]>>>;
 
 export async function createBridge(signal: AbortSignal): Promise<void> {
-  await ip(signal, 'link', 'add', bridge, 'type', 'bridge');
+  // An address of its own: left to itself a bridge takes its lowest port's, and when a node is switched on or off every
+  // other node goes on sending to the former one until its neighbour table has aged.
+  await ip(signal, 'link', 'add', bridge, 'address', '02:6d:61:69:6e:73', 'type', 'bridge');
   await ip(signal, 'addr', 'add', `${gateway}/24`, 'dev', bridge);
   await ip(signal, 'addr', 'add', `${dnsAddress}/32`, 'dev', bridge);
   await ip(signal, 'link', 'set', bridge, 'up');

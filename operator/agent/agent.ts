@@ -14,7 +14,7 @@ import { startDeadman } from './deadman.ts';
 import { watchPrimary } from './heartbeat.ts';
 import { serveHttp, type Answers } from './http.ts';
 import type { AgentMetrics } from './metrics.ts';
-import { routeToSelf } from './routing.ts';
+import { routeToNobody, routeToSelf } from './routing.ts';
 import type { AgentSettings } from './settings.ts';
 import type { Volume } from './volume.ts';
 import { clusterReader } from './watch.ts';
@@ -40,6 +40,8 @@ const dcsDeadline = 1000;
 const publishDeadline = 400;
 /** Replicas read everything again now and then, should a watch have died in silence. */
 const resyncPeriod = 5000;
+/** Somebody may have emptied the Service's endpoints on a false alarm that came to nothing. */
+const routeCheckPeriod = 10_000;
 const handOverLimit = 45_000;
 
 export interface RunningAgent {
@@ -119,8 +121,17 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         );
         return;
       default:
+        if (effect.type === 'seal') takeLostPrimaryOut();
         void actOnDatabase(effect);
     }
+  }
+
+  function takeLostPrimaryOut(): void {
+    const lost = state.view?.epoch;
+    if (!parts.kubernetes || !settings.serviceRw || lost === undefined || leads()) return;
+    void routeToNobody(parts.kubernetes, settings, lost, signal).catch((error: unknown) =>
+      log.debug({ err: error }, 'could not take the lost primary out of the service'),
+    );
   }
 
   async function actOnDatabase(effect: DatabaseEffect): Promise<void> {
@@ -271,14 +282,13 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   async function keepRoute(): Promise<void> {
     const client = parts.kubernetes;
     if (!client || !settings.serviceRw) return;
+    let confirmedAt = 0;
     while (!ended()) {
       const epoch = state.view?.epoch ?? 0;
-      if (
-        leads() &&
-        (state.database.status === 'primary' || state.inFlight.database === 'promote') &&
-        routedEpoch !== epoch
-      )
-        if (await routeToSelf(client, settings, epoch, engine.databasePort, log, signal)) routedEpoch = epoch;
+      const serving = state.database.status === 'primary' || state.inFlight.database === 'promote';
+      const due = routedEpoch !== epoch || clock.now() - confirmedAt > routeCheckPeriod;
+      if (leads() && serving && due && (await routeToSelf(client, settings, epoch, engine.databasePort, log, signal)))
+        [routedEpoch, confirmedAt] = [epoch, clock.now()];
       await clock.sleep(20, signal).catch(() => undefined);
     }
   }

@@ -35,7 +35,12 @@ export async function watchPrimary(
       onLost(undefined);
     }
     if (target) {
-      const answer = await ask(target, dispatcher, signal);
+      // Raced, since undici leaves an abort unnoticed while it is still connecting.
+      const silence = clock.sleep(period, signal).then(
+        () => 'silent' as const,
+        () => 'silent' as const,
+      );
+      const answer = await Promise.race([ask(target, dispatcher, signal), silence]);
       misses = answer === 'there' ? 0 : answer === 'gone' ? missesUntilLost : misses + 1;
       if (last === key) onLost(misses >= missesUntilLost ? target.epoch : undefined);
     }

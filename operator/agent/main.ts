@@ -1,5 +1,6 @@
 /** The process in each database Pod: `install DIR` in the init container, `run` as PID 1 beside the database. */
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { etcdDcs } from '../dcs/etcd.ts';
 import { installedVersion, layout } from '../engines/postgres/layout.ts';
 import { postgresEngine } from '../engines/postgres/engine.ts';
@@ -11,7 +12,7 @@ import { startAgent } from './agent.ts';
 import { install } from './install.ts';
 import { agentMetrics } from './metrics.ts';
 import { readSettings } from './settings.ts';
-import { openVolume, untilUnlocked } from './volume.ts';
+import { holdVolume, openVolume, untilUnlocked } from './volume.ts';
 
 async function run(): Promise<void> {
   const settings = readSettings(process.env);
@@ -26,7 +27,18 @@ async function run(): Promise<void> {
   const clock = systemClock;
   await mkdir(settings.volume, { recursive: true });
   const paths = layout(settings.volume, await installedVersion());
-  await untilUnlocked(paths.lock, clock, log, AbortSignal.timeout(600_000));
+  const patience = AbortSignal.timeout(600_000);
+  await holdVolume(
+    join(settings.volume, 'agent.lock'),
+    clock,
+    log,
+    () => {
+      log.fatal('lost the lock on the volume');
+      process.exit(70);
+    },
+    patience,
+  );
+  await untilUnlocked(paths.lock, clock, log, patience);
   const agent = await startAgent({
     settings,
     dcs: etcdDcs({ endpoints: settings.etcdEndpoints, clock }),

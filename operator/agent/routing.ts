@@ -6,6 +6,9 @@ import type { Logger } from '../platform/log.ts';
 import type { AgentSettings } from './settings.ts';
 
 const epochAnnotation = 'mainstay.dev/epoch';
+const callLimit = 2000;
+
+const fieldManager = 'mainstay-agent';
 
 /** True when clients are sent here, or a newer primary has written already. */
 export async function routeToSelf(
@@ -16,12 +19,10 @@ export async function routeToSelf(
   log: Logger,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const options = { signal, timeoutMs: 2000 };
-  const ref = { namespace: settings.namespace, name: settings.serviceRw };
   try {
-    const slice = await client.get(endpointSlices, ref, options);
+    const slice = await client.get(endpointSlices, refTo(settings), { signal, timeoutMs: callLimit });
     if (!slice) return false;
-    const written = Number(slice.metadata?.annotations?.[epochAnnotation] ?? '0');
+    const written = writtenEpoch(slice);
     if (written > epoch) return true;
     const here = slice.endpoints?.length === 1 && slice.endpoints[0]?.addresses[0] === settings.podIp;
     if (written === epoch && here) return true;
@@ -43,8 +44,8 @@ export async function routeToSelf(
         ],
         ports: [{ name: 'postgres', port: databasePort, protocol: 'TCP' }],
       },
-      { fieldManager: 'mainstay-agent' },
-      options,
+      { fieldManager },
+      { signal, timeoutMs: callLimit },
     );
     log.info({ epoch, service: settings.serviceRw }, 'the service points here');
     return true;
@@ -53,3 +54,28 @@ export async function routeToSelf(
     return false;
   }
 }
+
+/**
+ * Takes a lost primary out of the Service, so that clients are refused at once and try again, instead of waiting for an
+ * address that doesn't answer. A primary that lives after all writes itself in again with its next epoch. Best effort.
+ */
+export async function routeToNobody(
+  client: KubernetesClient,
+  settings: AgentSettings,
+  lost: Epoch,
+  signal: AbortSignal,
+): Promise<void> {
+  const slice = await client.get(endpointSlices, refTo(settings), { signal, timeoutMs: callLimit });
+  if (!slice || writtenEpoch(slice) > lost || (slice.endpoints ?? []).length === 0) return;
+  // Conditional on the version that was read: the winner's own write is never undone.
+  await client.update(endpointSlices, { ...slice, endpoints: [] }, { fieldManager }, { signal, timeoutMs: callLimit });
+}
+
+const refTo = (settings: AgentSettings): { namespace: string; name: string } => ({
+  namespace: settings.namespace,
+  name: settings.serviceRw,
+});
+
+const writtenEpoch = (slice: {
+  readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
+}): number => Number(slice.metadata?.annotations?.[epochAnnotation] ?? '0');

@@ -24,6 +24,15 @@ test('vow and incarnation outlive the agent; a vow never goes back', async () =>
   expect((await openVolume(directory)).vow()).toBe(7);
 });
 
+test('changes at the same time don’t forget one another', async () => {
+  const volume = await openVolume(directory);
+  const before = volume.incarnation();
+  await Promise.all([volume.writeVow(4), volume.renewIncarnation(), volume.writeVow(9)]);
+  const again = await openVolume(directory);
+  expect(again.vow()).toBe(9);
+  expect(again.incarnation()).not.toBe(before);
+});
+
 test('a damaged file stops the instance instead of making it forget its vow', async () => {
   await writeFile(join(directory, 'instance.json'), '{"vow":');
   await expect(openVolume(directory)).rejects.toThrow();

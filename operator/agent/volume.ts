@@ -49,12 +49,19 @@ export async function openVolume(directory: string): Promise<Volume> {
     kept = next;
   };
   if (text === undefined) await write(kept);
+  // One after the other, each from what the one before has left: two at once would forget one of them.
+  let last: Promise<void> = Promise.resolve();
+  const update = (change: (from: Kept) => Kept): Promise<void> => {
+    const next = last.then(() => write(change(kept)));
+    last = next.catch(() => undefined);
+    return next;
+  };
   return {
     vow: () => kept.vow,
     incarnation: () => kept.incarnation,
-    writeVow: (epoch) => write({ ...kept, vow: Math.max(kept.vow, epoch) }),
+    writeVow: (epoch) => update((from) => ({ ...from, vow: Math.max(from.vow, epoch) })),
     renewIncarnation: async () => {
-      await write({ ...kept, incarnation: newIncarnation() });
+      await update((from) => ({ ...from, incarnation: newIncarnation() }));
       return kept.incarnation;
     },
   };
@@ -70,6 +77,36 @@ export async function untilUnlocked(lock: string, clock: Clock, log: Logger, sig
     const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('exit', resolve));
     if (code === 0) return;
     log.warn({ lock, code }, 'another process still holds this volume; waiting');
+    await clock.sleep(200, signal);
+  }
+}
+
+/**
+ * Makes this process the only agent on the volume, for its whole life: the lock is held by a child that ends when this
+ * process does. Waits for a former holder to be gone; `onLost` is called should the child end early.
+ */
+export async function holdVolume(
+  lock: string,
+  clock: Clock,
+  log: Logger,
+  onLost: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    const holder = spawn('flock', ['--nonblock', lock, 'bash', '-c', 'echo held; exec cat'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    holder.stdin.on('error', () => undefined);
+    const held = await new Promise<boolean>((resolve, reject) => {
+      holder.on('error', reject);
+      holder.once('exit', () => resolve(false));
+      holder.stdout.once('data', () => resolve(true));
+    });
+    if (held) {
+      holder.once('exit', onLost);
+      return;
+    }
+    log.warn({ lock }, 'another agent still holds this volume; waiting');
     await clock.sleep(200, signal);
   }
 }

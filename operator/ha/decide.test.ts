@@ -25,7 +25,7 @@ const primary = (over: Partial<Extract<DatabaseState, { status: 'primary' }>> = 
   lineage: [],
   ...over,
 });
-const stopped: DatabaseState = { status: 'stopped', systemIdentifier: '7', highestTimeline: 2 };
+const stopped: DatabaseState = { status: 'stopped', systemIdentifier: '7', highestTimeline: 2, needsPrimary: false };
 const sealedAt = (lsn: string, epoch = 1): DatabaseState => replica({ sealed: at(epoch, lsn) });
 
 function of(instance: string, parts: ViewParts, over: Partial<HaState> = {}): HaState {
@@ -241,6 +241,34 @@ describe('becoming and being primary', () => {
     const state = of('b', claimed, { database: primary({ epoch: 2, timeline: 3, open: false }), vow: 2, proven });
     expect(decide(state).effects.map((e) => (e.type === 'txn' ? e.purpose : e.type))).toEqual(['open', 'history']);
   });
+  test('changes the sync set one step at a time: never the database while a write to etcd is in flight, nor the reverse (F4)', () => {
+    const replicas = [voter('b'), voter('c')].map((v) => ({ voter: v, streaming: true }));
+    const state = of(
+      'a',
+      { sync: { members: [voter('b'), voter('c')] } },
+      {
+        database: primary({ applied: { members: [voter('b')], acknowledgements: 1 } }),
+        proven: { epoch: 1, until: 14_000 },
+        replicas,
+      },
+    );
+    expect(first(state)).toBe('configure-sync');
+    expect(first({ ...state, inFlight: { ...state.inFlight, dcs: 'sync' } })).toBe('wait: changing the sync set');
+    const narrowing = { ...state, replicas: replicas.slice(0, 1) };
+    expect(first(narrowing)).toBe('sync');
+    expect(first({ ...narrowing, inFlight: { ...state.inFlight, database: 'configure-sync' } })).toBe(
+      'wait: changing the sync set',
+    );
+  });
+  test('gives up when the promotion fails, so that another may try', () => {
+    const failed = of('b', claimed, {
+      database: sealedAt('0/200'),
+      vow: 2,
+      proven,
+      backOff: new Map([['promote', 11_000]]),
+    });
+    expect(first(failed)).toBe('release');
+  });
   test('does not change the sync set before it has looked at its replicas', () => {
     const state = of('a', {}, { database: primary(), proven: { epoch: 1, until: 14_000 } });
     expect(first(state)).toBe('wait: looking at the replicas');
@@ -300,6 +328,10 @@ describe('planned hand-over', () => {
   ])('refuses when %s, and goes on serving', (_, over, names) => {
     expect(first(of('a', request(over), { ...serving, replicas: fit(...names) }))).toBe('refuse-switchover');
   });
+  test('without acknowledgements one fit replica is enough', () => {
+    const async = { ...request(), sync: { acknowledgements: 0 } };
+    expect(first(of('a', async, { ...serving, replicas: fit('b') }))).toBe('stop');
+  });
   test('then releases in favour of the wanted one', () => {
     expect(written(of('a', request({ to: 'c' }), { database: stopped }), 'release')).toMatchObject({
       reason: 'Switchover',
@@ -313,6 +345,16 @@ describe('planned hand-over', () => {
   });
 });
 
+test('one that is being removed claims if nobody else may', () => {
+  const wanted = { definition: { instances: ['a', 'b'] }, leader: undefined };
+  const state = (parts: ViewParts): HaState =>
+    of('c', { ...wanted, ...parts }, { database: sealedAt('0/200'), vow: 2 });
+  expect(first(state({ promises: { b: [2, at(1, '0/100')], c: [2, at(1, '0/200')] } }))).toBe('claim');
+  expect(first(state({ promises: { b: [2, at(1, '0/200')], c: [2, at(1, '0/200')] } }))).toBe(
+    'wait: leaving the claim to b',
+  );
+});
+
 describe('data that must be replaced', () => {
   const diverged = replica({ diverged: { epoch: 2, remedy: 'rewind' } });
   const led: ViewParts = {
@@ -321,16 +363,27 @@ describe('data that must be replaced', () => {
     sync: { primary: voter('b'), members: [voter('c')] },
     members: [member('b', { role: 'primary', state: 'running' })],
   };
-  test('is rewound when nothing counts on it', () =>
-    expect(first(of('a', led, { database: diverged }))).toBe('rewind'));
+  test('is rewound when nothing counts on it, after the vow', () => {
+    expect(first(of('a', led, { database: diverged }))).toBe('write-vow');
+    expect(first(of('a', led, { database: diverged, vow: 2 }))).toBe('rewind');
+  });
+  test('once rewound, starts only from a primary, and takes no part in elections before', () => {
+    const database = { ...stopped, needsPrimary: true } as DatabaseState;
+    const { effects } = decide(of('a', led, { database, vow: 2 }));
+    expect(effects).toMatchObject([{ type: 'start', from: { epoch: 2, primary: { instance: 'b' } } }]);
+    expect(first(of('a', { ...led, leader: undefined }, { database, vow: 2 }))).toMatch(/^wait: rewound/);
+  });
   test('is cloned when there is none, or it is broken, or the primary no longer has the WAL it needs', () => {
-    expect(first(of('a', led, { database: replica({ diverged: { epoch: 2, remedy: 'clone' } }) }))).toBe('clone');
+    expect(first(of('a', led, { database: replica({ diverged: { epoch: 2, remedy: 'clone' } }), vow: 2 }))).toBe(
+      'clone',
+    );
     expect(first(of('a', led, { database: { status: 'absent' } }))).toBe('clone');
     expect(first(of('a', led, { database: { status: 'broken', reason: '' } }))).toBe('clone');
   });
   test.each([['absent'], ['broken'], ['replica']])('is never touched while it is in the sync set (%s)', (status) => {
     const database = status === 'replica' ? diverged : ({ status, reason: '' } as DatabaseState);
-    const state = of('a', { ...led, sync: { primary: voter('b'), members: [voter('c'), voter('a')] } }, { database });
+    const sync = { primary: voter('b'), members: [voter('c'), voter('a')] };
+    const state = of('a', { ...led, sync }, { database, vow: 2 });
     expect(first(state)).toBe('wait: waiting to leave the sync set before the data is replaced');
   });
   test('another volume under the same name is not in the set', () => {
@@ -362,10 +415,12 @@ describe('the beginning', () => {
       first(state({ database: { status: 'absent' }, view: { ...empty, bootstrap: { ...bootstrap, value: 'b' } } })),
     ).toMatch(/^wait/);
     expect(first(state({ database: stopped, view: { ...empty, bootstrap } }))).toBe('initialize');
+    expect(first(state({ database: stopped, view: empty }))).toBe('bootstrap');
     expect(txnOf(state({ database: stopped, view: { ...empty, bootstrap } })).purpose).toBe('initialize');
   });
   test('data that has served is never the beginning of another cluster', () => {
     expect(first(state({ database: stopped, vow: 3, view: { ...empty, bootstrap } }))).toMatch(/^wait: blocked/);
+    expect(first(state({ database: { status: 'absent' }, vow: 3, view: empty }))).toMatch(/^wait: blocked/);
   });
 });
 

@@ -66,30 +66,24 @@ function continuesAs(view: ClusterView, state: HaState, database: Primary): bool
 function bootstrap(state: Known): Decision {
   const { view, database, self } = state;
   const mine = view.bootstrap?.value === self.instance && view.bootstrap.lease === state.lease;
-  switch (database.status) {
-    case 'unknown':
-      return wait('looking at the data directory');
-    case 'absent':
-      if (mine) return act(state, 'initialising the database', { type: 'initialize' });
-      if (view.bootstrap) return wait(`${view.bootstrap.value} initialises the cluster`);
-      return transact(state, 'applying to initialise the cluster', 'bootstrap', {
-        compare: [
-          { key: keys.bootstrap, is: 'absent' },
-          { key: keys.initialize, is: 'absent' },
-        ],
-        writes: [{ put: keys.bootstrap, value: self.instance, leased: true }],
-      });
-    case 'stopped':
-      // Data that has never led or followed (no vow) may begin a cluster; any other may hold what etcd has forgotten (F9).
-      if (state.vow > 0) return wait('blocked: this volume holds data of a cluster that etcd knows nothing of');
-      return mine
-        ? foundCluster(state, database.systemIdentifier, database.highestTimeline + 1)
-        : wait('another instance initialises the cluster');
-    case 'broken':
-    case 'replica':
-    case 'primary':
-      return wait('blocked: this volume holds data of a cluster that etcd knows nothing of');
-  }
+  // A vow means that this instance has led or followed: etcd has forgotten a cluster, whose data may be elsewhere (F9).
+  if (state.vow > 0) return wait('blocked: this instance belongs to a cluster that etcd knows nothing of');
+  if (database.status !== 'absent' && database.status !== 'stopped')
+    return wait(
+      database.status === 'unknown' ? 'looking at the data directory' : 'blocked: unknown data on this volume',
+    );
+  if (!view.bootstrap)
+    return transact(state, 'applying to initialise the cluster', 'bootstrap', {
+      compare: [
+        { key: keys.bootstrap, is: 'absent' },
+        { key: keys.initialize, is: 'absent' },
+      ],
+      writes: [{ put: keys.bootstrap, value: self.instance, leased: true }],
+    });
+  if (!mine) return wait(`${view.bootstrap.value} initialises the cluster`);
+  return database.status === 'absent'
+    ? act(state, 'initialising the database', { type: 'initialize' })
+    : foundCluster(state, database.systemIdentifier, database.highestTimeline + 1);
 }
 
 function foundCluster(state: Known, systemIdentifier: string, timeline: number): Decision {
@@ -149,6 +143,7 @@ function lead(state: Known, leader: Leader): Decision {
       if (!database.sealed && isFounder(view, database.highestTimeline))
         return act(state, 'sealing before the promotion', { type: 'seal' });
       if (!database.sealed || state.ending) return release(state, 'DatabaseExited');
+      if (state.backOff.has('promote')) return release(state, 'PromotionFailed');
       const { members, acknowledgements } = view.sync.value;
       return act(state, `becoming primary of epoch ${view.epoch}`, {
         type: 'promote',
@@ -175,7 +170,9 @@ function serve(state: Known, database: Primary): Decision {
   // A living primary that is voted out keeps its place by claiming the next epoch itself, if it comes first (rule 13).
   if (promisesFor(view, view.epoch + 1).length > 0) return reclaim(state, database);
 
-  const opening = database.open ? undefined : act(state, 'opening to clients', { type: 'open' });
+  // Opening waits for as many as the database asks for: where etcd has lowered that already, the database comes first.
+  const lowering = (database.applied?.acknowledgements ?? 0) > (view.sync?.value.acknowledgements ?? 0);
+  const opening = database.open || lowering ? undefined : act(state, 'opening to clients', { type: 'open' });
   const upkeep = keepRecords(state, database) ?? keepSyncSet(state, database);
   if (!opening) return upkeep;
   // Opening may have to wait for a member to join: what goes to etcd goes on meanwhile.
@@ -199,6 +196,9 @@ function keepRecords(state: Known, database: Primary): Decision | undefined {
 
 function keepSyncSet(state: Known, database: Primary): Decision {
   const { view } = state;
+  // One change at a time: until the last one is known, the database and etcd may each be on either side of it (F4).
+  if (state.inFlight.dcs === 'sync' || state.inFlight.database === 'configure-sync')
+    return wait('changing the sync set');
   if (!view.sync || !view.definition) return wait('blocked: no sync set in etcd');
   const { modRevision, value: sync } = view.sync;
   const write = (because: string, to: Pick<SyncState, 'members' | 'acknowledgements'>): Decision =>
@@ -219,7 +219,11 @@ function keepSyncSet(state: Known, database: Primary): Decision {
   const change = planSyncSet(sync, database.applied, state.replicas, departed, view.definition);
   switch (change.where) {
     case 'database':
-      return act(state, 'changing the sync set in the database', { type: 'configure-sync', to: change.to });
+      return act(state, 'changing the sync set in the database', {
+        type: 'configure-sync',
+        to: change.to,
+        barrier: change.barrier,
+      });
     case 'etcd':
       return write('recording the sync set', change.to);
     case 'nowhere':
@@ -240,7 +244,7 @@ function plannedHandOver(state: Known): Decision | undefined {
     request.value.from === self.instance &&
     request.value.deadline > state.wall &&
     sync !== undefined &&
-    fit.length >= Math.max(1, takeoverQuorum(sync)) &&
+    fit.length >= (sync.acknowledgements === 0 ? 1 : takeoverQuorum(sync)) &&
     (request.value.to === undefined || fit.some((r) => r.voter.instance === request.value.to));
   if (valid) return act(state, 'stopping for a switchover', { type: 'stop' });
   return transact(state, 'refusing a switchover: it is void, or no successor is fit', 'refuse-switchover', {
@@ -304,7 +308,10 @@ function elect(state: Known): Decision {
     case 'broken':
       return wait('no data yet; waiting for a primary to clone from');
     case 'stopped':
-      return state.ending ? wait('ending') : act(state, 'starting the database', { type: 'start' });
+      if (state.ending) return wait('ending');
+      return database.needsPrimary
+        ? wait('rewound, and waiting for a primary to start from')
+        : act(state, 'starting the database', { type: 'start' });
     case 'primary':
       // The key vanished under a primary that can still prove its lease and has not stopped since.
       return view.sync?.value.primary.instance === state.self.instance
@@ -339,7 +346,7 @@ function claimWhenDue(state: Known, position: PromiseRecord['position'], highest
   if (takeover.verdict === 'wait')
     return wait(`blocked: needs ${takeover.needed} more of ${takeover.missing.join(', ')}`);
   if (takeover.verdict === 'refused') return wait(`may not claim: ${takeover.reason}`);
-  if (!view.definition?.instances.includes(self.instance)) return wait('being removed: leaves the claim to others');
+  if (state.ending) return wait('ending: leaves the claim to others');
   if (!state.lease) return wait('waiting for a lease to claim with');
 
   const waited = state.quorumSince?.epoch === view.epoch ? state.now - state.quorumSince.at : 0;
@@ -429,13 +436,16 @@ function followLeader(state: Known, leader: Leader): Decision {
         return state.vow === 0
           ? replaceData(state, primary, { type: 'clone' })
           : wait('blocked: the data on this volume belongs to another cluster');
-      return act(state, 'starting the database', { type: 'start' });
+      if (!database.needsPrimary) return act(state, 'starting the database', { type: 'start' });
+      if (primary?.role !== 'primary') return wait('rewound, and waiting for a primary to start from');
+      if (state.vow < view.epoch) return vow(state, view.epoch);
+      return act(state, `starting from ${primary.instance}`, { type: 'start', from: { epoch: view.epoch, primary } });
     case 'replica':
       break;
   }
+  if (state.vow < view.epoch) return vow(state, view.epoch);
   if (database.diverged?.epoch === view.epoch) return replaceData(state, primary, { type: database.diverged.remedy });
   if (!primary) return wait(`waiting for ${leader.instance} to announce its address`);
-  if (state.vow < view.epoch) return vow(state, view.epoch);
   const { following } = database;
   if (
     following?.epoch === view.epoch &&

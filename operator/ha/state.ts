@@ -26,7 +26,13 @@ export type DatabaseState =
   | { readonly status: 'absent' }
   /** A data directory that an interrupted copy or rewind left behind: only a clone helps. */
   | { readonly status: 'broken'; readonly reason: string }
-  | { readonly status: 'stopped'; readonly systemIdentifier: string; readonly highestTimeline: number }
+  | {
+      readonly status: 'stopped';
+      readonly systemIdentifier: string;
+      readonly highestTimeline: number;
+      /** Its log ends before its data does (it was rewound): it cannot start without WAL from a primary. */
+      readonly needsPrimary: boolean;
+    }
   | {
       readonly status: 'replica';
       readonly systemIdentifier: string;
@@ -122,8 +128,8 @@ export type DatabaseEffect =
   /** SIGKILL of the whole process tree, verified gone. Goes ahead of whatever else is under way. */
   | { readonly type: 'kill'; readonly reason: string }
   | { readonly type: 'initialize' }
-  /** Boots as a replica that follows nobody. */
-  | { readonly type: 'start' }
+  /** Boots as a replica that follows nobody, or the primary without whose WAL it cannot start. */
+  | { readonly type: 'start'; readonly from?: { readonly epoch: Epoch; readonly primary: Member } }
   | { readonly type: 'seal' }
   | {
       readonly type: 'follow';
@@ -136,7 +142,7 @@ export type DatabaseEffect =
   | { readonly type: 'promote'; readonly epoch: Epoch; readonly timeline: number; readonly sync: SyncSet }
   /** Lets clients in, once the members of the sync set that must have it hold the whole log (rule 8). */
   | { readonly type: 'open' }
-  | { readonly type: 'configure-sync'; readonly to: SyncSet }
+  | { readonly type: 'configure-sync'; readonly to: SyncSet; readonly barrier: boolean }
   /** Clean stop for a planned hand-over: checkpoint while serving, then clients out, then the shutdown checkpoint. */
   | { readonly type: 'stop' };
 

@@ -20,10 +20,18 @@ test.each([
     healthy(b, c),
     [],
     strict,
-    { where: 'database', to: set([b, c]) },
+    { where: 'database', to: set([b, c]), barrier: false },
   ],
   ['a new replica: etcd first', set([b]), set([b]), healthy(b, c), [], strict, { where: 'etcd', to: set([b, c]) }],
-  ['then the database', set([b, c]), set([b]), healthy(b, c), [], strict, { where: 'database', to: set([b, c]) }],
+  [
+    'then the database',
+    set([b, c]),
+    set([b]),
+    healthy(b, c),
+    [],
+    strict,
+    { where: 'database', to: set([b, c]), barrier: false },
+  ],
   [
     'a dead member: the database first',
     set([b, c]),
@@ -31,7 +39,7 @@ test.each([
     healthy(b),
     [],
     strict,
-    { where: 'database', to: set([b]) },
+    { where: 'database', to: set([b]), barrier: true },
   ],
   ['then etcd', set([b, c]), set([b]), healthy(b), [], strict, { where: 'etcd', to: set([b]) }],
   [
@@ -41,10 +49,18 @@ test.each([
     healthy(b, c),
     [],
     strict,
-    { where: 'database', to: set([b, c]) },
+    { where: 'database', to: set([b, c]), barrier: false },
   ],
   ['Strict keeps its last member, alive or not', set([b]), set([b]), [], [], strict, { where: 'nowhere' }],
-  ['but not one that has lost its data', set([b]), set([b]), [], [b], strict, { where: 'database', to: set([]) }],
+  [
+    'but not one that has lost its data',
+    set([b]),
+    set([b]),
+    [],
+    [b],
+    strict,
+    { where: 'database', to: set([]), barrier: false },
+  ],
   [
     'an instance that is being removed leaves',
     set([b, c]),
@@ -52,7 +68,7 @@ test.each([
     healthy(b, c),
     [],
     { ...strict, instances: ['a', 'c'] },
-    { where: 'database', to: set([c]) },
+    { where: 'database', to: set([c]), barrier: true },
   ],
   ['Preferred lowers k in etcd first', set([b]), set([b]), [], [], preferred, { where: 'etcd', to: set([b], 0) }],
   [
@@ -71,7 +87,7 @@ test.each([
     [],
     [],
     preferred,
-    { where: 'database', to: set([], 0) },
+    { where: 'database', to: set([], 0), barrier: false },
   ],
   [
     'Preferred raises k in the database first',
@@ -80,7 +96,7 @@ test.each([
     healthy(b),
     [],
     preferred,
-    { where: 'database', to: set([b], 1) },
+    { where: 'database', to: set([b], 1), barrier: true },
   ],
   ['then in etcd', set([b], 0), set([b], 1), healthy(b), [], preferred, { where: 'etcd', to: set([b], 1) }],
 ] as const)('%s', (_, recorded, applied, replicas, departed, wanted, expected) => {
@@ -116,7 +132,8 @@ test('whatever the replicas do and wherever a change is cut off, what the databa
           if (change.where === 'etcd') etcd = change.to;
           else database = narrowest = change.to;
           // Safe: any `acknowledgements` members the database waits for are at least as many as etcd says, out of etcd's set.
-          expect(within(narrowest.members, etcd.members)).toBe(true);
+          // While etcd's set is too small to acknowledge anything only the recorded primary may claim, whatever the database does.
+          if (etcd.members.length >= etcd.acknowledgements) expect(within(narrowest.members, etcd.members)).toBe(true);
           expect(narrowest.acknowledgements).toBeGreaterThanOrEqual(etcd.acknowledgements);
           if (mode === 'Strict') expect(etcd.acknowledgements).toBe(k);
           return true;

@@ -22,18 +22,24 @@ export interface ReplicaHealth {
 
 export type SyncSetChange =
   | { readonly where: 'nowhere' }
-  /** Apply to the database, read back, and prove that `acknowledgements` of `members` hold all that the primary has flushed. */
-  | { readonly where: 'database'; readonly to: SyncSet }
+  /**
+   * Apply to the database and read back; with `barrier`, also prove that `acknowledgements` of `members` hold all that the
+   * primary has flushed.
+   */
+  | { readonly where: 'database'; readonly to: SyncSet; readonly barrier: boolean }
   | { readonly where: 'etcd'; readonly to: SyncSet };
 
 const nowhere: SyncSetChange = { where: 'nowhere' };
 const contains = (set: readonly Voter[], voter: Voter): boolean => set.some((member) => sameVoter(member, voter));
 const without = (set: readonly Voter[], voter: Voter): readonly Voter[] =>
   set.filter((member) => !sameVoter(member, voter));
+const same = (a: readonly Voter[], b: readonly Voter[]): boolean =>
+  a.length === b.length && a.every((v) => contains(b, v));
 
 /**
  * `recorded` is what etcd holds, `applied` what the database is known to do (undefined: not known). Members that have
- * `departed` for good leave even where too few remain: writes wait then, and only the recorded primary may claim.
+ * `departed` for good (their data is lost, or must be replaced) leave even where too few remain: writes wait then, and
+ * only the recorded primary may claim.
  */
 export function planSyncSet(
   recorded: SyncSet,
@@ -43,43 +49,72 @@ export function planSyncSet(
   wanted: { readonly durability: Definition['durability']; readonly instances: readonly string[] },
 ): SyncSetChange {
   const { members, acknowledgements } = recorded;
-  if (!applied || applied.acknowledgements < acknowledgements || applied.members.some((m) => !contains(members, m)))
-    return { where: 'database', to: recorded };
-
   const fit = replicas
     .filter((r) => r.streaming && !contains(departed, r.voter) && wanted.instances.includes(r.voter.instance))
     .map((r) => r.voter);
-  const goal = acknowledgementsWanted(wanted, fit.length);
+  // Too few to acknowledge anything: only the recorded primary may claim, and the database may be ahead of etcd.
+  const beginning = members.length < acknowledgements;
 
-  // Members that no longer answer leave, as long as enough that do answer remain to acknowledge.
-  const canSpare =
-    members.filter((m) => contains(fit, m)).length >= acknowledgements && members.length > acknowledgements;
+  if (!applied || applied.acknowledgements < acknowledgements)
+    return { where: 'database', to: recorded, barrier: false };
+  const extra = applied.members.filter((m) => !contains(members, m));
+  if (extra.length > 0 && !(beginning && extra.every((m) => contains(fit, m))))
+    return { where: 'database', to: recorded, barrier: false };
+
+  return (
+    (beginning ? begin(recorded, applied, fit) : grow(recorded, applied, fit)) ??
+    shrink(recorded, applied, fit, departed) ??
+    adjust(recorded, applied, fit.length, acknowledgementsWanted(wanted, fit.length))
+  );
+}
+
+/** The first members: the database first, with a barrier, so that a newcomer never counts before it holds everything. */
+function begin(recorded: SyncSet, applied: SyncSet, fit: readonly Voter[]): SyncSetChange | undefined {
+  if (applied.members.length > recorded.members.length)
+    return { where: 'etcd', to: { ...recorded, members: applied.members } };
+  const joiner = fit.find((voter) => !contains(applied.members, voter));
+  return joiner && { where: 'database', to: { ...applied, members: [...applied.members, joiner] }, barrier: true };
+}
+
+function grow(recorded: SyncSet, applied: SyncSet, fit: readonly Voter[]): SyncSetChange | undefined {
+  const joiner = fit.find((voter) => !contains(recorded.members, voter));
+  if (joiner) return { where: 'etcd', to: { ...recorded, members: [...recorded.members, joiner] } };
+  const pending = recorded.members.find((member) => contains(fit, member) && !contains(applied.members, member));
+  return pending && { where: 'database', to: { ...applied, members: [...applied.members, pending] }, barrier: false };
+}
+
+function shrink(
+  recorded: SyncSet,
+  applied: SyncSet,
+  fit: readonly Voter[],
+  departed: readonly Voter[],
+): SyncSetChange | undefined {
+  const { members, acknowledgements } = recorded;
+  const enoughFit = members.filter((m) => contains(fit, m)).length >= acknowledgements;
+  const gone = members.find((m) => contains(departed, m));
+  // With too few that answer, no barrier could ever be passed: nobody counts then, until somebody joins anew.
+  if (gone && !enoughFit)
+    return applied.members.length > 0
+      ? { where: 'database', to: { ...applied, members: [] }, barrier: false }
+      : { where: 'etcd', to: { ...recorded, members: [] } };
+  // Members that only don't answer leave as long as enough that do remain.
   const leaver =
-    members.find((m) => contains(departed, m)) ?? (canSpare ? members.find((m) => !contains(fit, m)) : undefined);
-  if (leaver)
-    return contains(applied.members, leaver)
-      ? {
-          where: 'database',
-          to: { members: without(applied.members, leaver), acknowledgements: applied.acknowledgements },
-        }
-      : { where: 'etcd', to: { members: without(members, leaver), acknowledgements } };
+    gone ?? (enoughFit && members.length > acknowledgements ? members.find((m) => !contains(fit, m)) : undefined);
+  if (!leaver) return undefined;
+  return contains(applied.members, leaver)
+    ? { where: 'database', to: { ...applied, members: without(applied.members, leaver) }, barrier: true }
+    : { where: 'etcd', to: { ...recorded, members: without(members, leaver) } };
+}
 
-  const joiner = fit.find((voter) => !contains(members, voter));
-  if (joiner) return { where: 'etcd', to: { members: [...members, joiner], acknowledgements } };
-  const pending = members.find((member) => contains(fit, member) && !contains(applied.members, member));
-  if (pending)
-    return {
-      where: 'database',
-      to: { members: [...applied.members, pending], acknowledgements: applied.acknowledgements },
-    };
-
+function adjust(recorded: SyncSet, applied: SyncSet, fit: number, goal: number): SyncSetChange {
+  const { members, acknowledgements } = recorded;
   if (goal < acknowledgements) return { where: 'etcd', to: { members, acknowledgements: acknowledgements - 1 } };
   if (applied.acknowledgements > acknowledgements)
-    return goal >= applied.acknowledgements
+    return goal >= applied.acknowledgements && same(applied.members, members)
       ? { where: 'etcd', to: { members, acknowledgements: applied.acknowledgements } }
-      : { where: 'database', to: { members: applied.members, acknowledgements } };
-  if (goal > acknowledgements && fit.length >= acknowledgements + 1)
-    return { where: 'database', to: { members: applied.members, acknowledgements: acknowledgements + 1 } };
+      : { where: 'database', to: { ...applied, acknowledgements }, barrier: false };
+  if (goal > acknowledgements && fit >= acknowledgements + 1)
+    return { where: 'database', to: { ...applied, acknowledgements: acknowledgements + 1 }, barrier: true };
   return nowhere;
 }
 

@@ -60,12 +60,15 @@ export function bestCandidate(view: ClusterView): InstanceName | undefined {
   const release = view.release?.epoch === view.epoch ? view.release : undefined;
   const rank = (promise: PromiseRecord): number =>
     promise.instance === release?.candidate ? 0 : promise.instance === release?.instance ? 2 : 1;
-  return promisesFor(view, view.epoch + 1)
-    .filter((promise) => judgeTakeover(view, promise.instance).verdict === 'allowed')
-    .toSorted(
-      (a, b) =>
-        rank(a) - rank(b) || comparePositions(b.position, a.position) || a.instance.localeCompare(b.instance, 'en'),
-    )[0]?.instance;
+  const able = promisesFor(view, view.epoch + 1).filter(
+    (promise) => judgeTakeover(view, promise.instance).verdict === 'allowed',
+  );
+  // One that is being removed leads only if nobody else may: it may be all that is left of a write.
+  const staying = able.filter((promise) => view.definition?.instances.includes(promise.instance));
+  return (staying.length > 0 ? staying : able).toSorted(
+    (a, b) =>
+      rank(a) - rank(b) || comparePositions(b.position, a.position) || a.instance.localeCompare(b.instance, 'en'),
+  )[0]?.instance;
 }
 
 /** Members that are alive, as far as etcd knows, and have not promised yet; the lost primary aside. */

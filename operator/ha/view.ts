@@ -45,7 +45,10 @@ export interface RawEntry {
   readonly lease: string;
 }
 
-/** `entries` by key relative to the cluster's prefix. A value that doesn't parse throws: guessing would be worse than stopping. */
+/**
+ * `entries` by key relative to the cluster's prefix. A value that decides (leader, sync, promises …) and doesn't parse
+ * throws: guessing would be worse than stopping. A request or a member that doesn't parse is as good as absent.
+ */
 export function parseView(
   entries: ReadonlyMap<string, RawEntry>,
   at: { readonly revision: number; readonly clusterId: string },
@@ -55,6 +58,13 @@ export function parseView(
     return (
       entry && { value: schema.parse(JSON.parse(entry.value)), modRevision: entry.modRevision, lease: entry.lease }
     );
+  };
+  const lenient = <T>(key: string, schema: ZodType<T>): Versioned<T> | undefined => {
+    try {
+      return parsed(key, schema);
+    } catch {
+      return undefined;
+    }
   };
   const under = <T>(prefix: string, schema: ZodType<T>): readonly Versioned<T>[] =>
     [...entries.keys()].filter((key) => key.startsWith(prefix)).map((key) => parsed(key, schema) as Versioned<T>);
@@ -70,10 +80,16 @@ export function parseView(
     leader: parsed(keys.leader, Leader),
     release: parsed(keys.release, Release)?.value,
     sync: parsed(keys.sync, SyncState),
-    members: new Map(under('members/', Member).map(({ value }) => [value.instance, value])),
+    members: new Map(
+      [...entries.keys()]
+        .filter((key) => key.startsWith('members/'))
+        .map((key) => lenient(key, Member)?.value)
+        .filter((member) => member !== undefined)
+        .map((member) => [member.instance, member]),
+    ),
     promises: new Map(under('promises/', PromiseRecord).map((promise) => [promise.value.instance, promise])),
     history: new Map(under('history/', HistoryEntry).map(({ value }) => [value.epoch, value])),
-    switchover: parsed(keys.switchover, SwitchoverRequest),
+    switchover: lenient(keys.switchover, SwitchoverRequest),
   };
 }
 

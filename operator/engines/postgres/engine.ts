@@ -1,7 +1,7 @@
 /** PostgreSQL behind the engine seam: which functions carry out which effect, and what is known of the server after it. */
-import { access, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Definition } from '../../api/cluster-state.ts';
+import type { Definition, Member } from '../../api/cluster-state.ts';
 import type { DatabaseEffect, DatabaseState } from '../../ha/state.ts';
 import { epochOfTimeline } from '../../ha/view.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -23,8 +23,8 @@ import type { Layout } from './layout.ts';
 import { replicationRole, slotName, standbyName } from './names.ts';
 import { killServer, startServer, untilConnectable, type ServerProcess } from './process.ts';
 import { endClientSessions, openToClients, promote, type Gate } from './promote.ts';
-import { clone, discardFormer, rewind } from './rejoin.ts';
-import { applySyncSet, keepSlots, replicas, seal, type ServerAccess } from './replication.ts';
+import { clone, discardFormer, exists, forgetRewound, giveUpRewound, rewind } from './rejoin.ts';
+import { applySyncSet, keepSlots, replicaWatch, seal, type ServerAccess } from './replication.ts';
 import { withSession, type Session } from './sql.ts';
 import { compatibility, lastTimeline, listWal, setAsideAbortedTimelines } from './timeline.ts';
 
@@ -36,7 +36,7 @@ export interface PostgresOptions {
 }
 
 /** Limits of single steps, in milliseconds; what has none here ends with its effect's signal. */
-const limits = { query: 2000, crashRecovery: 600_000, cleanStop: 10_000, checkpoint: 30_000 };
+const limits = { query: 2000, crashRecovery: 600_000, catchingUp: 120_000, cleanStop: 10_000, checkpoint: 30_000 };
 
 type Replica = DatabaseState & { readonly status: 'replica' };
 
@@ -46,6 +46,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   let dynamic: Dynamic = bootSettings;
   /** Timeline that the log ends on, as proven by its records; changes only where a primary is followed or made. */
   let timeline = 1;
+  const replicas = replicaWatch(clock);
   /** The user's parameters that the files hold. */
   let configured = '';
   /** What the last primary's settings oblige this server to, as of its start. */
@@ -80,28 +81,37 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   });
 
   async function inspect(): Promise<DatabaseState> {
-    if (await present(layout.rewinding)) return { status: 'broken', reason: 'a rewind was interrupted' };
-    if (!(await present(join(layout.data, 'PG_VERSION'))))
-      return (await present(layout.data)) && (await readdir(layout.data)).length > 0
+    if (await exists(layout.rewinding)) return { status: 'broken', reason: 'a rewind was interrupted' };
+    if (!(await exists(join(layout.data, 'PG_VERSION'))))
+      return (await exists(layout.data)) && (await readdir(layout.data)).length > 0
         ? { status: 'broken', reason: 'the data directory is not complete' }
         : { status: 'absent' };
     const control = await controlData();
     const systemIdentifier = /system identifier:\s+(\d+)/.exec(control)?.[1];
     if (!systemIdentifier) return { status: 'broken', reason: 'pg_control cannot be read' };
-    return { status: 'stopped', systemIdentifier, highestTimeline: (await listWal(layout.data)).highest };
+    return {
+      status: 'stopped',
+      systemIdentifier,
+      highestTimeline: (await listWal(layout.data)).highest,
+      needsPrimary: await exists(layout.rewound),
+    };
   }
 
   const controlData = (): Promise<string> =>
     command(join(layout.bin, 'pg_controldata'), ['-D', layout.data], { signal: AbortSignal.timeout(5000) });
 
-  async function start(context: EngineContext, signal: AbortSignal): Promise<DatabaseState> {
+  async function start(
+    { from }: DatabaseEffect & { readonly type: 'start' },
+    context: EngineContext,
+    signal: AbortSignal,
+  ): Promise<DatabaseState> {
     if (state.status !== 'stopped') throw unexpected('start', state);
     const { systemIdentifier } = state;
+    const following = from && { epoch: from.epoch, instance: from.primary.instance, address: from.primary.address };
     const aside = await setAsideAbortedTimelines(layout, signal);
     if (aside.length > 0) log.warn({ files: aside }, 'set aside what an aborted promotion left');
     await mkdir(layout.configuration, { recursive: true });
-    dynamic = bootSettings;
-    await writeDynamic(layout, dynamic);
+    await change(from ? { ...bootSettings, ...followSettings(from.primary, context) } : bootSettings);
     floors = floorsFromControlData(await controlData());
     await writeSettings(context.definition, signal);
     await writeGate(layout, 'open');
@@ -115,20 +125,23 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     });
     server = started;
     void started.exited.then((exit) => onExit(started, exit));
-    await untilConnectable(
-      started,
-      layout,
-      clock,
-      AbortSignal.any([signal, AbortSignal.timeout(limits.crashRecovery)]),
-    );
+    const limit = from ? limits.catchingUp : limits.crashRecovery;
+    try {
+      await untilConnectable(started, layout, clock, AbortSignal.any([signal, AbortSignal.timeout(limit)]));
+    } catch (error) {
+      await end('kill', signal);
+      if (from && !signal.aborted) await giveUpRewound(layout);
+      throw error;
+    }
+    await forgetRewound(layout);
     timeline = await lastTimeline(layout, signal);
     const { highest } = await listWal(layout.data);
     // Slots made while it was primary hold WAL back for nobody now.
-    await accessTo(signal).session((session) => keepSlots(session, [], instance));
+    await accessTo(signal).session((session) => trySlots(session, []));
     return {
       status: 'replica',
       systemIdentifier,
-      following: undefined,
+      following,
       sealed: undefined,
       diverged: undefined,
       highestTimeline: highest,
@@ -138,7 +151,9 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   /** What a standby says, again and again, when it will never follow: PostgreSQL has no other word for it. */
   function noticeHopeless(line: string): void {
     if (state.status !== 'replica' || !state.following || state.diverged) return;
-    const remedy = /requested WAL segment \S+ has already been removed/.test(line)
+    const remedy = /requested WAL segment \S+ has already been removed|could not receive timeline history file/.test(
+      line,
+    )
       ? 'clone'
       : /requested starting point \S+ on timeline \d+ is not in this server's history|forked off current database system timeline/.test(
             line,
@@ -187,13 +202,15 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
         await initialize(context.definition, layout, signal);
         return inspect();
       case 'start':
-        return start(context, signal);
+        return start(effect, context, signal);
       case 'seal': {
         const replica = asReplica('seal');
         await change({ primaryConninfo: '', primarySlotName: '' });
         const sealed = await seal(access, 0);
         timeline = await lastTimeline(layout, signal);
         const { highest } = await listWal(layout.data);
+        // Made before anybody can win: followers turn to the winner at once, and are refused while their slot is missing.
+        await access.session((session) => trySlots(session, context.definition.instances));
         return {
           ...replica,
           following: undefined,
@@ -204,11 +221,13 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'follow':
         return follow(effect, context, access);
       case 'rewind': {
+        becomeBroken('being rewound');
         await end('clean', signal);
         await rewind(effect.primary, layout, signal);
         return inspect();
       }
       case 'clone': {
+        becomeBroken('being cloned');
         await end('clean', signal);
         await incarnationListener();
         await clone(effect.primary, layout, signal);
@@ -217,11 +236,13 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'promote': {
         const replica = asReplica('promote');
         if (!replica.sealed) throw unexpected('promote without a seal', state);
-        // Made beforehand: followers are turned here already, and are refused while their slot is missing.
-        await access.session((session) => keepSlots(session, context.definition.instances, instance));
-        const lineage = await promote(access, gate(access), { ...effect, current: timeline }, (value) =>
+        const lineage = await promote(access, gate(access), effect, (value) =>
           change({ synchronousStandbyNames: value }),
-        );
+        ).catch(async (error: unknown) => {
+          // Half promoted is neither replica nor primary: nothing less than its end is known to be safe.
+          await end('kill', signal);
+          throw error;
+        });
         timeline = effect.timeline;
         return {
           status: 'primary',
@@ -244,7 +265,9 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'configure-sync': {
         const primary = asPrimary('configure-sync');
         state = { ...primary, applied: undefined }; // until it has been proven
-        await applySyncSet(access, effect.to, primary.applied, (value) => change({ synchronousStandbyNames: value }));
+        await applySyncSet(access, effect.to, primary.applied, effect.barrier, (value) =>
+          change({ synchronousStandbyNames: value }),
+        );
         return { ...primary, applied: effect.to };
       }
       case 'stop': {
@@ -276,21 +299,34 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     if (fits === 'unknown')
       throw new MainstayError('DatabaseUnreachable', 'The primary has not told its history yet', { retryable: true });
     if (fits === 'diverged')
-      return { ...replica, following: undefined, diverged: { epoch: effect.epoch, remedy: 'rewind' } };
-    const { address, databasePort } = effect.primary;
-    const name = standbyName({ instance, incarnation: context.incarnation });
-    await change({
-      primaryConninfo:
-        `host=${address} port=${databasePort} user=${replicationRole} application_name=${name} ` +
-        `passfile=${join(layout.run, 'pgpass')} connect_timeout=2 tcp_user_timeout=3000 sslmode=prefer`,
-      primarySlotName: slotName(instance),
-    });
+      return {
+        ...replica,
+        following: undefined,
+        sealed: undefined,
+        diverged: { epoch: effect.epoch, remedy: 'rewind' },
+      };
+    // Received but not replayed, and not part of the primary's history: a walreceiver would report it as flushed. A restart
+    // forgets what was received and goes by what can be replayed.
+    const received = row?.['received'] as string | null | undefined;
+    const whole = { ...own, replayed: received ?? own.replayed };
+    if (compatibility(whole, effect.history) !== 'same') return end('clean', access.signal);
+    await change(followSettings(effect.primary, context));
     await access.reload();
     return {
       ...replica,
-      following: { epoch: effect.epoch, instance: effect.primary.instance, address },
+      following: { epoch: effect.epoch, instance: effect.primary.instance, address: effect.primary.address },
       sealed: undefined,
       diverged: undefined,
+    };
+  }
+
+  function followSettings(primary: Member, context: EngineContext): Partial<Dynamic> {
+    const name = standbyName({ instance, incarnation: context.incarnation });
+    return {
+      primaryConninfo:
+        `host=${primary.address} port=${primary.databasePort} user=${replicationRole} application_name=${name} ` +
+        `passfile=${join(layout.run, 'pgpass')} connect_timeout=2 tcp_user_timeout=3000 sslmode=prefer`,
+      primarySlotName: slotName(instance),
     };
   }
 
@@ -310,7 +346,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     if (state.status === 'primary') {
       return access.session(async (session) => {
         const [row] = await session.query('SELECT pg_current_wal_flush_lsn()::text AS lsn');
-        if (state.status === 'primary' && state.open) await keepSlots(session, context.definition.instances, instance);
+        if (state.status === 'primary' && state.open) await trySlots(session, context.definition.instances);
         const position = { epoch: epochOfTimeline(context.history, timeline), lsn: String(row?.['lsn']) };
         const pending = await pendingRestart(session);
         return {
@@ -330,7 +366,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     });
     const received = row?.['timeline'] as number | null | undefined;
     const streaming = received !== null && received !== undefined;
-    if (streaming && (await present(layout.former))) await discardFormer(layout);
+    if (streaming && (await exists(layout.former))) await discardFormer(layout);
     const shown = received ?? timeline;
     const replayed = row?.['replayed'] as string | null | undefined;
     return {
@@ -343,6 +379,19 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       streaming,
       replicas: [],
     };
+  }
+
+  /** From here on what was promised of this data no longer holds. */
+  function becomeBroken(reason: string): void {
+    state = { status: 'broken', reason };
+    changeListener(state);
+  }
+
+  /** Slots are a convenience of followers: their absence must not hold up a vote or a measurement. */
+  async function trySlots(session: Session, instances: readonly string[]): Promise<void> {
+    await keepSlots(session, instances, instance).catch((error: unknown) => {
+      log.warn({ err: error }, 'replication slots could not be brought in order');
+    });
   }
 
   async function configure(definition: Definition, signal: AbortSignal): Promise<void> {
@@ -401,10 +450,3 @@ async function pendingRestart(session: Session): Promise<{ readonly pendingResta
 
 const unexpected = (effect: string, state: DatabaseState): MainstayError =>
   new MainstayError('DatabaseUnreachable', `Cannot ${effect}: the database is ${state.status}`, { retryable: true });
-
-async function present(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}

@@ -14,6 +14,8 @@ export interface Layout {
   /** Files that must not decide anything, kept in case they are wanted. */
   readonly quarantine: string;
   readonly configuration: string;
+  /** Present from a finished rewind until the server has been consistent once: its WAL ends before its data does. */
+  readonly rewound: string;
   /** Present while pg_rewind rewrites `data`: an interrupted one leaves no mark of its own (pg-lab.md §7). */
   readonly rewinding: string;
   /** Held by every process of the database through an inherited descriptor. */
@@ -49,6 +51,7 @@ export function layout(volume: string, version: string, run = '/run/mainstay', s
     quarantine: join(volume, 'quarantine'),
     configuration: join(volume, 'configuration'),
     rewinding: join(volume, 'rewinding'),
+    rewound: join(volume, 'rewound'),
     lock: join(volume, 'lock'),
     run,
     systemSecrets: join(secrets, 'system'),

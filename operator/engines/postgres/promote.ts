@@ -24,7 +24,7 @@ export async function endClientSessions(server: ServerAccess): Promise<void> {
 export async function promote(
   server: ServerAccess,
   gate: Gate,
-  wanted: { readonly timeline: number; readonly sync: SyncSet; readonly current: number },
+  wanted: { readonly timeline: number; readonly sync: SyncSet },
   writeNames: (value: string) => Promise<void>,
 ): Promise<Lineage> {
   await gate.set('closed');
@@ -39,7 +39,8 @@ export async function promote(
       'DataDirectoryUnusable',
       `Timeline ${wanted.timeline} of the claim is used already: this log has ${highest}`,
     );
-  await reserveTimelinesBelow(server.data, wanted.timeline, wanted.current);
+  // From 2 on: one that began as a clone has no files for what was before, and its own followers may need them.
+  await reserveTimelinesBelow(server.data, wanted.timeline, 1);
 
   await server.session((session) => session.query('SELECT pg_promote(false)'));
   for (;;) {

@@ -1,5 +1,5 @@
 /** Following a primary, sealing, and the primary's own view of its replicas and sync set. */
-import type { Position } from '../../api/cluster-state.ts';
+import type { Position, Voter } from '../../api/cluster-state.ts';
 import { formatLsn, parseLsn } from '../../ha/position.ts';
 import type { ReplicaHealth, SyncSet } from '../../ha/sync-set.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -71,26 +71,50 @@ async function endOfLog(server: ServerAccess): Promise<string> {
   }
 }
 
-/** The replicas as their walsenders see them. */
-export async function replicas(session: Session): Promise<readonly (ReplicaHealth & { readonly flushed: bigint })[]> {
+interface Walsender {
+  readonly voter: Voter;
+  readonly state: string;
+  readonly flushed: bigint;
+  /** The standby's own clock when it last answered: good for telling whether it has, not when. */
+  readonly answered: string;
+}
+
+async function walsenders(session: Session): Promise<readonly Walsender[]> {
   const rows = await session.query(
-    `SELECT application_name AS name, state, coalesce(flush_lsn, '0/0')::text AS flushed,
-            coalesce(extract(epoch FROM clock_timestamp() - reply_time) * 1000, 0)::float8 AS silence
+    `SELECT application_name AS name, state, coalesce(flush_lsn, '0/0')::text AS flushed, coalesce(reply_time::text, '') AS answered
        FROM pg_stat_replication`,
   );
   return rows.flatMap((row) => {
     const voter = voterOf(String(row['name']));
     if (!voter) return [];
-    const streaming = row['state'] === 'streaming' && Number(row['silence']) < silenceBeforeUnfit;
-    return [{ voter, streaming, flushed: parseLsn(String(row['flushed'])) }];
+    const text = (key: string): string => String(row[key]);
+    return [{ voter, state: text('state'), flushed: parseLsn(text('flushed')), answered: text('answered') }];
   });
+}
+
+/** The replicas as the primary sees them, call by call: fit are those that stream and have answered lately by our clock. */
+export function replicaWatch(clock: Clock): (session: Session) => Promise<readonly ReplicaHealth[]> {
+  let heard = new Map<string, { readonly answered: string; readonly at: number }>();
+  return async (session) => {
+    const rows = await walsenders(session);
+    heard = new Map(
+      rows.map(({ voter, answered }) => {
+        const before = heard.get(standbyName(voter));
+        return [standbyName(voter), before?.answered === answered ? before : { answered, at: clock.now() }];
+      }),
+    );
+    return rows.map(({ voter, state }) => ({
+      voter,
+      streaming: state === 'streaming' && clock.now() - (heard.get(standbyName(voter))?.at ?? 0) < silenceBeforeUnfit,
+    }));
+  };
 }
 
 /** True when as many members as must acknowledge a write have flushed everything up to `lsn`. */
 export async function enoughHold(session: Session, sync: SyncSet, lsn: bigint): Promise<boolean> {
   if (sync.acknowledgements === 0) return true;
   const names = new Set(sync.members.map(standbyName));
-  const holders = (await replicas(session)).filter((r) => names.has(standbyName(r.voter)) && r.flushed >= lsn);
+  const holders = (await walsenders(session)).filter((r) => names.has(standbyName(r.voter)) && r.flushed >= lsn);
   return new Set(holders.map((r) => r.voter.instance)).size >= sync.acknowledgements;
 }
 
@@ -107,6 +131,7 @@ export async function applySyncSet(
   server: ServerAccess,
   to: SyncSet,
   from: SyncSet | undefined,
+  barrier: boolean,
   write: (synchronousStandbyNames: string) => Promise<void>,
 ): Promise<void> {
   const change = async (value: string, priority: (name: string) => number): Promise<void> => {
@@ -138,10 +163,10 @@ export async function applySyncSet(
     await session.query('SET synchronous_commit = local');
     await session.query("SELECT pg_logical_emit_message(true, 'mainstay', 'sync set')");
   });
-  if (to.members.length < to.acknowledgements) return; // nothing can be acknowledged at all
-  const barrier = await server.session(flushedLsn);
-  await until(server, 2000, `${to.acknowledgements} of ${names.join(', ')} to hold ${formatLsn(barrier)}`, () =>
-    server.session((session) => enoughHold(session, to, barrier)),
+  if (!barrier || to.members.length < to.acknowledgements) return;
+  const end = await server.session(flushedLsn);
+  await until(server, 2000, `${to.acknowledgements} of ${names.join(', ')} to hold ${formatLsn(end)}`, () =>
+    server.session((session) => enoughHold(session, to, end)),
   );
 }
 
