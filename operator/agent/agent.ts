@@ -10,6 +10,7 @@ import type { DatabaseEffect, Effect, Event, HaState, Txn, TxnPurpose } from '..
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
+import { createAlarm } from './alarm.ts';
 import { startDeadman } from './deadman.ts';
 import { watchPrimary } from './heartbeat.ts';
 import { serveHttp, type Answers } from './http.ts';
@@ -40,6 +41,21 @@ const dcsDeadline = 1000;
 const publishDeadline = 400;
 /** Replicas read everything again now and then, should a watch have died in silence. */
 const resyncPeriod = 5000;
+/** For one effect on the database, in milliseconds; a copy of data may take hours, and ends with its connection. */
+const hours = 24 * 3600_000;
+const effectLimits: Readonly<Record<DatabaseEffect['type'], number>> = {
+  kill: 60_000,
+  initialize: 600_000,
+  start: 700_000,
+  seal: 10_000,
+  follow: 15_000,
+  rewind: hours,
+  clone: hours,
+  promote: 60_000,
+  open: 5_000,
+  'configure-sync': 70_000,
+  stop: 45_000,
+};
 /** Somebody may have emptied the Service's endpoints on a false alarm that came to nothing. */
 const routeCheckPeriod = 10_000;
 const handOverLimit = 45_000;
@@ -72,12 +88,15 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   let because = '';
   let observation: Observation = { member: {}, streaming: false, replicas: [] };
   let currentEffect: { readonly abort: AbortController; readonly done: Promise<boolean> } | undefined;
+  /** Sent time of the last keepalive that etcd confirmed. */
+  let renewedAt: number | undefined;
+  let takenOutEpoch = -1;
   let lastProgress = clock.now();
   let routedEpoch = 0;
   /** An outage of etcd is told once, and its end. */
   let etcdSilentSince: number | undefined;
-  let keepAliveNow = (): void => undefined;
-  let publishNow = (): void => undefined;
+  const keepAliveDue = createAlarm(clock, signal);
+  const publishDue = createAlarm(clock, signal);
 
   function dispatch(event: Event): void {
     const before = state;
@@ -96,7 +115,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       before.lostPrimaryOf !== state.lostPrimaryOf ||
       memberState() !== published
     )
-      publishNow();
+      publishDue.ring();
     for (const effect of result.effects) carryOut(effect);
   }
 
@@ -128,7 +147,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
 
   function takeLostPrimaryOut(): void {
     const lost = state.view?.epoch;
-    if (!parts.kubernetes || !settings.serviceRw || lost === undefined || leads()) return;
+    if (!parts.kubernetes || !settings.serviceRw || lost === undefined || leads() || takenOutEpoch === lost) return;
+    takenOutEpoch = lost;
     void routeToNobody(parts.kubernetes, settings, lost, signal).catch((error: unknown) =>
       log.debug({ err: error }, 'could not take the lost primary out of the service'),
     );
@@ -144,6 +164,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       return;
     }
     const started = clock.now();
+    const limit = effectLimits[effect.type];
+    const disarm = clock.after(limit, () => abort.abort(new Error(`${effect.type} took longer than ${limit} ms`)));
     const done = (async (): Promise<boolean> => {
       if (effect.type !== 'kill') await former?.done;
       try {
@@ -154,9 +176,11 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         return false;
       }
     })();
-    currentEffect = { abort, done };
+    const mine = { abort, done };
+    currentEffect = mine;
     const ok = await done;
-    if (effect.type !== 'kill' && isAborted(abort)) return; // whoever superseded it reports
+    disarm();
+    if (currentEffect !== mine) return; // whoever superseded it reports
     metrics.effects.inc({ effect: effect.type, outcome: ok ? 'ok' : 'failed' });
     log.info({ effect: effect.type, ok, ms: Math.round(clock.now() - started) }, `${effect.type} ended`);
     dispatch({ type: 'database', database: engine.state() });
@@ -185,8 +209,11 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     }
     metrics.transactions.inc({ purpose, outcome });
     log.info({ purpose, outcome }, `transaction ${purpose}: ${outcome}`);
-    if (purpose === 'claim' || purpose === 'initialize' || purpose === 'reclaim') keepAliveNow();
+    if (purpose === 'claim' || purpose === 'initialize' || purpose === 'reclaim') keepAliveDue.ring();
     await refresh();
+    // The claim put the key on this lease and was applied: the lease lived, and runs from its last renewal.
+    if (outcome === 'applied' && leads() && renewedAt !== undefined && state.view)
+      dispatch({ type: 'leadership-proven', sentAt: renewedAt, epoch: state.view.epoch });
     dispatch({ type: 'txn-ended', purpose, outcome });
   }
 
@@ -212,9 +239,11 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           dispatch({ type: 'lease', lease });
         } else if ((await dcs.keepAliveOnce(state.lease, deadline)) === 0) {
           log.warn('the lease has expired in etcd');
+          renewedAt = undefined;
           dispatch({ type: 'lease', lease: undefined });
           continue;
         }
+        renewedAt = sentAt;
         if (leads() || clock.now() - lastRead > resyncPeriod) {
           const view = await reader.read(signal, dcsDeadline);
           lastRead = clock.now();
@@ -237,7 +266,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           log.warn({ err: error }, 'could not renew the lease; trying on');
         }
       }
-      await interruptible(Math.max(50, keepAlivePeriod - (clock.now() - sentAt)), (wake) => (keepAliveNow = wake));
+      await keepAliveDue.wait(Math.max(50, keepAlivePeriod - (clock.now() - sentAt)));
     }
   }
 
@@ -274,7 +303,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           if (!ended() && etcdSilentSince === undefined) log.warn({ err: error }, 'could not publish this member');
         });
       }
-      await interruptible(state.lease ? publishPeriod : 50, (wake) => (publishNow = wake));
+      await publishDue.wait(state.lease ? publishPeriod : 50);
     }
   }
 
@@ -289,7 +318,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       const due = routedEpoch !== epoch || clock.now() - confirmedAt > routeCheckPeriod;
       if (leads() && serving && due && (await routeToSelf(client, settings, epoch, engine.databasePort, log, signal)))
         [routedEpoch, confirmedAt] = [epoch, clock.now()];
-      await clock.sleep(20, signal).catch(() => undefined);
+      await clock.sleep(leads() && serving && routedEpoch !== epoch ? 250 : 20, signal).catch(() => undefined);
     }
   }
 
@@ -300,20 +329,9 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     clock.after(Math.min(delay, 250), () => {
       if (signal.aborted) return;
       dispatch({ type: 'tick' });
+      // The watch may hang on the member of etcd that was lost with the primary; votes must not wait for it.
+      if (state.database.status === 'replica' && state.database.sealed && !leads()) void refresh();
       armFence();
-    });
-  }
-
-  function interruptible(milliseconds: number, expose: (wake: () => void) => void): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = clock.after(milliseconds, finish);
-      signal.addEventListener('abort', finish, { once: true });
-      function finish(): void {
-        cancel();
-        signal.removeEventListener('abort', finish);
-        resolve();
-      }
-      expose(finish);
     });
   }
 
@@ -478,5 +496,3 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     },
   };
 }
-
-const isAborted = (controller: AbortController): boolean => controller.signal.aborted;
