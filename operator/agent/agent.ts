@@ -15,7 +15,7 @@ import { startDeadman } from './deadman.ts';
 import { watchPrimary } from './heartbeat.ts';
 import { serveHttp, type Answers } from './http.ts';
 import type { AgentMetrics } from './metrics.ts';
-import { routeToNobody, routeToSelf } from './routing.ts';
+import { routeToSelf } from './routing.ts';
 import type { AgentSettings } from './settings.ts';
 import type { Volume } from './volume.ts';
 import { clusterReader } from './watch.ts';
@@ -56,8 +56,6 @@ const effectLimits: Readonly<Record<DatabaseEffect['type'], number>> = {
   'configure-sync': 70_000,
   stop: 45_000,
 };
-/** Somebody may have emptied the Service's endpoints on a false alarm that came to nothing. */
-const routeCheckPeriod = 10_000;
 const handOverLimit = 45_000;
 
 export interface RunningAgent {
@@ -90,7 +88,6 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   let currentEffect: { readonly abort: AbortController; readonly done: Promise<boolean> } | undefined;
   /** Sent time of the last keepalive that etcd confirmed. */
   let renewedAt: number | undefined;
-  let takenOutEpoch = -1;
   let lastProgress = clock.now();
   let routedEpoch = 0;
   /** An outage of etcd is told once, and its end. */
@@ -140,18 +137,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         );
         return;
       default:
-        if (effect.type === 'seal') takeLostPrimaryOut();
         void actOnDatabase(effect);
     }
-  }
-
-  function takeLostPrimaryOut(): void {
-    const lost = state.view?.epoch;
-    if (!parts.kubernetes || !settings.serviceRw || lost === undefined || leads() || takenOutEpoch === lost) return;
-    takenOutEpoch = lost;
-    void routeToNobody(parts.kubernetes, settings, lost, signal).catch((error: unknown) =>
-      log.debug({ err: error }, 'could not take the lost primary out of the service'),
-    );
   }
 
   async function actOnDatabase(effect: DatabaseEffect): Promise<void> {
@@ -311,14 +298,12 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   async function keepRoute(): Promise<void> {
     const client = parts.kubernetes;
     if (!client || !settings.serviceRw) return;
-    let confirmedAt = 0;
     while (!ended()) {
       const epoch = state.view?.epoch ?? 0;
       const serving = state.database.status === 'primary' || state.inFlight.database === 'promote';
-      const due = routedEpoch !== epoch || clock.now() - confirmedAt > routeCheckPeriod;
-      if (leads() && serving && due && (await routeToSelf(client, settings, epoch, engine.databasePort, log, signal)))
-        [routedEpoch, confirmedAt] = [epoch, clock.now()];
-      await clock.sleep(leads() && serving && routedEpoch !== epoch ? 250 : 20, signal).catch(() => undefined);
+      const due = leads() && serving && routedEpoch !== epoch;
+      if (due && (await routeToSelf(client, settings, epoch, engine.databasePort, log, signal))) routedEpoch = epoch;
+      await clock.sleep(due && routedEpoch !== epoch ? 250 : 20, signal).catch(() => undefined);
     }
   }
 

@@ -55,22 +55,6 @@ export async function routeToSelf(
   }
 }
 
-/**
- * Takes a lost primary out of the Service, so that clients are refused at once and try again, instead of waiting for an
- * address that doesn't answer. A primary that lives after all writes itself in again with its next epoch. Best effort.
- */
-export async function routeToNobody(
-  client: KubernetesClient,
-  settings: AgentSettings,
-  lost: Epoch,
-  signal: AbortSignal,
-): Promise<void> {
-  const slice = await client.get(endpointSlices, refTo(settings), { signal, timeoutMs: callLimit });
-  if (!slice || writtenEpoch(slice) > lost || (slice.endpoints ?? []).length === 0) return;
-  // Conditional on the version that was read: the winner's own write is never undone.
-  await client.update(endpointSlices, { ...slice, endpoints: [] }, { fieldManager }, { signal, timeoutMs: callLimit });
-}
-
 const refTo = (settings: AgentSettings): { namespace: string; name: string } => ({
   namespace: settings.namespace,
   name: settings.serviceRw,
