@@ -19,21 +19,23 @@ export interface Artifacts {
 
 /** Paths of all programs, built first where missing (about 6 minutes on two cores, once). */
 export async function artifacts(signal: AbortSignal = new AbortController().signal): Promise<Artifacts> {
+  const paths = {} as Record<keyof Artifacts, string>;
+  for (const name of Object.keys(recipes) as (keyof Artifacts)[]) paths[name] = await artifact(name, signal);
+  return paths;
+}
+
+/** Path of one program, built first where it is missing. */
+export async function artifact(name: keyof Artifacts, signal: AbortSignal): Promise<string> {
   const goVersion = await run('go', ['version'], { signal }).catch((error: unknown) => {
     throw new Error('Go is needed to build Kubernetes. Install Go 1.26 or newer, then run this again.', {
       cause: error,
     });
   });
-  const paths = {} as Record<keyof Artifacts, string>;
-  for (const name of Object.keys(recipes) as (keyof Artifacts)[]) {
-    const path = join(cacheFolder, 'artifacts', `${name}-${cacheKey(recipes[name], goVersion)}`);
-    if (!existsSync(path)) {
-      // Whoever comes second waits for the first one's result instead of building it again.
-      await withLock(join(cacheFolder, 'artifacts.lock'), () => build(name, path, signal), { wait: true, signal });
-    }
-    paths[name] = path;
-  }
-  return paths;
+  const path = join(cacheFolder, 'artifacts', `${name}-${cacheKey(recipes[name], goVersion)}`);
+  // Whoever comes second waits for the first one's result instead of building it again.
+  if (!existsSync(path))
+    await withLock(join(cacheFolder, 'artifacts.lock'), () => build(name, path, signal), { wait: true, signal });
+  return path;
 }
 
 /** A main package: of a module in this folder, or of a published module at a version. */
@@ -60,7 +62,7 @@ const recipes: Readonly<Record<keyof Artifacts, Recipe>> = {
   },
   pause: { from: 'folder', folder: join(here, 'kubernetes'), package: './pause', flags: small },
   coredns: { from: 'module', module: 'github.com/coredns/coredns@v1.12.4', flags: small },
-  helm: { from: 'module', module: 'helm.sh/helm/v4/cmd/helm@v4.0.0', flags: small },
+  helm: { from: 'module', module: 'helm.sh/helm/v4/cmd/helm@v4.3.1', flags: small },
   etcd: { from: 'folder', folder: join(here, 'etcd'), package: 'go.etcd.io/etcd/server/v3', flags: small },
   etcdctl: { from: 'folder', folder: join(here, 'etcd'), package: 'go.etcd.io/etcd/etcdctl/v3', flags: small },
 };

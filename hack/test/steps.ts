@@ -3,6 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
 import type { Result } from '../../e2e/result.ts';
+import { artifact } from '../cluster/artifacts.ts';
 import { chooseCluster, repository } from '../testbed/cluster-access.ts';
 import { CommandFailed, run, tryRun } from '../testbed/command.ts';
 import { clusterDown, deploy, systemNamespace } from '../testbed/deployment.ts';
@@ -89,13 +90,20 @@ interface JestResults {
 
 async function unitTests({ say, signal }: StepContext): Promise<Outcome> {
   await rm(jestResults, { force: true });
+  const etcd = await artifact('etcd', signal);
   await tryRun(
     process.execPath,
     [
       ...['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'],
       ...['--json', '--outputFile', jestResults, '--silent'],
     ],
-    { cwd: repository, signal, timeoutMs: 15 * 60_000, onLine: (line) => say(line.slice(0, 2_000)) },
+    {
+      cwd: repository,
+      signal,
+      timeoutMs: 15 * 60_000,
+      env: { ...process.env, MAINSTAY_ETCD_BINARY: etcd, MAINSTAY_REQUIRE_ETCD: '1' },
+      onLine: (line) => say(line.slice(0, 2_000)),
+    },
   );
   const results = JSON.parse(await readFile(jestResults, 'utf8')) as JestResults;
   const failures = results.testResults.flatMap((file) => {
