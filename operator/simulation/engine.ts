@@ -1,0 +1,324 @@
+/** The effects on the modelled database, in the steps and with the limits of operator/engines/postgres. */
+import type { HistoryEntry } from '../api/cluster-state.ts';
+import { compatibility } from '../engines/postgres/timeline.ts';
+import { formatLsn } from '../ha/position.ts';
+import type { DatabaseEffect, DatabaseState } from '../ha/state.ts';
+import type { ReplicaHealth } from '../ha/sync-set.ts';
+import { epochOfTimeline, type ClusterView } from '../ha/view.ts';
+import type { Cluster } from './cluster.ts';
+import { lastTimeline, startServer, type DataDirectory, type LogRecord, type Server, type Volume } from './database.ts';
+import { Failed, type Activity, type Host } from './host.ts';
+
+export interface Engine {
+  readonly state: () => DatabaseState;
+  readonly inspect: () => DatabaseState;
+  readonly server: () => Server | undefined;
+  readonly run: (effect: DatabaseEffect, view: ClusterView) => Activity<void>;
+  readonly replicas: () => readonly ReplicaHealth[];
+  readonly streaming: () => boolean;
+  /** The server ends by itself; the agent notices when all its processes are gone. */
+  readonly crash: () => void;
+  /** Everything ends at once, unseen. */
+  readonly lose: () => void;
+}
+
+const silenceBeforeUnfit = 2500;
+const catchingUpLimit = 120_000;
+const lsn = (position: number): string => formatLsn(BigInt(position));
+
+export function createEngine(
+  cluster: Cluster,
+  self: {
+    readonly name: string;
+    readonly volume: Volume;
+    readonly agentHost: Host;
+    readonly databaseHost: Host;
+    readonly onNewIncarnation: () => void;
+    readonly onChange: (state: DatabaseState) => void;
+  },
+): Engine {
+  const { random, judge, time, bug } = cluster;
+  const { name, volume } = self;
+  let state: DatabaseState = { status: 'unknown' };
+  let server: Server | undefined;
+
+  const pause = (low: number, high: number): number => random.between(low, high);
+
+  function running(): Server {
+    if (!server) throw new Failed('the server is gone');
+    return server;
+  }
+
+  function asPrimary(): DatabaseState & { readonly status: 'primary' } {
+    if (state.status !== 'primary') throw new Failed(`the database is ${state.status}`);
+    return state;
+  }
+
+  function asReplica(): DatabaseState & { readonly status: 'replica' } {
+    if (state.status !== 'replica') throw new Failed(`the database is ${state.status}`);
+    return state;
+  }
+
+  function inspect(): DatabaseState {
+    if (volume.broken) return { status: 'broken', reason: 'a rewind was interrupted' };
+    if (!volume.data) return { status: 'absent' };
+    const { systemIdentifier, highestTimeline, consistentAt } = volume.data;
+    return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary: consistentAt !== undefined };
+  }
+
+  function lose(): void {
+    server?.die();
+    server = undefined;
+  }
+
+  /** The standby says in its log that it will never follow. */
+  function onHopeless(): void {
+    self.agentHost.receive(() => {
+      if (state.status !== 'replica' || !state.following || state.diverged) return;
+      state = { ...state, diverged: { epoch: state.following.epoch, remedy: 'rewind' } };
+      self.onChange(state);
+    });
+  }
+
+  function* holds(limit: number, condition: () => boolean): Activity<void> {
+    for (const end = self.agentHost.now() + limit; !condition();) {
+      if (self.agentHost.now() > end) throw new Failed(`waited ${limit} ms in vain`);
+      running();
+      yield 10;
+    }
+  }
+
+  function* catchUp(data: DataDirectory): Activity<void> {
+    const { consistentAt } = data;
+    if (consistentAt === undefined) return;
+    try {
+      yield* holds(catchingUpLimit, () => data.log.length >= consistentAt);
+      data.consistentAt = undefined;
+    } catch (error) {
+      if (server) volume.broken = true; // given up; if the server has ended, it may try again
+      lose();
+      throw error;
+    }
+  }
+
+  /** Both ways open, and a server that answers: then its log as of now. */
+  function copyOf(primary: string): readonly LogRecord[] {
+    const peer = cluster.instances.get(primary);
+    const source = peer?.server();
+    if (!source || peer?.databaseHost.paused()) throw new Failed(`${primary} does not answer`);
+    if (!cluster.network.connected(name, primary) || !cluster.network.connected(primary, name))
+      throw new Failed(`${primary} cannot be reached`);
+    return source.data.log;
+  }
+
+  function* perform(effect: DatabaseEffect, view: ClusterView): Activity<DatabaseState> {
+    switch (effect.type) {
+      case 'kill':
+        yield pause(1, 20);
+        lose();
+        yield pause(5, 60);
+        return inspect();
+      case 'initialize':
+        yield pause(500, 1500);
+        volume.data = { systemIdentifier: `system-${name}`, log: [{ timeline: 1, id: 0 }], highestTimeline: 1 };
+        return inspect();
+      case 'start': {
+        if (state.status !== 'stopped' || !volume.data) throw new Failed(`the database is ${state.status}`);
+        const { systemIdentifier } = state;
+        yield pause(50, 500);
+        volume.data.highestTimeline = lastTimeline(volume.data.log); // aborted ones are set aside
+        const voter = (): { instance: string; incarnation: string } => ({
+          instance: name,
+          incarnation: volume.incarnation,
+        });
+        const data = volume.data;
+        const { from } = effect;
+        server = startServer(cluster, { name, host: self.databaseHost, voter, onHopeless }, data);
+        if (from) {
+          server.follow({ instance: from.primary.instance, epoch: from.epoch });
+          judge.bound(name, volume.incarnation, from.epoch);
+        }
+        yield pause(50, 300);
+        yield* catchUp(data);
+        return {
+          status: 'replica',
+          systemIdentifier,
+          following: from && { epoch: from.epoch, instance: from.primary.instance, address: from.primary.address },
+          sealed: undefined,
+          diverged: undefined,
+          highestTimeline: data.highestTimeline,
+        };
+      }
+      case 'seal': {
+        const replica = asReplica();
+        yield pause(2, 30);
+        if (bug?.model !== 'no-seal') running().follow(undefined);
+        yield pause(2, 30);
+        const { log, highestTimeline } = running().data;
+        const epoch = epochOfTimeline(view.history, lastTimeline(log));
+        // Newer than the view: a position of epoch 0 would let a lesser log win.
+        if (epoch === 0 && lastTimeline(log) > 1) throw new Failed('the log ends on an unknown timeline');
+        return {
+          ...replica,
+          following: undefined,
+          sealed: { epoch, lsn: lsn(log.length) },
+          highestTimeline,
+        };
+      }
+      case 'follow': {
+        const replica = asReplica();
+        yield pause(2, 20);
+        const { log } = running().data;
+        const timeline = lastTimeline(log);
+        const own = { timeline, epoch: epochOfTimeline(view.history, timeline), replayed: lsn(log.length) };
+        const fits = compatibility(own, effect.history);
+        if (fits === 'unknown') throw new Failed('the primary has not told its history yet');
+        if (fits === 'diverged')
+          return { ...replica, following: undefined, diverged: { epoch: effect.epoch, remedy: 'rewind' } };
+        yield pause(2, 20);
+        running().follow({ instance: effect.primary.instance, epoch: effect.epoch });
+        judge.bound(name, volume.incarnation, effect.epoch);
+        return {
+          ...replica,
+          following: { epoch: effect.epoch, instance: effect.primary.instance, address: effect.primary.address },
+          sealed: undefined,
+          diverged: undefined,
+        };
+      }
+      case 'rewind': {
+        yield pause(50, 300);
+        lose();
+        judge.destroys(name, volume.incarnation);
+        volume.broken = true;
+        yield pause(100, 1500);
+        const source = copyOf(effect.primary.instance);
+        const own = volume.data?.log ?? [];
+        const fork = own.findIndex((record, index) => record.timeline !== source[index]?.timeline);
+        const log = own.slice(0, fork < 0 ? own.length : fork);
+        if (volume.data)
+          volume.data = { ...volume.data, log, highestTimeline: lastTimeline(log), consistentAt: source.length };
+        volume.broken = false;
+        return inspect();
+      }
+      case 'clone': {
+        yield pause(50, 300);
+        lose();
+        judge.destroys(name, volume.incarnation);
+        volume.incarnation = cluster.nextIncarnation();
+        self.onNewIncarnation();
+        copyOf(effect.primary.instance);
+        yield pause(300, 3000);
+        const log = [...copyOf(effect.primary.instance)];
+        const systemIdentifier = cluster.etcd.view().initialize?.systemIdentifier ?? '';
+        volume.data = { systemIdentifier, log, highestTimeline: lastTimeline(log) };
+        volume.broken = false;
+        return inspect();
+      }
+      case 'promote': {
+        const replica = asReplica();
+        if (!replica.sealed) throw new Failed('not sealed');
+        yield pause(2, 20);
+        running().configure(effect.sync);
+        yield pause(10, 40);
+        const { data } = running();
+        if (data.highestTimeline >= effect.timeline && bug?.name !== 'timeline-reused')
+          throw new Failed(`timeline ${effect.timeline} is used already`);
+        data.highestTimeline = effect.timeline;
+        yield pause(20, 150);
+        const primary = running();
+        primary.follow(undefined);
+        [primary.role, primary.timeline] = ['primary', effect.timeline];
+        if (bug?.model !== 'no-marker') primary.append(-effect.epoch); // the end-of-recovery record
+        judge.ruleChanged(name);
+        return {
+          status: 'primary',
+          systemIdentifier: replica.systemIdentifier,
+          epoch: effect.epoch,
+          timeline: effect.timeline,
+          open: false,
+          applied: effect.sync,
+          lineage: lineageOf(data.log),
+        };
+      }
+      case 'open': {
+        const primary = asPrimary();
+        const { applied } = primary;
+        if (!applied) throw new Failed('the sync set is not known');
+        const end = running().data.log.length;
+        if (bug?.model !== 'opens-at-once') yield* holds(500, () => running().enoughHold(applied, end));
+        running().open = true;
+        judge.opened(name);
+        return { ...primary, open: true };
+      }
+      case 'configure-sync': {
+        const primary = asPrimary();
+        const { to } = effect;
+        state = { ...primary, applied: undefined };
+        yield pause(2, 10);
+        running().configure(to);
+        if (bug?.model !== 'no-read-back') yield* holds(60_000, () => running().configured());
+        running().append(-1_000_000); // wakes what waits for a member that has just left
+        if (effect.barrier && to.members.length >= to.acknowledgements && bug?.model !== 'no-barrier') {
+          const barrier = running().data.log.length;
+          yield* holds(2000, () => running().enoughHold(to, barrier));
+        }
+        return { ...primary, applied: to };
+      }
+      case 'stop': {
+        if (state.status === 'primary') {
+          yield pause(10, 300);
+          running().open = false;
+          yield pause(5, 30);
+          running().append(-2_000_000); // the shutdown checkpoint
+          const end = running().data.log.length;
+          const limit = self.agentHost.now() + 10_000;
+          while (self.agentHost.now() < limit && [...running().senders.values()].some((s) => s.flushed < end)) yield 10;
+        } else yield pause(20, 200);
+        lose();
+        return inspect();
+      }
+    }
+  }
+
+  return {
+    state: () => state,
+    inspect: () => (state = inspect()),
+    server: () => server,
+    run: function* (effect, view) {
+      try {
+        const after = yield* perform(effect, view);
+        if ((after.status === 'replica' || after.status === 'primary') && !server)
+          throw new Failed('the server is gone');
+        state = after;
+      } catch (error) {
+        if (error instanceof Failed && !server) state = inspect();
+        throw error;
+      }
+    },
+    replicas: () =>
+      server?.role === 'primary'
+        ? [...server.senders.values()].map(({ voter, repliedAt }) => ({
+            voter,
+            streaming: time.now() - repliedAt < silenceBeforeUnfit,
+          }))
+        : [],
+    streaming: () => server?.receiver()?.streaming === true,
+    crash: () => {
+      if (!server) return;
+      lose();
+      self.agentHost.later(pause(2, 50), () => {
+        if (server) return;
+        self.onChange((state = inspect()));
+      });
+    },
+    lose,
+  };
+}
+
+/** Each earlier timeline and where it was left. */
+function lineageOf(log: readonly LogRecord[]): NonNullable<HistoryEntry['lineage']> {
+  return log.flatMap((record, index) => {
+    const next = log[index + 1];
+    return next && next.timeline !== record.timeline ? [{ timeline: record.timeline, end: lsn(index + 1) }] : [];
+  });
+}

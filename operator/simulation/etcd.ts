@@ -1,0 +1,246 @@
+/**
+ * etcd as the protocol meets it: one history of revisions, transactions with comparisons, leases, linearizable reads and
+ * watches; and its faults: answers that never come, transactions that land after their deadline, leaderless moments after
+ * which every lease lives its whole TTL again, watches that fall silent.
+ */
+import { keys, type Definition, type Member } from '../api/cluster-state.ts';
+import type { Txn } from '../ha/state.ts';
+import type { ClusterView, Versioned } from '../ha/view.ts';
+import { until, type Activity, type Host } from './host.ts';
+import type { Connection, Network } from './network.ts';
+import type { Random } from './random.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+export const etcdNode = 'etcd';
+
+/** `refused`: certainly not applied. `unknown`: applied, or not, or later. */
+export type Answer<T> = { readonly value: T } | { readonly failed: 'refused' | 'unknown' };
+
+export interface Watch {
+  /** Since when the stream has told nothing more, on the world's clock. */
+  brokenAt: number | undefined;
+  readonly connection: Connection;
+  readonly onView: (view: ClusterView) => void;
+  readonly who: Caller;
+}
+
+export interface Caller {
+  readonly name: string;
+  readonly host: Host;
+}
+
+export interface Etcd {
+  /** The truth, now. */
+  readonly view: () => ClusterView;
+  readonly read: (who: Caller) => Activity<Answer<ClusterView>>;
+  readonly txn: (who: Caller, txn: Txn, lease: string | undefined) => Activity<Answer<boolean>>;
+  readonly grant: (who: Caller, ttl: number) => Activity<Answer<string>>;
+  /** True while the lease lives. */
+  readonly keepAlive: (who: Caller, lease: string) => Activity<Answer<boolean>>;
+  readonly revoke: (who: Caller, lease: string) => Activity<Answer<boolean>>;
+  /** Changes after the revision given. */
+  readonly watch: (who: Caller, fromRevision: number, onView: (view: ClusterView) => void) => Watch;
+  /** A write by the operator, which meets no faults here. */
+  readonly put: (key: string, value: unknown) => void;
+  /** No leader for a while; then leases begin anew. */
+  readonly losesLeader: (milliseconds: number) => void;
+  readonly breakWatches: (silently: boolean) => void;
+  readonly faults: { answersLost: number; landsLate: number };
+  readonly recover: () => void;
+}
+
+export interface EtcdListener {
+  readonly committed: (view: ClusterView) => void;
+  readonly leaderExpired: (instance: string, lease: string) => void;
+}
+
+interface Entry {
+  readonly value: unknown;
+  readonly modRevision: number;
+  readonly lease: string;
+}
+
+const deadline = 1000;
+
+export function createEtcd(time: VirtualTime, network: Network, random: Random, listener: EtcdListener): Etcd {
+  const entries = new Map<string, Entry>();
+  const leases = new Map<string, { readonly ttl: number; expiresAt: number }>();
+  const watches = new Set<Watch>();
+  const faults = { answersLost: 0, landsLate: 0 };
+  let revision = 1;
+  let granted = 0;
+  let leaderlessUntil = 0;
+  let queue: (() => void)[] = [];
+  let view = viewOf(entries, revision);
+
+  // ---- history -----------------------------------------------------------------------------------------------------
+
+  function commit(writes: Txn['writes'], lease: string | undefined): void {
+    revision++;
+    for (const write of writes)
+      if ('delete' in write) entries.delete(write.delete);
+      else
+        entries.set(write.put, {
+          value: write.value,
+          modRevision: revision,
+          lease: write.leased ? (lease ?? '') : '0',
+        });
+    const now = (view = viewOf(entries, revision));
+    listener.committed(now);
+    for (const watch of watches) tell(watch, now);
+  }
+
+  function holds(compare: Txn['compare'][number]): boolean {
+    const entry = entries.get(compare.key);
+    switch (compare.is) {
+      case 'absent':
+        return entry === undefined;
+      case 'value':
+        return entry !== undefined && String(entry.value) === compare.value;
+      case 'modRevision':
+        return (entry?.modRevision ?? 0) === compare.modRevision;
+    }
+  }
+
+  function apply(txn: Txn, lease: string | undefined): boolean {
+    const leased = txn.writes.some((write) => 'put' in write && write.leased);
+    if ((leased && !leases.has(lease ?? '')) || !txn.compare.every(holds)) return false;
+    commit(txn.writes, lease);
+    return true;
+  }
+
+  function end(lease: string, expired: boolean): void {
+    if (!leases.delete(lease)) return;
+    const lost = [...entries].filter(([, entry]) => entry.lease === lease).map(([key]) => key);
+    if (lost.length === 0) return;
+    const leader = view.leader?.lease === lease ? view.leader.value.instance : undefined;
+    commit(
+      lost.map((key) => ({ delete: key })),
+      undefined,
+    );
+    if (expired && leader) listener.leaderExpired(leader, lease);
+  }
+
+  function expireInTime(lease: string): void {
+    const held = leases.get(lease);
+    if (!held) return;
+    if (time.now() >= held.expiresAt && time.now() >= leaderlessUntil) end(lease, true);
+    else time.after(Math.max(held.expiresAt, leaderlessUntil) - time.now(), () => expireInTime(lease));
+  }
+
+  function tell(watch: Watch, news: ClusterView): void {
+    if (watch.brokenAt !== undefined) return;
+    if (!watch.who.host.alive()) {
+      watches.delete(watch);
+      return;
+    }
+    network.send(
+      etcdNode,
+      watch.who.name,
+      () => watch.who.host.receive(() => watches.has(watch) && watch.onView(news)),
+      watch.connection,
+      () => (watch.brokenAt ??= time.now()),
+    );
+  }
+
+  // ---- calls -------------------------------------------------------------------------------------------------------
+
+  function* call<T>(who: Caller, isWrite: boolean, perform: () => T): Activity<Answer<T>> {
+    return yield* until<Answer<T>>((resume) => {
+      who.host.later(deadline, () => resume({ failed: 'unknown' }));
+      const answer = (): void => {
+        const value = perform();
+        if (!isWrite || !random.chance(faults.answersLost))
+          network.send(etcdNode, who.name, () => who.host.receive(() => resume({ value })));
+      };
+      const arrive = (): void => {
+        if (time.now() >= leaderlessUntil) answer();
+        else if (random.chance(0.5))
+          queue.push(answer); // and the rest is lost, or refused
+        else if (!random.chance(0.5))
+          network.send(etcdNode, who.name, () => who.host.receive(() => resume({ failed: 'refused' })));
+      };
+      network.send(who.name, etcdNode, () => {
+        if (isWrite && random.chance(faults.landsLate)) time.after(random.between(300, 5000), arrive);
+        else arrive();
+      });
+    });
+  }
+
+  return {
+    faults,
+    view: () => view,
+    read: (who) => call(who, false, () => view),
+    txn: (who, txn, lease) => call(who, true, () => apply(txn, lease)),
+    grant: (who, ttl) =>
+      call(who, false, () => {
+        const lease = `${who.name}-lease-${++granted}`;
+        leases.set(lease, { ttl, expiresAt: time.now() + ttl });
+        expireInTime(lease);
+        return lease;
+      }),
+    keepAlive: (who, lease) =>
+      call(who, false, () => {
+        const held = leases.get(lease);
+        if (held) held.expiresAt = time.now() + held.ttl;
+        return held !== undefined;
+      }),
+    revoke: (who, lease) =>
+      call(who, false, () => {
+        end(lease, false);
+        return true;
+      }),
+    watch: (who, fromRevision, onView) => {
+      const watch: Watch = { brokenAt: undefined, connection: { lastArrival: 0 }, onView, who };
+      for (const former of watches) if (former.who === who) watches.delete(former);
+      watches.add(watch);
+      if (view.revision > fromRevision) tell(watch, view);
+      return watch;
+    },
+    put: (key, value) => commit([{ put: key, value }], undefined),
+    losesLeader: (milliseconds) => {
+      leaderlessUntil = Math.max(leaderlessUntil, time.now() + milliseconds);
+      time.after(milliseconds, () => {
+        if (time.now() < leaderlessUntil) return;
+        for (const held of leases.values()) held.expiresAt = time.now() + held.ttl;
+        const due = queue;
+        queue = [];
+        for (const perform of due) perform();
+      });
+    },
+    // A broken stream is noticed after a while; a silent one never is, only the resync helps.
+    breakWatches: (silently) => {
+      for (const watch of watches) if (random.chance(0.5)) watch.brokenAt ??= silently ? Infinity : time.now();
+    },
+    recover: () => {
+      [faults.answersLost, faults.landsLate] = [0, 0];
+    },
+  };
+}
+
+/** As operator/ha/view.ts makes it from JSON, without the cost of parsing in each event. */
+function viewOf(entries: ReadonlyMap<string, Entry>, revision: number): ClusterView {
+  const get = <T>(key: string): Versioned<T> | undefined => entries.get(key) as Versioned<T> | undefined;
+  const members = new Map<string, Member>();
+  const promises = new Map();
+  const history = new Map();
+  for (const [key, entry] of entries)
+    if (key.startsWith('members/')) members.set(key.slice(8), entry.value as Member);
+    else if (key.startsWith('promises/')) promises.set(key.slice(9), entry);
+    else if (key.startsWith('history/')) history.set(Number(key.slice(8)), entry.value);
+  return {
+    revision,
+    etcdClusterId: 'etcd-1',
+    definition: get<Definition>(keys.definition)?.value,
+    bootstrap: get(keys.bootstrap),
+    initialize: get<NonNullable<ClusterView['initialize']>>(keys.initialize)?.value,
+    epoch: Number(get(keys.epoch)?.value ?? 0),
+    leader: get(keys.leader),
+    release: get<NonNullable<ClusterView['release']>>(keys.release)?.value,
+    sync: get(keys.sync),
+    members,
+    promises,
+    history,
+    switchover: get(keys.switchover),
+  };
+}
