@@ -361,11 +361,32 @@ describe('data that must be replaced', () => {
     epoch: 2,
     leader: 'b',
     sync: { primary: voter('b'), members: [voter('c')] },
-    members: [member('b', { role: 'primary', state: 'running' })],
+    members: [member('a', { state: 'diverged' }), member('b', { role: 'primary', state: 'running' })],
   };
+  const retired = { epoch: 2, settled: true };
   test('is rewound when nothing counts on it, after the vow', () => {
     expect(first(of('a', led, { database: diverged }))).toBe('write-vow');
-    expect(first(of('a', led, { database: diverged, vow: 2 }))).toBe('rewind');
+    expect(first(of('a', led, { database: diverged, vow: 2 }))).toBe('retire');
+    expect(first(of('a', led, { database: diverged, vow: 2, retired: { epoch: 2, settled: false } }))).toBe('retire');
+    expect(first(of('a', led, { database: diverged, vow: 2, retired: { epoch: 1, settled: true } }))).toBe('retire');
+    expect(first(of('a', led, { database: diverged, vow: 2, retired }))).toBe('rewind');
+  });
+  test('has been told before it is replaced, in a write that undoes a primary’s about to count it', () => {
+    const { txn } = txnOf(of('a', led, { database: diverged, vow: 2 }));
+    expect(txn.compare).toContainEqual({ key: 'sync', is: 'modRevision', modRevision: 20 });
+    expect(txn.writes.map((w) => ('put' in w ? w.put : w.delete))).toEqual(['sync', 'members/a']);
+    const primaryOfTwo = of(
+      'b',
+      { ...led, members: [member('a', { state: 'diverged' }), member('c')] },
+      {
+        database: primary({ epoch: 2, timeline: 2, applied: { members: [voter('c')], acknowledgements: 1 } }),
+        proven: { epoch: 2, until: 14_000 },
+        replicas: ['a', 'c'].map((name) => ({ voter: voter(name), streaming: true })),
+      },
+    );
+    expect(first({ ...primaryOfTwo, view: { ...(primaryOfTwo.view ?? view()), history: new Map() } })).toBe(
+      'wait: serving',
+    );
   });
   test('once rewound, starts only from a primary, and takes no part in elections before', () => {
     const database = { ...stopped, needsPrimary: true } as DatabaseState;
@@ -374,11 +395,11 @@ describe('data that must be replaced', () => {
     expect(first(of('a', { ...led, leader: undefined }, { database, vow: 2 }))).toMatch(/^wait: rewound/);
   });
   test('is cloned when there is none, or it is broken, or the primary no longer has the WAL it needs', () => {
-    expect(first(of('a', led, { database: replica({ diverged: { epoch: 2, remedy: 'clone' } }), vow: 2 }))).toBe(
-      'clone',
-    );
+    expect(
+      first(of('a', led, { database: replica({ diverged: { epoch: 2, remedy: 'clone' } }), vow: 2, retired })),
+    ).toBe('clone');
     expect(first(of('a', led, { database: { status: 'absent' } }))).toBe('clone');
-    expect(first(of('a', led, { database: { status: 'broken', reason: '' } }))).toBe('clone');
+    expect(first(of('a', led, { database: { status: 'broken', reason: '' }, retired }))).toBe('clone');
   });
   test.each([['absent'], ['broken'], ['replica']])('is never touched while it is in the sync set (%s)', (status) => {
     const database = status === 'replica' ? diverged : ({ status, reason: '' } as DatabaseState);

@@ -216,7 +216,12 @@ function keepSyncSet(state: Known, database: Primary): Decision {
     return member !== undefined && (member.incarnation !== m.incarnation || member.state === 'diverged');
   });
   if (!state.replicas) return wait('looking at the replicas');
-  const change = planSyncSet(sync, database.applied, state.replicas, departed, view.definition);
+  const replaced = new Set<Member['state']>(['diverged', 'rewinding', 'cloning', 'waiting', 'initializing']);
+  const countable = state.replicas.filter(({ voter: v }) => {
+    const member = view.members.get(v.instance);
+    return !member || !replaced.has(member.state);
+  });
+  const change = planSyncSet(sync, database.applied, countable, departed, view.definition);
   switch (change.where) {
     case 'database':
       return act(state, 'changing the sync set in the database', {
@@ -470,6 +475,23 @@ function replaceData(state: Known, primary: Member | undefined, how: { readonly 
   if (counted !== false) return wait('waiting to leave the sync set before the data is replaced');
   // One that is not open yet may be waiting for this very copy.
   if (primary?.role !== 'primary') return wait('waiting for a primary to copy from');
+  // A primary that saw this instance stream a moment ago may be about to count it. Rewriting `sync` makes that write fail,
+  // and the state told with it keeps the next one from being made.
+  const mine = view.members.get(state.self.instance);
+  const destroys = state.database.status !== 'absent';
+  if (destroys && (state.retired?.epoch !== view.epoch || !state.retired.settled)) {
+    if (!mine || !view.sync) return wait('waiting to be listed before the data is replaced');
+    return transact(state, 'telling that the data will be replaced', 'retire', {
+      compare: [
+        { key: keys.epoch, is: 'value', value: String(view.epoch) },
+        { key: keys.sync, is: 'modRevision', modRevision: view.sync.modRevision },
+      ],
+      writes: [
+        { put: keys.sync, value: view.sync.value },
+        { put: keys.member(mine.instance), value: { ...mine, ...voter(state), state: 'diverged' }, leased: true },
+      ],
+    });
+  }
   return how.type === 'clone'
     ? act(state, `cloning from ${primary.instance}`, { type: 'clone', primary })
     : act(state, `rewinding to ${primary.instance}`, { type: 'rewind', epoch: view.epoch, primary });
@@ -505,7 +527,9 @@ function transact(state: HaState, because: string, purpose: TxnPurpose, txn: Txn
 
 function vow(state: HaState, epoch: number): Decision {
   const because = `vowing never to receive from an epoch before ${epoch}`;
-  return state.inFlight.disk ? wait(because) : now(because, { type: 'write-vow', epoch });
+  // One that is just turning to a former primary would begin to receive from it after the vow.
+  const turning = state.inFlight.database === 'follow' || state.inFlight.database === 'start';
+  return state.inFlight.disk || turning ? wait(because) : now(because, { type: 'write-vow', epoch });
 }
 
 function revoke(state: HaState, lease: string): Decision {

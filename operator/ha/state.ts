@@ -88,6 +88,8 @@ export interface HaState {
   };
   /** A write of the sync set whose outcome is unknown: it may still land until the key has been rewritten (F4). */
   readonly syncUnsettled: boolean;
+  /** Epoch in which this instance has told that its data will be replaced, so that the primary won't count it any more. */
+  readonly retired: { readonly epoch: Epoch; readonly settled: boolean } | undefined;
   /** Effects that failed last time, not to be tried again before the moment given. */
   readonly backOff: ReadonlyMap<EffectType | TxnPurpose, Milliseconds>;
 }
@@ -110,7 +112,16 @@ export type Event =
   | { readonly type: 'ending' };
 
 export type TxnPurpose =
-  'bootstrap' | 'initialize' | 'promise' | 'claim' | 'reclaim' | 'sync' | 'release' | 'history' | 'refuse-switchover';
+  | 'bootstrap'
+  | 'initialize'
+  | 'promise'
+  | 'claim'
+  | 'reclaim'
+  | 'sync'
+  | 'release'
+  | 'history'
+  | 'retire'
+  | 'refuse-switchover';
 
 /** Comparisons and writes of one transaction, by key relative to the cluster's prefix. */
 export interface Txn {

@@ -42,6 +42,7 @@ export function initialState(
     leaderGoneSince: undefined,
     inFlight: { database: undefined, dcs: undefined, disk: false },
     syncUnsettled: false,
+    retired: undefined,
     backOff: new Map(),
   };
 }
@@ -95,8 +96,16 @@ function learn(state: HaState, event: Event): HaState {
       return {
         ...state,
         inFlight: { ...state.inFlight, dcs: undefined },
+        retired:
+          event.purpose === 'retire' && state.retired
+            ? { ...state.retired, settled: event.outcome === 'applied' }
+            : state.retired,
         syncUnsettled: event.purpose === 'sync' ? settles(state, event.outcome) : state.syncUnsettled,
-        backOff: event.outcome === 'applied' ? without(state.backOff, event.purpose) : later(state, event.purpose),
+        backOff:
+          event.outcome === 'applied'
+            ? // A new claim is a new promotion, whatever became of the last.
+              without(without(state.backOff, event.purpose), event.purpose === 'claim' ? 'promote' : event.purpose)
+            : later(state, event.purpose),
       };
     case 'lease-revoked':
       return { ...state, inFlight: { ...state.inFlight, dcs: undefined } };
@@ -147,7 +156,11 @@ function observeTimes(state: HaState): HaState {
 function begin(state: HaState, effect: Effect): HaState {
   switch (effect.type) {
     case 'txn':
-      return { ...state, inFlight: { ...state.inFlight, dcs: effect.purpose } };
+      return {
+        ...state,
+        inFlight: { ...state.inFlight, dcs: effect.purpose },
+        retired: effect.purpose === 'retire' ? { epoch: state.view?.epoch ?? 0, settled: false } : state.retired,
+      };
     case 'revoke-lease':
       return { ...state, inFlight: { ...state.inFlight, dcs: 'revoke-lease' } };
     case 'write-vow':

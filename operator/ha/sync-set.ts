@@ -61,9 +61,15 @@ export function planSyncSet(
   if (extra.length > 0 && !(beginning && extra.every((m) => contains(fit, m))))
     return { where: 'database', to: recorded, barrier: false };
 
+  if (beginning) {
+    const first = begin(recorded, applied, fit);
+    if (first) return first;
+  }
   return (
-    (beginning ? begin(recorded, applied, fit) : grow(recorded, applied, fit)) ??
-    shrink(recorded, applied, fit, departed) ??
+    join(recorded, fit) ??
+    collapse(recorded, applied, fit, departed) ??
+    takeIn(recorded, applied, fit) ??
+    leave(recorded, applied, fit, departed) ??
     adjust(recorded, applied, fit.length, acknowledgementsWanted(wanted, fit.length))
   );
 }
@@ -76,35 +82,53 @@ function begin(recorded: SyncSet, applied: SyncSet, fit: readonly Voter[]): Sync
   return joiner && { where: 'database', to: { ...applied, members: [...applied.members, joiner] }, barrier: true };
 }
 
-function grow(recorded: SyncSet, applied: SyncSet, fit: readonly Voter[]): SyncSetChange | undefined {
+function join(recorded: SyncSet, fit: readonly Voter[]): SyncSetChange | undefined {
   const joiner = fit.find((voter) => !contains(recorded.members, voter));
-  if (joiner) return { where: 'etcd', to: { ...recorded, members: [...recorded.members, joiner] } };
-  const pending = recorded.members.find((member) => contains(fit, member) && !contains(applied.members, member));
-  return pending && { where: 'database', to: { ...applied, members: [...applied.members, pending] }, barrier: false };
+  return joiner && { where: 'etcd', to: { ...recorded, members: [...recorded.members, joiner] } };
 }
 
-function shrink(
+/**
+ * With members that are gone for good and too few that answer, no barrier could ever be passed: nobody counts then, until
+ * members join anew.
+ */
+function collapse(
+  recorded: SyncSet,
+  applied: SyncSet,
+  fit: readonly Voter[],
+  departed: readonly Voter[],
+): SyncSetChange | undefined {
+  if (!recorded.members.some((m) => contains(departed, m)) || enoughFit(recorded, fit)) return undefined;
+  return applied.members.length > 0
+    ? { where: 'database', to: { ...applied, members: [] }, barrier: false }
+    : { where: 'etcd', to: { ...recorded, members: [] } };
+}
+
+/** A member that etcd counts already, or again. */
+function takeIn(recorded: SyncSet, applied: SyncSet, fit: readonly Voter[]): SyncSetChange | undefined {
+  const member = recorded.members.find((m) => contains(fit, m) && !contains(applied.members, m));
+  return member && { where: 'database', to: { ...applied, members: [...applied.members, member] }, barrier: false };
+}
+
+/** Members that are gone, or only don't answer, leave as long as enough that do answer remain. */
+function leave(
   recorded: SyncSet,
   applied: SyncSet,
   fit: readonly Voter[],
   departed: readonly Voter[],
 ): SyncSetChange | undefined {
   const { members, acknowledgements } = recorded;
-  const enoughFit = members.filter((m) => contains(fit, m)).length >= acknowledgements;
-  const gone = members.find((m) => contains(departed, m));
-  // With too few that answer, no barrier could ever be passed: nobody counts then, until somebody joins anew.
-  if (gone && !enoughFit)
-    return applied.members.length > 0
-      ? { where: 'database', to: { ...applied, members: [] }, barrier: false }
-      : { where: 'etcd', to: { ...recorded, members: [] } };
-  // Members that only don't answer leave as long as enough that do remain.
+  if (!enoughFit(recorded, fit)) return undefined;
   const leaver =
-    gone ?? (enoughFit && members.length > acknowledgements ? members.find((m) => !contains(fit, m)) : undefined);
+    members.find((m) => contains(departed, m)) ??
+    (members.length > acknowledgements ? members.find((m) => !contains(fit, m)) : undefined);
   if (!leaver) return undefined;
   return contains(applied.members, leaver)
     ? { where: 'database', to: { ...applied, members: without(applied.members, leaver) }, barrier: true }
     : { where: 'etcd', to: { ...recorded, members: without(members, leaver) } };
 }
+
+const enoughFit = ({ members, acknowledgements }: SyncSet, fit: readonly Voter[]): boolean =>
+  members.filter((m) => contains(fit, m)).length >= acknowledgements;
 
 function adjust(recorded: SyncSet, applied: SyncSet, fit: number, goal: number): SyncSetChange {
   const { members, acknowledgements } = recorded;
