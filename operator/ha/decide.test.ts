@@ -111,6 +111,14 @@ describe('the way to an election', () => {
     expect(first(of('b', { leader: undefined }, { database: sealedAt('0/100') }))).toBe('write-vow');
     expect(first(of('b', { leader: undefined }, { database: sealedAt('0/100'), vow: 2 }))).toBe('promise');
   });
+  test('a vow that is being written binds already', () => {
+    const writing = of(
+      'b',
+      {},
+      { database: sealedAt('0/100'), inFlight: { database: undefined, dcs: undefined, disk: true } },
+    );
+    expect(first(writing)).toBe('wait: writing a vow');
+  });
   test('having promised, it does not go back to the old primary (F4, F8)', () => {
     const promises = { b: [2, at(1, '0/100')] } as const;
     expect(first(of('b', { promises }, { database: sealedAt('0/100'), vow: 2 }))).toBe(

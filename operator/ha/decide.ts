@@ -36,6 +36,8 @@ export function decide(state: HaState): Decision {
 
   const leader = view.leader?.value;
   if (leader?.instance === state.self.instance && state.database.status !== 'unknown') return lead(known, leader);
+  // A vow under way binds already: nothing may be begun that it would forbid.
+  if (state.inFlight.disk) return wait('writing a vow');
   if (!leader || state.vow > view.epoch || primaryLost(view, state.self.instance, state.lostPrimaryOf))
     return elect(known);
   return followLeader(known, leader);
