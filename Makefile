@@ -6,7 +6,7 @@ NODE := node_modules/.bin/node
 # Dependencies are up to date when the stamp of this very lock file is there.
 SETUP := node_modules/.setup-$(shell sha256sum package-lock.json | cut -c1-16)
 
-.PHONY: help setup generate build format lint unit test e2e images cluster cluster-down demo clean
+.PHONY: help setup generate build format lint unit simulate test e2e images cluster cluster-down demo clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ lint: $(SETUP) ## formatting, eslint and types
 
 unit: $(SETUP) ## unit tests (jest), no cluster needed
 	@$(NODE) hack/test/main.ts unit
+
+simulate: $(SETUP) ## the protocol under seeded faults; SEEDS=10000, or SEED=42 to replay one with a trace
+	@$(NODE) operator/simulation/main.ts $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),1000))
 
 test: $(SETUP) ## everything: lint, types, unit, generated files, chart, then e2e on a fresh local cluster
 	@$(NODE) hack/test/main.ts

@@ -197,18 +197,21 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     metrics.transactions.inc({ purpose, outcome });
     log.info({ purpose, outcome }, `transaction ${purpose}: ${outcome}`);
     if (purpose === 'claim' || purpose === 'initialize' || purpose === 'reclaim') keepAliveDue.ring();
-    await refresh();
+    const fresh = await refresh();
     // The claim put the key on this lease and was applied: the lease lived, and runs from its last renewal.
     if (outcome === 'applied' && leads() && renewedAt !== undefined && state.view)
       dispatch({ type: 'leadership-proven', sentAt: renewedAt, epoch: state.view.epoch });
-    dispatch({ type: 'txn-ended', purpose, outcome });
+    // Without a look at what it left behind, the next change of the sync set would be planned from before it.
+    dispatch({ type: 'txn-ended', purpose, outcome: purpose === 'sync' && !fresh ? 'unknown' : outcome });
   }
 
-  async function refresh(): Promise<void> {
+  async function refresh(): Promise<boolean> {
     try {
       dispatch({ type: 'view', view: await reader.read(signal, dcsDeadline) });
+      return true;
     } catch (error) {
       if (!ended() && etcdSilentSince === undefined) log.warn({ err: error }, 'could not read the cluster from etcd');
+      return false;
     }
   }
 

@@ -329,7 +329,9 @@ function elect(state: Known): Decision {
   }
   if (view.initialize?.systemIdentifier !== database.systemIdentifier)
     return wait('blocked: the data on this volume belongs to another cluster');
-  if (!database.sealed) return act(state, 'sealing: no more writes are received', { type: 'seal' });
+  // An effect under way may still turn it to a primary or replace its data: its log is known to be final only after it.
+  if (!database.sealed || state.inFlight.database !== undefined)
+    return act(state, 'sealing: no more writes are received', { type: 'seal' });
   if (state.vow < next) return vow(state, next);
 
   const own: PromiseRecord = { ...voter(state), epoch: next, position: database.sealed };

@@ -147,10 +147,10 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     const outcome = 'value' in answer ? (answer.value ? 'applied' : 'refused') : answer.failed;
     trace(name, `  txn ${purpose} ${outcome}`);
     if (purpose === 'claim' || purpose === 'initialize' || purpose === 'reclaim') keepAliveNow();
-    yield* refresh();
+    const fresh = yield* refresh();
     if (outcome === 'applied' && leads() && renewedAt !== undefined && state.view)
       dispatch({ type: 'leadership-proven', sentAt: renewedAt, epoch: state.view.epoch });
-    dispatch({ type: 'txn-ended', purpose, outcome });
+    dispatch({ type: 'txn-ended', purpose, outcome: purpose === 'sync' && !fresh ? 'unknown' : outcome });
   }
 
   function* revoke(lease: string): Activity<void> {
@@ -159,9 +159,10 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     dispatch({ type: 'lease-revoked' });
   }
 
-  function* refresh(): Activity<void> {
+  function* refresh(): Activity<boolean> {
     const answer = yield* etcd.read(caller);
     if ('value' in answer) dispatch({ type: 'view', view: answer.value });
+    return 'value' in answer;
   }
 
   // ---- loops ---------------------------------------------------------------------------------------------------------

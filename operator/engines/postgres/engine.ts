@@ -209,12 +209,18 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
         const sealed = await seal(access, 0);
         timeline = await lastTimeline(layout, signal);
         const { highest } = await listWal(layout.data);
+        const epoch = epochOfTimeline(context.history, timeline);
+        // The log is newer than the view: a position of epoch 0 would let a lesser log win.
+        if (epoch === 0 && timeline > 1)
+          throw new MainstayError('DatabaseUnreachable', `The log ends on timeline ${timeline}, of no known epoch`, {
+            retryable: true,
+          });
         // Made before anybody can win: followers turn to the winner at once, and are refused while their slot is missing.
         await access.session((session) => trySlots(session, context.definition.instances));
         return {
           ...replica,
           following: undefined,
-          sealed: { ...sealed, epoch: epochOfTimeline(context.history, timeline) },
+          sealed: { ...sealed, epoch },
           highestTimeline: highest,
         };
       }

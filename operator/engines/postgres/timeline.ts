@@ -126,6 +126,8 @@ export function compatibility(
   primary: HistoryEntry | undefined,
 ): Compatibility {
   if (!primary) return 'unknown';
+  // A timeline that no epoch of this view has begun: the log is newer than the view, which says nothing about it.
+  if (own.epoch === 0 && own.timeline > 1) return 'unknown';
   if (primary.timeline === own.timeline) return 'same';
   if (primary.lineage) {
     const left = primary.lineage.find((entry) => entry.timeline === own.timeline);

@@ -1,0 +1,33 @@
+import { describe, expect, test } from '@jest/globals';
+import { bugs } from './bugs.ts';
+import { simulate } from './simulate.ts';
+
+const firstSeed = 1;
+
+test('seeds without a violation', () => {
+  const violations: string[] = [];
+  for (let seed = firstSeed; seed < firstSeed + 150; seed++) {
+    const { violation } = simulate(seed);
+    if (violation !== undefined)
+      violations.push(`${violation}; replay: node operator/simulation/main.ts --seed ${seed} --trace`);
+  }
+  expect(violations).toEqual([]);
+});
+
+test('the same seed gives the same world', () => {
+  const run = (): readonly string[] => {
+    const lines: string[] = [];
+    simulate(7, { trace: (line) => lines.push(line) });
+    return lines;
+  };
+  expect(run()).toEqual(run());
+});
+
+describe('each deliberate bug is caught', () => {
+  test.each(bugs)('$name ($breaks)', (bug) => {
+    let caught: string | undefined;
+    for (let seed = firstSeed; caught === undefined && seed < firstSeed + 600; seed++)
+      caught = simulate(seed, { bug }).violation;
+    expect(caught).toBeDefined();
+  });
+});
