@@ -11,7 +11,7 @@ import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import { createAlarm } from './alarm.ts';
-import { startDeadman } from './deadman.ts';
+import { deadmanLimit, startDeadman } from './deadman.ts';
 import { watchPrimary } from './heartbeat.ts';
 import { serveHttp, type Answers } from './http.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -428,7 +428,11 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     dispatch({ type: 'incarnation', incarnation: await volume.renewIncarnation() });
   });
   const server = await serveHttp(settings.agentPort, answers, metrics.registry);
-  const deadman = startDeadman(clock, log);
+  const deadman = startDeadman(
+    () => state.database.status !== 'primary' || (state.proven?.until ?? 0) - clock.now() >= deadmanLimit,
+    clock,
+    log,
+  );
   dispatch({ type: 'database', database: await engine.inspect() });
   const loops = [
     keepLease(),

@@ -5,12 +5,14 @@ import type { Logger } from '../platform/log.ts';
 
 /** Silence after which it strikes. Less than TTL − margin: a stopped agent's database is dead before its lease ends. */
 const limitSeconds = 3;
+export const deadmanLimit = limitSeconds * 1000;
 const beat = 500;
 
 /** `read -t` fails on silence and on end of input alike. PID 1 itself, the agent, is out of its reach. */
 const script = `while IFS= read -r -t ${limitSeconds} _; do :; done; kill -9 -1`;
 
-export function startDeadman(clock: Clock, log: Logger): { stop(): void } {
+/** Fed only while `mayLive` holds, so that its limit never reaches beyond what is proven, whenever the agent stops. */
+export function startDeadman(mayLive: () => boolean, clock: Clock, log: Logger): { stop(): void } {
   if (process.pid !== 1) {
     // Outside a container of its own, `kill -1` would hit strangers.
     log.warn('not PID 1: no deadman');
@@ -31,7 +33,7 @@ export function startDeadman(clock: Clock, log: Logger): { stop(): void } {
     return started;
   }
   const feed = (): void => {
-    child.stdin?.write('\n');
+    if (mayLive()) child.stdin?.write('\n');
     cancelBeat = clock.after(beat, feed);
   };
   feed();
