@@ -1,6 +1,13 @@
 /** Every generated file of the repository with its content. */
 import { postgresCluster, toChartTemplate, toYaml } from './custom-resource-definition.ts';
-import { conditionsPage, errorsPage, eventsPage, parametersPage, resourcePage } from './reference-pages.ts';
+import {
+  conditionsPage,
+  errorsPage,
+  eventsPage,
+  metricsPage,
+  parametersPage,
+  resourcePage,
+} from './reference-pages.ts';
 
 /** Path from the repository's root → content. */
 export function generatedFiles(): ReadonlyMap<string, string> {
@@ -13,5 +20,6 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['docs/reference/conditions.md', conditionsPage()],
     ['docs/reference/events.md', eventsPage()],
     ['docs/reference/errors.md', errorsPage()],
+    ['docs/reference/metrics.md', metricsPage()],
   ]);
 }

@@ -1,4 +1,7 @@
 /** The pages of docs/reference, each made from the catalogue or schema that the code uses. */
+import { Registry } from 'prom-client';
+import { agentMetrics } from '../../operator/agent/metrics.ts';
+import { runtimeMetrics } from '../../operator/kubernetes/metrics.ts';
 import { conditionTypes } from '../../operator/api/conditions.ts';
 import { eventReasons } from '../../operator/api/event-reasons.ts';
 import { lockedParameters, restrictedParameters } from '../../operator/api/parameters.ts';
@@ -55,6 +58,28 @@ export function errorsPage(): string {
       ['Code', 'Meaning'],
       Object.entries(errorCodes).map(([name, meaning]) => [code(name), meaning]),
     ),
+  ]);
+}
+
+export function metricsPage(): string {
+  const operator = new Registry();
+  runtimeMetrics(operator);
+  const table = (registry: Registry): string =>
+    markdownTable(
+      ['Metric', 'Meaning'],
+      registry
+        .getMetricsAsArray()
+        .filter(({ name }) => !/^(process|nodejs)_/.test(name))
+        .map(({ name, help }) => [code(name), help]),
+    );
+  return page('Metrics', [
+    'In the Prometheus text format: the agent’s on port 8008, the operator’s on port 8080, path `/metrics`. Both also give the usual ' +
+      '`process_*` and `nodejs_*` metrics of prom-client.',
+    '## Agent',
+    table(agentMetrics().registry),
+    '## Operator',
+    'Named as controller-runtime names them, so that dashboards people own go on working.',
+    table(operator),
   ]);
 }
 
