@@ -91,7 +91,14 @@ function intent(cluster: PostgresCluster, instance: InstanceName, facts: PodFact
           name: 'postgres',
           image: facts.image,
           imagePullPolicy: 'IfNotPresent',
-          command: ['/mainstay/node', '/mainstay/agent.mjs', 'run'],
+          // Node sizes its heap by the machine; the agent lives beside a database, whose memory it is.
+          command: [
+            '/mainstay/node',
+            '--max-semi-space-size=1',
+            '--max-old-space-size=96',
+            '/mainstay/agent.mjs',
+            'run',
+          ],
           env: environment(cluster, instance, facts),
           ports: [
             { name: 'postgres', containerPort: ports.postgres, protocol: 'TCP' },
