@@ -31,6 +31,9 @@ export const keys = {
   promise: (instance: InstanceName) => `promises/${instance}`,
   history: (epoch: Epoch) => `history/${String(epoch).padStart(10, '0')}`,
   switchover: 'requests/switchover',
+  failover: 'requests/failover',
+  adopt: 'requests/adopt',
+  answer: 'answer',
 } as const;
 
 const instance = z.string().min(1);
@@ -43,6 +46,19 @@ export type Voter = z.output<typeof Voter>;
 /** Where a log ends: the epoch of its last record first, then the byte position. `lsn` in PostgreSQL's form, e.g. "0/3000060". */
 export const Position = z.object({ epoch, lsn: z.string() }).readonly();
 export type Position = z.output<typeof Position>;
+
+/** What sets one instance apart from the others, as Patroni's tags do. */
+export const Tags = z
+  .object({
+    /** Among instances that may lead, the highest is preferred. */
+    priority: z.int().default(0),
+    /** Never becomes primary by itself; its promise counts all the same. */
+    noFailover: z.boolean().default(false),
+    /** Never a member of the sync set. */
+    noSync: z.boolean().default(false),
+  })
+  .readonly();
+export type Tags = z.output<typeof Tags>;
 
 /** Cluster definition, published by the operator, cached by the agents on their volumes. */
 export const Definition = z
@@ -61,6 +77,8 @@ export const Definition = z
     /** Database and owner made at bootstrap. */
     application: z.object({ database: z.string(), owner: z.string() }).readonly(),
     paused: z.boolean().default(false),
+    /** Of instances that have any. */
+    tags: z.record(instance, Tags).readonly().optional(),
   })
   .readonly();
 export type Definition = z.output<typeof Definition>;
@@ -76,7 +94,17 @@ export const Leader = z.object({ instance, incarnation: z.string(), epoch, lease
 export type Leader = z.output<typeof Leader>;
 
 /** `release`: the holder of `epoch` gave up leadership after its database had ended; no write of that epoch can follow. */
-export const Release = z.object({ epoch, instance, reason: z.string(), candidate: instance.optional() }).readonly();
+export const Release = z
+  .object({
+    epoch,
+    instance,
+    reason: z.string(),
+    /** Successor that was asked for. */
+    candidate: instance.optional(),
+    /** Milliseconds in which the holder expects to be back, its log whole; absent: it doesn't want to lead again. */
+    restart: z.number().nonnegative().optional(),
+  })
+  .readonly();
 export type Release = z.output<typeof Release>;
 
 /** `sync`: the members whose acknowledgement counts, and how many of them each write needs before it is acknowledged. */
@@ -86,7 +114,16 @@ export const SyncState = z
 export type SyncState = z.output<typeof SyncState>;
 
 /** `promises/<instance>`: never again to receive from an epoch older than `epoch`; `position` is final. */
-export const PromiseRecord = z.object({ instance, incarnation: z.string(), epoch, position: Position }).readonly();
+export const PromiseRecord = z
+  .object({
+    instance,
+    incarnation: z.string(),
+    epoch,
+    position: Position,
+    /** Bytes of the log that are still to be replayed before it could serve. */
+    backlog: z.number().nonnegative().optional(),
+  })
+  .readonly();
 export type PromiseRecord = z.output<typeof PromiseRecord>;
 
 export const memberStates = [
@@ -120,6 +157,8 @@ export const Member = z
     /** Last flushed position; absent while unknown. */
     position: Position.optional(),
     replayLsn: z.string().optional(),
+    /** Highest epoch that it has promised or followed. */
+    vow: epoch.optional(),
     /** Epoch whose primary this instance can't reach any more; absent while all is well. */
     lostPrimaryOf: epoch.optional(),
     /** Names of parameters that wait for a restart. */
@@ -144,6 +183,11 @@ export const HistoryEntry = z
       .array(z.object({ timeline: z.int(), end: z.string() }).readonly())
       .readonly()
       .optional(),
+    /** Claimed without proof that nothing was lost, because a person accepted that; who and why. */
+    forced: z
+      .object({ request: z.string(), reason: z.string(), missing: z.array(instance).readonly() })
+      .readonly()
+      .optional(),
     at: z.string(),
   })
   .readonly();
@@ -163,3 +207,38 @@ export const SwitchoverRequest = z
   })
   .readonly();
 export type SwitchoverRequest = z.output<typeof SwitchoverRequest>;
+
+/** `requests/failover`, written by a person through the CLI or the operator: somebody must lead, although nobody can prove to hold all. */
+export const FailoverRequest = z
+  .object({
+    id: z.string(),
+    /** Who shall lead. */
+    to: instance,
+    /** Acknowledged writes that only the missing instances hold may be lost. Without it an unsafe request is refused. */
+    acceptDataLoss: z.boolean().default(false),
+    /** Kept in history. */
+    reason: z.string(),
+    /** Wall-clock time, ISO 8601, after which the request is void. */
+    deadline: z.string(),
+  })
+  .readonly();
+export type FailoverRequest = z.output<typeof FailoverRequest>;
+
+/** `requests/adopt`: etcd was restored or replaced; the cluster shall go on with this one. */
+export const AdoptRequest = z
+  .object({
+    id: z.string(),
+    /** The etcd that is meant, as it calls itself. */
+    etcdClusterId: z.string(),
+    /** Instances that may be missing although they may hold acknowledged writes that the others lack. */
+    without: z.array(instance).readonly().default([]),
+    reason: z.string(),
+  })
+  .readonly();
+export type AdoptRequest = z.output<typeof AdoptRequest>;
+
+/** `answer`: what became of the last request. */
+export const Answer = z
+  .object({ id: z.string(), instance, outcome: z.enum(['done', 'refused']), reason: z.string(), at: z.string() })
+  .readonly();
+export type Answer = z.output<typeof Answer>;

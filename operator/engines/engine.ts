@@ -1,6 +1,6 @@
 /** The seam between the protocol and a database: one folder beside this file per database, with the same files. */
 import type { HistoryEntry, Epoch, Member, Definition } from '../api/cluster-state.ts';
-import type { DatabaseEffect, DatabaseState } from '../ha/state.ts';
+import type { DatabaseEffect, DatabaseState, Health } from '../ha/state.ts';
 import type { ReplicaHealth } from '../ha/sync-set.ts';
 
 /** What an effect may need to know of the cluster. */
@@ -33,6 +33,11 @@ export interface Engine {
   configure(definition: Definition, signal: AbortSignal): Promise<void>;
   /** Called when the state changed by itself: the process has ended, all its children gone, or it cannot follow any more. */
   onChange(listener: (state: DatabaseState) => void): void;
+  /**
+   * Called whenever the health of the running database changes; `well` whenever none runs. It is probed on deadlines of its
+   * own while a server runs, whatever `run` is busy with.
+   */
+  onHealth(listener: (health: Health) => void): void;
   /** Called before the data directory is replaced: from then on its word counts anew. */
   onNewIncarnation(listener: () => Promise<void>): void;
   version(): Promise<string>;

@@ -57,6 +57,18 @@ export type DatabaseState =
       readonly lineage: NonNullable<HistoryEntry['lineage']>;
     };
 
+/** Signs of life of the running database, and of the disk below it (DESIGN §5, rule 10). */
+export type Health =
+  | { readonly status: 'well' }
+  | {
+      readonly status: 'failing';
+      readonly reason: 'DatabaseHung' | 'DiskStalled' | 'DiskFull' | 'DiskReadOnly';
+      /** Since when nothing has succeeded and nothing has moved. */
+      readonly since: Milliseconds;
+      /** For people: what was tried, and how long. */
+      readonly detail: string;
+    };
+
 export interface HaState {
   readonly self: Voter & { readonly address: string };
   readonly settings: Settings;

@@ -440,6 +440,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     observe,
     configure,
     onChange: (listener) => (changeListener = listener),
+    onHealth: () => undefined,
     onNewIncarnation: (listener) => (incarnationListener = listener),
     version: async () =>
       (await command(join(layout.bin, 'postgres'), ['--version'], { signal: AbortSignal.timeout(5000) }))
