@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { apiIsReady, getList, isReady, type Node, type Pod } from './api.ts';
 import { artifacts, type Artifacts } from './artifacts.ts';
 import { createCgroup } from './cgroups.ts';
-import { controlPlane, startControlPlane } from './control-plane.ts';
+import { controlPlane, killApiServer, startApiServer, startControlPlane } from './control-plane.ts';
 import { dns, startDns } from './dns.ts';
 import { loadImages, writePauseImage } from './images.ts';
 import {
@@ -109,6 +109,23 @@ export async function heal(options: Options = {}): Promise<void> {
   await exclusively(signal, async () => {
     requireCluster();
     await healAll(signal);
+  });
+}
+
+/** The API server is gone, as in an outage of the control plane; nodes and Pods go on. */
+export async function stopApi(options: Options = {}): Promise<void> {
+  const signal = signalOf(options);
+  await exclusively(signal, async () => {
+    requireCluster();
+    await killApiServer(signal);
+  });
+}
+
+export async function startApi(options: Options = {}): Promise<void> {
+  const signal = signalOf(options);
+  await exclusively(signal, async () => {
+    requireCluster();
+    await startApiServer(signal);
   });
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { apiIsReady } from './api.ts';
 import { binFolder, controlPlaneCgroup, gateway, serviceCidr, stateFolder } from './layout.ts';
 import { certificateFile, keyFile, kubeconfigOf } from './pki.ts';
-import { start, waitFor, type Daemon } from './process.ts';
+import { isRunning, kill, start, waitFor, type Daemon, type StartedDaemon } from './process.ts';
 
 const etcdUrl = 'http://127.0.0.1:12379';
 const ca = certificateFile('ca');
@@ -55,16 +55,30 @@ const scheduler = daemon('kube-scheduler', [`--kubeconfig=${kubeconfigOf('schedu
 
 export const controlPlane: readonly Daemon[] = [etcd, apiServer, controllerManager, scheduler];
 
+/** Kills the API server alone: what runs goes on, but nobody is told of anything any more. */
+export async function killApiServer(signal: AbortSignal): Promise<void> {
+  await kill(apiServer, signal);
+}
+
+export async function startApiServer(signal: AbortSignal): Promise<void> {
+  if (!isRunning(apiServer)) start(apiServer);
+  await apiServerReady([], signal);
+}
+
 /** Resolves when the API server is ready; the others catch up by themselves. */
 export async function startControlPlane(signal: AbortSignal): Promise<void> {
   const needed = [start(etcd), start(apiServer)];
+  await apiServerReady(needed, signal);
+  start(controllerManager);
+  start(scheduler);
+}
+
+async function apiServerReady(daemons: readonly StartedDaemon[], signal: AbortSignal): Promise<void> {
   await waitFor('API server', async () => (await apiIsReady(signal)) || undefined, {
     timeoutMs: 90_000,
     signal,
-    daemons: needed,
+    daemons,
   });
-  start(controllerManager);
-  start(scheduler);
 }
 
 function daemon(name: string, args: readonly string[]): Daemon {

@@ -1,5 +1,17 @@
 /** `node hack/cluster/main.ts COMMAND`: a Kubernetes of three nodes on this machine. */
-import { down, heal, load, partition, powerOff, powerOn, status, up, type Status } from './cluster.ts';
+import {
+  down,
+  heal,
+  load,
+  partition,
+  powerOff,
+  powerOn,
+  startApi,
+  status,
+  stopApi,
+  up,
+  type Status,
+} from './cluster.ts';
 import { isNodeName, nodes, type NodeName } from './layout.ts';
 import type { Peer } from './network.ts';
 import { say } from './progress.ts';
@@ -12,6 +24,7 @@ const usage = `Usage: node hack/cluster/main.ts COMMAND
   poweron NODE                    boot it again
   partition NODE [from PEER …]    cut it from everything, or from nodes or the control-plane
   heal                            remove all cuts
+  api stop|start                  the API server alone; nodes and Pods go on without it
   load FILE.tar …                 import image archives on all nodes
 Nodes: ${nodes.join(' ')}`;
 
@@ -44,6 +57,11 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
     }
     case 'heal':
       await timed('all cuts removed', () => heal({ signal }));
+      return;
+    case 'api':
+      if (rest[0] === 'stop') await timed('the API server is gone', () => stopApi({ signal }));
+      else if (rest[0] === 'start') await timed('the API server answers', () => startApi({ signal }));
+      else throw new UsageError('api stop, or api start?');
       return;
     case 'load':
       if (rest.length === 0) throw new UsageError('load needs at least one archive');

@@ -119,6 +119,17 @@ export function isRunning(daemon: Pick<Daemon, 'name' | 'cgroup'>): boolean {
   }
 }
 
+/** SIGKILL; resolves when the process is gone. */
+export async function kill(daemon: Pick<Daemon, 'name' | 'cgroup'>, signal: AbortSignal): Promise<void> {
+  if (!isRunning(daemon)) return;
+  process.kill(Number(readFileSync(pidFile(daemon), 'utf8')), 'SIGKILL');
+  await waitFor(`end of ${daemon.name}`, () => (isRunning(daemon) ? undefined : true), {
+    timeoutMs: 10_000,
+    signal,
+    intervalMs: 10,
+  });
+}
+
 function pidFile(daemon: Pick<Daemon, 'name' | 'cgroup'>): string {
   return join(runtimeFolder, 'pids', `${daemon.cgroup}.${daemon.name}`);
 }

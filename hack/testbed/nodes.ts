@@ -1,26 +1,37 @@
-/** The nodes of the cluster: their power (local ones only), drains, and the processes of a Pod seen from outside. */
-import { readdir, readFile } from 'node:fs/promises';
+/** The nodes of the cluster: their power and cables (local ones only), drains. */
 import path from 'node:path';
 import process from 'node:process';
 import { repository, type ClusterAccess } from './cluster-access.ts';
 import { run, type Finished } from './command.ts';
+import { firstProcess, signalTo } from './pod-processes.ts';
 
 export interface Nodes {
   readonly names: () => Promise<readonly string[]>;
   /** Kills everything on the node at once; resolves when nothing of it runs. */
   readonly powerOff: (node: string) => Promise<string>;
   readonly powerOn: (node: string) => Promise<void>;
+  /** Cuts the node from everything: other nodes, the API server, DNS. */
+  readonly cutOff: (node: string) => Promise<void>;
+  /** Ends all cuts. */
+  readonly heal: () => Promise<void>;
+  /** Kills the API server. */
+  readonly stopApi: () => Promise<void>;
+  readonly startApi: () => Promise<void>;
   readonly drain: (node: string, timeoutSeconds: number) => Promise<Finished>;
   readonly uncordon: (node: string) => Promise<void>;
   /** SIGKILL to PID 1 of the Pod's container that runs `program`: from inside, the kernel wouldn't allow it. */
   readonly killContainer: (podUid: string, program: string) => Promise<void>;
-  /** Switches on and uncordons whatever this object switched off or drained. */
+  /** SIGSTOP to that process; the returned function lets it go on, if it is still there. */
+  readonly stopContainer: (podUid: string, program: string) => Promise<() => void>;
+  /** Switches on, reconnects and uncordons whatever this object switched off, cut off or drained. */
   readonly restore: () => Promise<void>;
 }
 
 export function nodesOf(access: ClusterAccess, signal?: AbortSignal): Nodes {
   const off = new Set<string>();
   const drained = new Set<string>();
+  let isCut = false;
+  let apiIsStopped = false;
   const cluster = async (...args: readonly string[]): Promise<void> => {
     if (access.kind === 'own')
       throw new Error(`hack/cluster ${args.join(' ')}: only the local cluster’s nodes can be switched`);
@@ -40,6 +51,22 @@ export function nodesOf(access: ClusterAccess, signal?: AbortSignal): Nodes {
       await cluster('poweron', node);
       off.delete(node);
     },
+    cutOff: async (node) => {
+      isCut = true;
+      await cluster('partition', node);
+    },
+    heal: async () => {
+      await cluster('heal');
+      isCut = false;
+    },
+    stopApi: async () => {
+      apiIsStopped = true;
+      await cluster('api', 'stop');
+    },
+    startApi: async () => {
+      await cluster('api', 'start');
+      apiIsStopped = false;
+    },
     drain: async (node, timeoutSeconds) => {
       drained.add(node);
       return access.tryKubectl(
@@ -52,27 +79,19 @@ export function nodesOf(access: ClusterAccess, signal?: AbortSignal): Nodes {
       drained.delete(node);
     },
     killContainer: async (podUid, program) => {
-      const pid = await firstProcess(podUid, program);
-      process.kill(pid, 'SIGKILL');
+      process.kill((await firstProcess(podUid, program)).pid, 'SIGKILL');
+    },
+    stopContainer: async (podUid, program) => {
+      const first = await firstProcess(podUid, program);
+      signalTo([first], 'SIGSTOP');
+      return () => signalTo([first], 'SIGCONT');
     },
     restore: async () => {
+      if (apiIsStopped) await nodes.startApi();
+      if (isCut) await nodes.heal();
       for (const node of off) await nodes.powerOn(node);
       for (const node of drained) await nodes.uncordon(node);
     },
   };
   return nodes;
-}
-
-/** Local nodes share this machine's PID namespace: a Pod's processes are those whose cgroup carries its UID. */
-async function firstProcess(podUid: string, program: string): Promise<number> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  for (const pid of pids) {
-    const read = (file: string): Promise<string> => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
-    const ofPod = [podUid, podUid.replaceAll('-', '_')];
-    const cgroup = await read('cgroup');
-    if (!ofPod.some((uid) => cgroup.includes(uid))) continue;
-    const innermost = /^NSpid:.*\s(\d+)$/m.exec(await read('status'))?.[1];
-    if (innermost === '1' && (await read('cmdline')).includes(program)) return Number(pid);
-  }
-  throw new Error(`no PID 1 of Pod ${podUid} runs ${program} on this machine`);
 }

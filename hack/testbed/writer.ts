@@ -1,6 +1,8 @@
 /** Runs hack/writer as a Pod beside a cluster and talks to it through the API server, which works on any cluster. */
+import type { V1Pod } from '@kubernetes/client-node';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { request } from 'undici';
 import { bundle } from '../build/bundle.ts';
 import type { LedgerState } from '../writer/ledger.ts';
 import type { FinalReport, History } from '../writer/main.ts';
@@ -17,7 +19,7 @@ export interface WriterPod {
   /** Names a moment; `state().marks[name]` tells what happened since. */
   readonly mark: (name: string) => Promise<void>;
   /** Resolves when writes that were sent after this call are acknowledged. */
-  readonly acknowledgedAgain: (patience: { readonly within: number }) => Promise<void>;
+  readonly acknowledgedAgain: (patience: { readonly within: number; readonly writes?: number }) => Promise<void>;
   /** Ends writing, reads everything back from the primary and compares. */
   readonly stop: () => Promise<FinalReport>;
   /** Reads back what another writer left in the same table. */
@@ -34,9 +36,14 @@ export interface WriterOptions {
   readonly table: string;
   /** Writes nothing; for `verify`. */
   readonly idle?: boolean;
+  /** Name of its Pod. Default: writer. */
+  readonly name?: string;
+  /** Addresses of instances to use in place of the Service: of several, whichever is the primary. */
+  readonly hosts?: readonly string[];
+  /** `direct`: asked at its Pod's address, which works on the local cluster only, and without the API server. */
+  readonly reach?: 'proxy' | 'direct';
 }
 
-const podName = 'writer';
 const port = 9090;
 const podReadyMs = 60_000;
 /** A ConfigMap holds 1 MiB; some is left for metadata. */
@@ -58,6 +65,7 @@ export async function startWriter(
   if (program.bytes > maximumBundleBytes) {
     throw new Error(`the writer has ${program.bytes} bytes, but must fit into a ConfigMap (${maximumBundleBytes})`);
   }
+  const podName = nameOf(options);
   const inNamespace = ['--namespace', options.namespace];
   const remove = async (): Promise<void> => {
     await access.kubectl(['delete', 'pod,configmap', podName, ...inNamespace, '--ignore-not-found', '--wait=true']);
@@ -67,14 +75,13 @@ export async function startWriter(
     signal,
     input: JSON.stringify(manifest(options, await readFile(program.file, 'utf8'))),
   });
-  const proxy = `/api/v1/namespaces/${options.namespace}/pods/${podName}:${port}/proxy`;
-  const state = async (): Promise<LedgerState> => {
-    const seen = await api.get<LedgerState>(`${proxy}/state`);
-    if (seen === undefined) throw new Error('the writer’s Pod is gone');
-    return seen;
-  };
+  const ask =
+    options.reach === 'direct'
+      ? asking(await podAddress(api, options, signal))
+      : throughProxy(api, `/api/v1/namespaces/${options.namespace}/pods/${podName}:${port}/proxy`);
+  const state = (): Promise<LedgerState> => ask<LedgerState>('GET', '/state');
   const mark = async (name: string): Promise<void> => {
-    await api.post(`${proxy}/mark?name=${encodeURIComponent(name)}`);
+    await ask('POST', `/mark?name=${encodeURIComponent(name)}`);
   };
   await until('writer', async () => yes(await state()), { within: podReadyMs, signal });
   let questions = 0;
@@ -83,7 +90,7 @@ export async function startWriter(
     node: options.node,
     state,
     mark,
-    acknowledgedAgain: async ({ within }) => {
+    acknowledgedAgain: async ({ within, writes = convincingWrites }) => {
       questions += 1;
       const name = `question-${questions}`;
       await mark(name);
@@ -92,20 +99,60 @@ export async function startWriter(
         async () => {
           const { marks, errors } = await state();
           const acked = marks[name]?.acked ?? 0;
-          return acked >= convincingWrites
-            ? yes(undefined)
-            : notYet(`${acked} since; errors ${JSON.stringify(errors)}`);
+          return acked >= writes ? yes(undefined) : notYet(`${acked} since; errors ${JSON.stringify(errors)}`);
         },
         { within, signal },
       );
     },
-    stop: () => api.post<FinalReport>(`${proxy}/stop`, {}, stopTimeoutMs),
-    verify: (history) => api.post<Verdict>(`${proxy}/verify`, history, stopTimeoutMs),
+    stop: () => ask<FinalReport>('POST', '/stop', {}, stopTimeoutMs),
+    verify: (history) => ask<Verdict>('POST', '/verify', history, stopTimeoutMs),
     remove,
   };
 }
 
+type Ask = <T>(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs?: number) => Promise<T>;
+
+function throughProxy(api: ApiServer, proxy: string): Ask {
+  return async <T>(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs?: number) => {
+    if (method === 'POST') return api.post<T>(proxy + path, body, timeoutMs);
+    const answer = await api.get<T>(proxy + path);
+    if (answer === undefined) throw new Error('the writer’s Pod is gone');
+    return answer;
+  };
+}
+
+function asking(address: string): Ask {
+  return async <T>(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs = 2_000) => {
+    const answer = await request(`http://${address}:${port}${path}`, {
+      method,
+      body: method === 'POST' ? JSON.stringify(body ?? {}) : null,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const text = await answer.body.text();
+    if (answer.statusCode !== 200) throw new Error(`writer: ${answer.statusCode} ${text.slice(0, 500)}`);
+    return JSON.parse(text) as T;
+  };
+}
+
+function podAddress(api: ApiServer, options: WriterOptions, signal: AbortSignal | undefined): Promise<string> {
+  return until(
+    'address of the writer',
+    async () => {
+      const pod = await api.get<V1Pod>(`/api/v1/namespaces/${options.namespace}/pods/${nameOf(options)}`);
+      return pod?.status?.podIP === undefined ? notYet('none yet') : yes(pod.status.podIP);
+    },
+    { within: podReadyMs, signal },
+  );
+}
+
+function nameOf(options: WriterOptions): string {
+  return options.name ?? 'writer';
+}
+
 function manifest(options: WriterOptions, program: string): unknown {
+  const podName = nameOf(options);
   const labels = { 'app.kubernetes.io/name': podName, 'app.kubernetes.io/part-of': 'mainstay-tests' };
   const metadata = { name: podName, namespace: options.namespace, labels };
   return {
@@ -142,6 +189,7 @@ function manifest(options: WriterOptions, program: string): unknown {
                 { name: 'WRITER_ACCESS', value: '/etc/writer/app' },
                 { name: 'WRITER_TABLE', value: options.table },
                 { name: 'WRITER_PORT', value: String(port) },
+                { name: 'WRITER_HOSTS', value: (options.hosts ?? []).join(',') },
                 ...(options.idle === true ? [{ name: 'WRITER_IDLE', value: 'true' }] : []),
               ],
               ports: [{ name: 'http', containerPort: port }],

@@ -11,7 +11,7 @@ import { systemClock } from '../../operator/platform/clock.ts';
 import { createLogger } from '../../operator/platform/log.ts';
 import { createLedger, type LedgerState } from './ledger.ts';
 import type { Range } from './range-set.ts';
-import { openSession, reasonOf } from './session.ts';
+import { openSession, openSessionAtAny, reasonOf } from './session.ts';
 import { judge, type Verdict } from './verdict.ts';
 import { write } from './writing.ts';
 
@@ -32,7 +32,10 @@ const clock = systemClock;
 const ledger = createLedger();
 const stopping = new AbortController();
 const moment = () => ({ monotonicMs: clock.now(), wall: clock.wall() });
-const open = () => openSession(access, table);
+/** Several hosts: whichever of them is the primary. One: that one, whatever it is. None: the Service of the Secret. */
+const hosts = (process.env['WRITER_HOSTS'] ?? '').split(',').filter((host) => host !== '');
+const open = () =>
+  hosts.length > 1 ? openSessionAtAny(hosts, access, table, stopping.signal) : openSession(access, table, hosts[0]);
 // WRITER_IDLE: only verifies what another writer left.
 const written =
   process.env['WRITER_IDLE'] === undefined ? write({ open, ledger, clock, log }, stopping.signal) : Promise.resolve();
@@ -44,7 +47,8 @@ async function verify(history: History): Promise<Verdict> {
   const end = clock.now() + readBackWithinMs;
   for (;;) {
     try {
-      const session = await open();
+      // By the Service: a host that was given may be a replica by now.
+      const session = await openSession(access, table);
       try {
         return judge(history, await session.ids());
       } finally {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 
 export type Insert =
@@ -12,6 +13,7 @@ export type Insert =
 export interface Session {
   readonly insert: (id: number) => Promise<Insert>;
   readonly makeTable: () => Promise<void>;
+  readonly isPrimary: () => Promise<boolean>;
   readonly ids: () => Promise<readonly number[]>;
   /** Drops the connection without a word: a server that doesn't answer must not delay the next one. */
   readonly drop: () => void;
@@ -22,12 +24,46 @@ const statementMs = 1_500;
 /** Reading everything back takes longer than a write. */
 const readBackMs = 30_000;
 
+/** Among several hosts, how soon one that was not the primary is asked again. */
+const askAgainMs = 50;
+
+/** What a client with several hosts in its URI and target_session_attrs=read-write does, but all at once: the primary, whoever it is. */
+export async function openSessionAtAny(
+  hosts: readonly string[],
+  access: string,
+  table: string,
+  signal: AbortSignal,
+): Promise<Session> {
+  const found = new AbortController();
+  const over = AbortSignal.any([signal, found.signal]);
+  const look = async (host: string): Promise<Session> => {
+    for (;;) {
+      const session = await openSession(access, table, host).catch(() => undefined);
+      if (session !== undefined && !over.aborted && (await session.isPrimary().catch(() => false))) return session;
+      session?.drop();
+      await delay(askAgainMs, undefined, { signal: over });
+    }
+  };
+  const looks = hosts.map(look);
+  const session = await Promise.any(looks);
+  found.abort();
+  // A second one may have been found in the same moment.
+  for (const other of looks)
+    void other.then(
+      (late) => {
+        if (late !== session) late.drop();
+      },
+      () => undefined,
+    );
+  return session;
+}
+
 /** `access`: folder with the files host, port, dbname, username, password (the mounted Secret, read anew each time). */
-export async function openSession(access: string, table: string): Promise<Session> {
+export async function openSession(access: string, table: string, host?: string): Promise<Session> {
   const read = async (name: string): Promise<string> => (await readFile(path.join(access, name), 'utf8')).trim();
   const socket = new Socket();
   const client = new pg.Client({
-    host: await read('host'),
+    host: host ?? (await read('host')),
     port: Number(await read('port')),
     database: await read('dbname'),
     user: await read('username'),
@@ -59,7 +95,11 @@ export async function openSession(access: string, table: string): Promise<Sessio
     return answer.rows as unknown[][];
   };
 
+  const isPrimary = async (): Promise<boolean> =>
+    (await query('SELECT pg_is_in_recovery()', [], statementMs))[0]?.[0] === false;
+
   return {
+    isPrimary,
     insert: async (id) => {
       warnings.length = 0;
       try {
@@ -77,8 +117,7 @@ export async function openSession(access: string, table: string): Promise<Sessio
       // Not through the index: a row that only the index still knows must not pass for present.
       await query('SET enable_indexscan = off', [], statementMs);
       await query('SET enable_indexonlyscan = off', [], statementMs);
-      const [recovery] = await query('SELECT pg_is_in_recovery()', [], statementMs);
-      if (recovery?.[0] !== false) throw new Error('the host of -rw answers as a replica');
+      if (!(await isPrimary())) throw new Error('the host of -rw answers as a replica');
       return (await query(`SELECT id FROM ${table}`, [], readBackMs)).map(([id]) => Number(id));
     },
     drop,

@@ -1,0 +1,185 @@
+/** The cluster that is struck, and what is true of it by etcd's word: that can be had with the API server down as well. */
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parse } from 'yaml';
+import { clusterPrefix, type ClusterIdentity } from '../../operator/api/cluster-state.ts';
+import { parseRuntime, type ClusterRuntime } from '../../operator/controllers/cluster-runtime.ts';
+import { switchoverRequests } from '../../operator/controllers/switchover-requests.ts';
+import { etcdDcs } from '../../operator/dcs/etcd.ts';
+import type { Dcs } from '../../operator/dcs/dcs.ts';
+import { systemClock } from '../../operator/platform/clock.ts';
+import type { ApiServer } from '../testbed/api-server.ts';
+import { repository, type ClusterAccess } from '../testbed/cluster-access.ts';
+import { etcdMembers, type EtcdMembers } from '../testbed/etcd-members.ts';
+import { nodesOf, type Nodes } from '../testbed/nodes.ts';
+import { operatorOf, type OperatorDeployment } from '../testbed/operator-deployment.ts';
+import {
+  postgresCluster,
+  type InstancePod,
+  type PostgresClusterUnderTest,
+  type Primary,
+} from '../testbed/postgres-cluster.ts';
+import { notYet, seconds, until, yes } from '../testbed/until.ts';
+
+export interface Arena {
+  readonly access: ClusterAccess;
+  readonly api: ApiServer;
+  readonly nodes: Nodes;
+  readonly operator: OperatorDeployment;
+  readonly orders: PostgresClusterUnderTest;
+  readonly signal: AbortSignal;
+  /** Instances and etcd as they were when the cluster was last whole. */
+  readonly instances: () => readonly InstancePod[];
+  readonly etcd: () => EtcdMembers;
+  readonly runtime: () => Promise<ClusterRuntime>;
+  /** Every instance runs, and every replica acknowledges. */
+  readonly whole: () => Promise<void>;
+  readonly primary: () => Promise<Primary>;
+  /** As the operator asks for it. */
+  readonly requestSwitchover: (from: string, to?: string) => Promise<void>;
+  /** Makes the instance of that node primary. */
+  readonly leadFrom: (node: string) => Promise<Primary>;
+  readonly useDurability: (mode: 'Strict' | 'Async') => Promise<void>;
+  /** A new cluster in place of one that did not become whole again. */
+  readonly renew: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+export const namespace = 'mainstay-bench';
+const name = 'orders';
+const wholeMs = seconds(240);
+const dcsMs = 2_000;
+
+export async function openArena(access: ClusterAccess, api: ApiServer, signal: AbortSignal): Promise<Arena> {
+  const orders = postgresCluster({ access, api, signal }, { namespace, name });
+  const operator = operatorOf(access, signal);
+  let instances: readonly InstancePod[] = [];
+  let etcd: EtcdMembers | undefined;
+  let identity: ClusterIdentity | undefined;
+  let dcs: { readonly endpoints: string; readonly client: Dcs } | undefined;
+
+  const client = async (): Promise<Dcs> => {
+    const endpoints = known(etcd).members.map((member) => member.url);
+    if (dcs?.endpoints === endpoints.join(' ')) return dcs.client;
+    await dcs?.client.close();
+    dcs = { endpoints: endpoints.join(' '), client: etcdDcs({ endpoints, clock: systemClock }) };
+    return dcs.client;
+  };
+  const runtime = async (): Promise<ClusterRuntime> => {
+    const prefix = clusterPrefix(known(identity));
+    const { entries } = await (await client()).read(prefix, { milliseconds: dcsMs, signal });
+    return parseRuntime(new Map([...entries].map(([key, value]) => [key.slice(prefix.length), value])));
+  };
+  const whole = async (): Promise<void> => {
+    await orders.fullyRedundant({ within: wholeMs });
+    instances = await orders.pods();
+    await until(
+      'etcd of three members',
+      async () => {
+        etcd = await etcdMembers(api);
+        await Promise.all([etcd.leader(), etcd.requests()]);
+        return etcd.members.length === 3 ? yes(undefined) : notYet(`${etcd.members.length}`);
+      },
+      { within: wholeMs, signal },
+    );
+    await until(
+      'every replica in the sync set',
+      async () => {
+        const { leader, sync, members, switchover } = await runtime();
+        if (leader === undefined || sync === undefined) return notYet('no leader');
+        const others = instances.map((pod) => pod.name).filter((instance) => instance !== leader.instance);
+        const missing = others.filter((one) => !sync.members.some((member) => member.instance === one));
+        const idle = others.filter((one) => members.get(one)?.state !== 'streaming');
+        if (switchover !== undefined) return notYet('a switchover is asked for');
+        return missing.length + idle.length === 0
+          ? yes(undefined)
+          : notYet(`not in the sync set: ${missing.join()}; not streaming: ${idle.join()}`);
+      },
+      { within: wholeMs, signal },
+    );
+  };
+  const primary = async (): Promise<Primary> => {
+    const { leader } = await runtime();
+    const pod = instances.find((one) => one.name === leader?.instance);
+    if (pod === undefined) throw new Error(`${leader?.instance ?? 'nobody'} leads, which has no Pod`);
+    return { instance: pod.name, node: pod.node, podUid: pod.uid };
+  };
+  const requestSwitchover = async (from: string, to?: string): Promise<void> => {
+    const requests = switchoverRequests(await client(), systemClock, randomUUID);
+    const what = { from, reason: 'hack/bench', ...(to === undefined ? {} : { to }) };
+    if (!(await requests.request(known(identity), what, signal))) throw new Error('another switchover is asked for');
+  };
+  const create = async (): Promise<void> => {
+    const metadata = { name: namespace };
+    await access.kubectl(['apply', '-f', '-'], {
+      input: JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata }),
+      signal,
+    });
+    const example = parse(await readFile(path.join(repository, 'examples/postgres.yaml'), 'utf8')) as object;
+    const manifest = { ...example, metadata: { name, namespace } };
+    await access.kubectl(['apply', '-f', '-'], { input: JSON.stringify(manifest), signal });
+    identity = { namespace, name, uid: known(await orders.resource()).metadata.uid };
+    await whole();
+  };
+  await create();
+
+  return {
+    access,
+    api,
+    nodes: nodesOf(access, signal),
+    operator,
+    orders,
+    signal,
+    instances: () => instances,
+    etcd: () => known(etcd),
+    runtime,
+    whole,
+    primary,
+    requestSwitchover,
+    leadFrom: async (node) => {
+      const now = await primary();
+      const wanted = instances.find((pod) => pod.node === node);
+      if (wanted === undefined) throw new Error(`no instance on ${node}`);
+      if (now.instance === wanted.name) return now;
+      await requestSwitchover(now.instance, wanted.name);
+      await until(
+        `${wanted.name} primary`,
+        async () => {
+          const { leader } = await runtime();
+          return leader?.instance === wanted.name ? yes(undefined) : notYet(`led by ${leader?.instance ?? 'nobody'}`);
+        },
+        { within: seconds(60), signal },
+      );
+      await whole();
+      return primary();
+    },
+    useDurability: async (mode) => {
+      const patch = JSON.stringify({ spec: { durability: { mode } } });
+      await access.kubectl(
+        ['patch', '--namespace', namespace, `postgresclusters.mainstay.dev/${name}`, '--type=merge', '--patch', patch],
+        { signal },
+      );
+      await until(
+        `durability ${mode}`,
+        async () => {
+          const acknowledgements = (await runtime()).sync?.acknowledgements ?? 0;
+          return acknowledgements > 0 === (mode === 'Strict') ? yes(undefined) : notYet(`k = ${acknowledgements}`);
+        },
+        { within: wholeMs, signal },
+      );
+    },
+    renew: async () => {
+      await access.kubectl(['delete', 'namespace', namespace, '--wait=true', '--ignore-not-found'], {
+        timeoutMs: 180_000,
+      });
+      await create();
+    },
+    close: async () => dcs?.client.close(),
+  };
+}
+
+function known<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('asked before the cluster was whole');
+  return value;
+}

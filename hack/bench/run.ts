@@ -1,0 +1,140 @@
+/** One strike: the cluster whole, clients writing, the fault, the gap, everything healed, every acknowledged write looked up. */
+import { seconds, notYet, until, yes } from '../testbed/until.ts';
+import { startWriter, type FinalReport, type WriterPod } from '../testbed/writer.ts';
+import { agentLogs } from './agent-logs.ts';
+import type { Arena } from './arena.ts';
+import type { Fault, Heal, Run, Without } from './scenario.ts';
+import { timeLine } from './time-line.ts';
+
+const mark = 'strike';
+/** Long enough for what fails over late; beyond, it does not. */
+const patienceMs = seconds(60);
+/** A steady stream before the fault. */
+const steadyWrites = 200;
+/** Agents log the end of an outage a moment after clients notice it. */
+const afterGapMs = 500;
+
+export interface Occasion {
+  readonly fault: Fault;
+  readonly without: Without;
+  readonly label: string;
+  readonly number: number;
+}
+
+export async function strikeOnce(arena: Arena, occasion: Occasion): Promise<Run> {
+  const { fault, without, number } = occasion;
+  const nodes = await arena.nodes.names();
+  const primary = await arena.leadFrom(nodes[number % nodes.length] ?? '');
+  await placeEtcdLeader(arena, fault, primary.node);
+  const cleanUp: (() => unknown)[] = [];
+  try {
+    // In turn on the node that may and the one that may not become the next primary's.
+    const others = nodes.filter((node) => node !== primary.node);
+    const table = `writes_${Date.now()}`;
+    const hosts = without.apiServer ? arena.instances().map(({ ip }) => ip) : [];
+    const node = others[Math.floor(number / nodes.length) % others.length] ?? primary.node;
+    const writer = await client(arena, { name: 'writer', node, table, hosts });
+    cleanUp.push(writer.remove);
+    const old = arena.instances().find(({ name }) => name === primary.instance)?.ip ?? '';
+    const rival =
+      fault.rivalClient === true
+        ? await client(arena, { name: 'rival', node: primary.node, table: `${table}_rival`, hosts: [old] })
+        : undefined;
+    if (rival !== undefined) cleanUp.push(rival.remove);
+
+    if (without.operator) {
+      cleanUp.push(arena.operator.restore);
+      await arena.operator.scaleTo(0);
+    }
+    if (without.apiServer) {
+      cleanUp.push(arena.nodes.startApi);
+      await arena.nodes.stopApi();
+    }
+    for (const one of [writer, rival]) await one?.acknowledgedAgain({ within: patienceMs, writes: steadyWrites });
+    const before = (await arena.runtime()).epoch;
+    await Promise.all([writer.mark(mark), rival?.mark(mark)]);
+
+    let healed = false;
+    const heal: Heal = await fault.strike(arena, primary);
+    const healOnce = async (): Promise<void> => {
+      if (!healed) await heal();
+      healed = true;
+    };
+    cleanUp.push(healOnce);
+    if (fault.keepsEpoch !== true) await newEpoch(arena, before);
+    await writer.acknowledgedAgain({ within: patienceMs });
+    await healOnce();
+    if (without.apiServer) await arena.nodes.startApi();
+    if (without.operator) await arena.operator.restore();
+    await arena.whole();
+
+    // Also what happened while the old primary came back.
+    const after = await arena.runtime();
+    const rivalReport = await rival?.stop();
+    const report = await writer.stop();
+    checkRows(report);
+    if (rivalReport !== undefined) checkRows(rivalReport);
+    const gap = report.state.marks[mark]?.longestGap;
+    if (gap == null) throw new Error('the writer saw no write since the strike');
+    const logs = await agentLogs(arena.orders.namespace, new Date(gap.from), new Date(Date.parse(gap.to) + afterGapMs));
+    return {
+      scenario: occasion.label,
+      run: number,
+      at: report.state.marks[mark]?.at ?? gap.from,
+      node: primary.node,
+      primary: primary.instance,
+      successor: after.leader?.instance ?? '',
+      outageMs: gap.milliseconds,
+      from: gap.from,
+      to: gap.to,
+      epochs: after.epoch - before,
+      acked: report.acked,
+      unknown: report.state.unknown,
+      lost: report.lost + (rivalReport?.lost ?? 0),
+      rivalAcked: rivalReport?.state.marks[mark]?.acked ?? 0,
+      steps: timeLine(logs, gap),
+    };
+  } finally {
+    for (const undo of cleanUp.toReversed()) await undo();
+  }
+}
+
+async function placeEtcdLeader(arena: Arena, fault: Fault, node: string): Promise<void> {
+  if (fault.etcdLeader === undefined) return;
+  const beside = fault.etcdLeader === 'beside the primary';
+  const etcd = arena.etcd();
+  const now = await etcd.leader();
+  if ((now.node === node) === beside) return;
+  const member = etcd.members.find((one) => (one.node === node) === beside);
+  if (member === undefined) throw new Error(`no member of etcd ${fault.etcdLeader}`);
+  await etcd.giveLeadershipTo(member);
+}
+
+function client(
+  arena: Arena,
+  options: {
+    readonly name: string;
+    readonly node: string;
+    readonly table: string;
+    readonly hosts: readonly string[];
+  },
+): Promise<WriterPod> {
+  const { namespace, name: cluster } = arena.orders;
+  return startWriter(arena, { namespace, cluster, reach: 'direct', ...options });
+}
+
+async function newEpoch(arena: Arena, before: number): Promise<void> {
+  await until(
+    'another epoch',
+    async () => {
+      const { epoch } = await arena.runtime();
+      return epoch > before ? yes(undefined) : notYet(`still ${epoch}`);
+    },
+    { within: patienceMs, signal: arena.signal },
+  );
+}
+
+/** Lost writes are counted; these would mean that the table is not what was written. */
+function checkRows({ duplicates, foreign }: FinalReport): void {
+  if (duplicates > 0 || foreign > 0) throw new Error(`${duplicates} rows stand twice, ${foreign} were never sent`);
+}

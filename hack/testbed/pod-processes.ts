@@ -1,0 +1,54 @@
+/** The processes of a Pod seen from outside: local nodes share this machine's PID namespace. */
+import { readdir, readFile } from 'node:fs/promises';
+import process from 'node:process';
+
+export interface PodProcess {
+  readonly pid: number;
+  /** Its number in the innermost PID namespace: 1 is the container's own. */
+  readonly innerPid: number;
+  readonly command: string;
+}
+
+/** Those whose cgroup carries the Pod's UID. */
+export async function processesOf(podUid: string): Promise<readonly PodProcess[]> {
+  const ofPod = [podUid, podUid.replaceAll('-', '_')];
+  const found: PodProcess[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    // Of a process that ended meanwhile there is nothing to read.
+    const read = (file: string): Promise<string> => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
+    const cgroup = await read('cgroup');
+    if (!ofPod.some((uid) => cgroup.includes(uid))) continue;
+    const innermost = /^NSpid:.*\s(\d+)$/m.exec(await read('status'))?.[1];
+    const command = (await read('cmdline')).replaceAll('\0', ' ').trim();
+    if (innermost !== undefined) found.push({ pid: Number(pid), innerPid: Number(innermost), command });
+  }
+  return found;
+}
+
+/** PID 1 of the Pod's container that runs `program`. */
+export async function firstProcess(podUid: string, program: string): Promise<PodProcess> {
+  const first = (await processesOf(podUid)).find(
+    ({ innerPid, command }) => innerPid === 1 && command.includes(program),
+  );
+  if (first === undefined) throw new Error(`no PID 1 of Pod ${podUid} runs ${program} on this machine`);
+  return first;
+}
+
+/** Every process of the Pod's postgres, the postmaster first. */
+export async function postgresProcesses(podUid: string): Promise<readonly PodProcess[]> {
+  // The postmaster keeps its command line; the others call themselves "postgres: …".
+  const all = (await processesOf(podUid)).filter(({ command }) => /(^|\/)postgres(:| |$)/.test(command));
+  const isPostmaster = ({ command }: PodProcess): boolean => !command.startsWith('postgres:');
+  return [...all.filter(isPostmaster), ...all.filter((one) => !isPostmaster(one))];
+}
+
+/** One that is gone already needs no signal. */
+export function signalTo(processes: readonly PodProcess[], signal: NodeJS.Signals): void {
+  for (const { pid } of processes) {
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
