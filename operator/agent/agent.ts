@@ -5,6 +5,8 @@
 import { clusterPrefix, keys, type Member } from '../api/cluster-state.ts';
 import type { Compare, Dcs, Write } from '../dcs/dcs.ts';
 import type { Engine, EngineContext, Observation } from '../engines/engine.ts';
+import { memberState } from '../ha/member-state.ts';
+import { answersAsLeader, holdsLeadership, isGivingUp, mayPledge, serveUntil } from '../ha/proof.ts';
 import { initialState, step } from '../ha/step.ts';
 import type { DatabaseEffect, Effect, Event, HaState, Txn, TxnPurpose } from '../ha/state.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
@@ -12,7 +14,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import { createAlarm } from './alarm.ts';
 import { deadmanLimit, startDeadman } from './deadman.ts';
-import { watchPrimary } from './heartbeat.ts';
+import { issueStamps, watchPrimary } from './heartbeat.ts';
 import { serveHttp, type Answers } from './http.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { routeToSelf } from './routing.ts';
@@ -90,6 +92,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   let renewedAt: number | undefined;
   let lastProgress = clock.now();
   let routedEpoch = 0;
+  const stamps = issueStamps(clock);
   /** An outage of etcd is told once, and its end. */
   let etcdSilentSince: number | undefined;
   const keepAliveDue = createAlarm(clock, signal);
@@ -102,15 +105,15 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     lastProgress = clock.now();
     if (result.because !== because) {
       because = result.because;
-      log.info({ epoch: state.view?.epoch, database: state.database.status }, because);
+      log.info({ epoch: state.view?.epoch, database: state.database.status, phase: result.phase }, because);
     }
     metrics.epoch.set(state.view?.epoch ?? 0);
     metrics.primary.set(servesAsPrimary() ? 1 : 0);
-    metrics.leaseSeconds.set(leads() && state.proven ? Math.max(0, state.proven.until - state.now) / 1000 : 0);
+    metrics.leaseSeconds.set(leads() ? Math.max(0, (serveUntil(state) ?? 0) - state.now) / 1000 : 0);
     if (
       before.database.status !== state.database.status ||
       before.lostPrimaryOf !== state.lostPrimaryOf ||
-      memberState() !== published
+      memberState(state, observation.streaming) !== published
     )
       publishDue.ring();
     for (const effect of result.effects) carryOut(effect);
@@ -126,14 +129,25 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       case 'revoke-lease':
         void dcs
           .revokeLease(effect.lease, { milliseconds: dcsDeadline, signal })
-          .catch((error: unknown) => log.warn({ err: error }, 'could not revoke the former lease'))
-          .then(() => refresh())
-          .then(() => dispatch({ type: 'lease-revoked' }));
+          .then(
+            () => true,
+            (error: unknown) => {
+              log.warn({ err: error }, 'could not revoke the former lease');
+              return false;
+            },
+          )
+          .then(async (ok) => {
+            await refresh();
+            dispatch({ type: 'lease-revoked', ok });
+          });
         return;
       case 'write-vow':
         void volume.writeVow(effect.epoch).then(
           () => dispatch({ type: 'vow-written', epoch: effect.epoch }),
-          (error: unknown) => crash('the vow could not be written', error),
+          (error: unknown) => {
+            log.error({ err: error, epoch: effect.epoch }, 'the vow could not be written; trying again');
+            dispatch({ type: 'vow-failed' });
+          },
         );
         return;
       default:
@@ -222,8 +236,11 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     let lastRead = 0;
     while (!ended()) {
       const sentAt = clock.now();
+      // A database that cannot be killed must not be kept in leadership by its agent.
+      const letGo = leads() && isGivingUp(state);
       try {
         const deadline = { milliseconds: dcsDeadline, signal };
+        if (letGo) throw new Error('leadership is being given up');
         if (!state.lease) {
           const lease = await dcs.grantLease(state.settings.ttl / 1000, deadline);
           dispatch({ type: 'lease', lease });
@@ -234,6 +251,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           continue;
         }
         renewedAt = sentAt;
+        dispatch({ type: 'dcs-heard', sentAt });
         if (leads() || clock.now() - lastRead > resyncPeriod) {
           const view = await reader.read(signal, dcsDeadline);
           lastRead = clock.now();
@@ -251,7 +269,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           log.info({ ms: Math.round(clock.now() - etcdSilentSince) }, 'etcd answers again');
         etcdSilentSince = undefined;
       } catch (error) {
-        if (!ended() && etcdSilentSince === undefined) {
+        if (!ended() && !letGo && etcdSilentSince === undefined) {
           etcdSilentSince = sentAt;
           log.warn({ err: error }, 'could not renew the lease; trying on');
         }
@@ -283,7 +301,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     while (!ended()) {
       if (state.lease) {
         const member = describe();
-        published = memberState();
+        published = memberState(state, observation.streaming);
         const write: Write = {
           put: prefix + keys.member(settings.instance),
           value: JSON.stringify(member),
@@ -312,7 +330,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
 
   /** Wakes the fence on time even if nothing else happens. */
   function armFence(): void {
-    const until = state.proven?.until;
+    const until = serveUntil(state);
     const delay = state.database.status === 'primary' && until !== undefined ? Math.max(1, until - clock.now()) : 250;
     clock.after(Math.min(delay, 250), () => {
       if (signal.aborted) return;
@@ -332,59 +350,18 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     );
   }
 
-  function leads(): boolean {
-    return state.view?.leader?.value.instance === settings.instance && state.view.leader.value.lease === state.lease;
-  }
+  const leads = (): boolean => holdsLeadership(state);
 
   function servesAsPrimary(): boolean {
-    const { database, proven } = state;
-    return (
-      database.status === 'primary' && database.open && leads() && proven !== undefined && clock.now() < proven.until
-    );
-  }
-
-  function memberState(): Member['state'] {
     const { database } = state;
-    switch (state.inFlight.database) {
-      case 'initialize':
-        return 'initializing';
-      case 'clone':
-        return 'cloning';
-      case 'rewind':
-        return 'rewinding';
-      case 'start':
-        return 'starting';
-      case 'promote':
-        return 'promoting';
-      default:
-        break;
-    }
-    switch (database.status) {
-      case 'unknown':
-      case 'absent':
-        return 'waiting';
-      case 'broken':
-        return 'diverged';
-      case 'stopped':
-        return 'stopped';
-      case 'primary':
-        return database.open ? 'running' : 'promoting';
-      case 'replica':
-        return database.diverged
-          ? 'diverged'
-          : database.sealed
-            ? 'sealed'
-            : observation.streaming
-              ? 'streaming'
-              : 'starting';
-    }
+    return database.status === 'primary' && database.open && leads() && clock.now() < (serveUntil(state) ?? 0);
   }
 
   function describe(): Member {
     return {
       instance: settings.instance,
       incarnation: volume.incarnation(),
-      state: memberState(),
+      state: memberState(state, observation.streaming),
       role: state.database.status === 'primary' ? 'primary' : 'replica',
       address: settings.podIp,
       databasePort: engine.databasePort,
@@ -392,6 +369,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       node: settings.node,
       version,
       message: because,
+      vow: state.vow,
+      ...(state.health.status === 'failing' ? { failing: state.health.reason } : {}),
       ...observation.member,
       ...(state.lostPrimaryOf === undefined ? {} : { lostPrimaryOf: state.lostPrimaryOf }),
     };
@@ -401,35 +380,42 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     health: () => ({
       instance: settings.instance,
       role: state.database.status === 'primary' ? 'primary' : 'replica',
-      state: memberState(),
+      state: memberState(state, observation.streaming),
       epoch: state.view?.epoch ?? 0,
       because,
     }),
-    heartbeat: () => ({
-      instance: settings.instance,
-      epoch: state.view?.epoch ?? 0,
-      // Stopped for a hand-over counts as leading until it is released, so that nobody takes alarm.
-      leading: leads() && (state.database.status !== 'stopped' || state.view?.switchover !== undefined || state.ending),
-    }),
+    heartbeat: (pledge) => {
+      const askedAt = pledge && stamps.sentAt(pledge.stamp);
+      if (pledge && askedAt !== undefined) {
+        const { instance, incarnation, epoch } = pledge;
+        dispatch({ type: 'pledge-received', voter: { instance, incarnation }, epoch, askedAt });
+      }
+      return {
+        instance: settings.instance,
+        epoch: state.view?.epoch ?? 0,
+        leading: answersAsLeader(state),
+        stamp: stamps.issue(),
+      };
+    },
     servesAsPrimary,
     servesAsReplica: () => state.database.status === 'replica' && observation.streaming,
     alive: () => clock.now() - lastProgress < 15_000,
   };
 
-  function crash(what: string, error: unknown): void {
-    log.fatal({ err: error }, what);
-    process.exit(70);
-  }
-
   // ---- start and end -------------------------------------------------------------------------------------------------
 
   engine.onChange((database) => dispatch({ type: 'database', database }));
+  engine.onHealth((health) => {
+    if (health.status === 'failing') log.error({ ...health }, 'the database is failing');
+    else log.info('the database is well');
+    dispatch({ type: 'health', health });
+  });
   engine.onNewIncarnation(async () => {
     dispatch({ type: 'incarnation', incarnation: await volume.renewIncarnation() });
   });
   const server = await serveHttp(settings.agentPort, answers, metrics.registry);
   const deadman = startDeadman(
-    () => state.database.status !== 'primary' || (state.proven?.until ?? 0) - clock.now() >= deadmanLimit,
+    () => state.database.status !== 'primary' || (serveUntil(state) ?? 0) - clock.now() >= deadmanLimit,
     clock,
     log,
   );
@@ -455,6 +441,12 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           epoch === undefined ? 'the primary answers' : 'the primary is lost',
         );
         dispatch({ type: 'primary-lost', epoch });
+      },
+      () => {
+        const epoch = mayPledge(state);
+        if (epoch === undefined) return undefined;
+        dispatch({ type: 'pledged', epoch });
+        return { epoch, instance: settings.instance, incarnation: volume.incarnation() };
       },
       clock,
       signal,

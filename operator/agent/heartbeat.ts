@@ -1,4 +1,8 @@
-/** Asks the primary's agent twice a second whether it is there: the trigger of an early takeover (DESIGN §5, rule 5). */
+/**
+ * Asks the primary's agent twice a second whether it is there: the trigger of an early takeover (DESIGN §5, rule 5). While
+ * etcd is silent the question carries the replica's word (rule 9).
+ */
+import { randomUUID } from 'node:crypto';
 import { Agent, request } from 'undici';
 import { z } from 'zod';
 import type { Epoch, Member } from '../api/cluster-state.ts';
@@ -8,39 +12,76 @@ const period = 500;
 const missesUntilLost = 3;
 
 /** What the primary's agent answers. `leading`: its database serves, or is on its way to. */
-export const Heartbeat = z.object({ instance: z.string(), epoch: z.int(), leading: z.boolean() });
+export const Heartbeat = z.object({
+  instance: z.string(),
+  epoch: z.int(),
+  leading: z.boolean(),
+  /** To be sent back with a pledge: its time on this primary's clock is no later than the pledge. */
+  stamp: z.string().optional(),
+});
 export type Heartbeat = z.output<typeof Heartbeat>;
+
+/** A replica's word: no promise of the next epoch for `Settings.pledge` milliseconds from when it sends this. */
+export const PledgeQuery = z.object({
+  instance: z.string().min(1),
+  incarnation: z.string().min(1),
+  epoch: z.coerce.number().int(),
+  stamp: z.string().min(1),
+});
+export type PledgeQuery = z.output<typeof PledgeQuery>;
+type Word = Pick<PledgeQuery, 'instance' | 'incarnation' | 'epoch'>;
+
+/** Times on this process's monotonic clock, in a form that no other process takes for its own. */
+export function issueStamps(clock: Clock): { issue(): string; sentAt(stamp: string): number | undefined } {
+  const life = randomUUID();
+  return {
+    issue: () => `${life}/${clock.now()}`,
+    sentAt: (stamp) => {
+      const [of, at] = stamp.split('/');
+      const time = Number(at);
+      return of === life && Number.isFinite(time) && time <= clock.now() ? time : undefined;
+    },
+  };
+}
 
 export interface Watched {
   readonly epoch: Epoch;
   readonly primary: Member;
 }
 
-/** `watched` tells whom to ask, undefined for nobody; `onLost` is told the epoch whose primary is lost, or undefined. */
+/**
+ * `watched` tells whom to ask, undefined for nobody; `onLost` is told the epoch whose primary is lost, or undefined; `word` is
+ * asked right before each question for what may be pledged with it.
+ */
 export async function watchPrimary(
   watched: () => Watched | undefined,
   onLost: (epoch: Epoch | undefined) => void,
+  word: () => Word | undefined,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
   const dispatcher = new Agent({ connectTimeout: period, keepAliveTimeout: 10_000, pipelining: 0, allowH2: false });
   let misses = 0;
   let last = '';
+  let stamp: string | undefined;
   while (!signal.aborted) {
     const startedAt = clock.now();
     const target = watched();
     const key = target ? `${target.epoch} ${target.primary.instance} ${target.primary.address}` : '';
     if (key !== last) {
-      [misses, last] = [0, key];
+      [misses, last, stamp] = [0, key, undefined];
       onLost(undefined);
     }
     if (target) {
       // Raced, since undici leaves an abort unnoticed while it is still connecting.
       const silence = clock.sleep(period, signal).then(
-        () => 'silent' as const,
-        () => 'silent' as const,
+        (): Asked => ({ answer: 'silent' }),
+        (): Asked => ({ answer: 'silent' }),
       );
-      const answer = await Promise.race([ask(target, dispatcher, signal), silence]);
+      const given = stamp === undefined || misses > 0 ? undefined : word();
+      const pledge = given && given.epoch === target.epoch && stamp !== undefined ? { ...given, stamp } : undefined;
+      const { answer, ...heard } = await Promise.race([ask(target, pledge, dispatcher, signal), silence]);
+      stamp = heard.stamp ?? stamp;
       misses = answer === 'there' ? 0 : answer === 'gone' ? missesUntilLost : misses + 1;
       if (last === key) onLost(misses >= missesUntilLost ? target.epoch : undefined);
     }
@@ -49,22 +90,29 @@ export async function watchPrimary(
   await dispatcher.close().catch(() => undefined);
 }
 
+interface Asked {
+  readonly answer: 'there' | 'gone' | 'silent';
+  readonly stamp?: string | undefined;
+}
+
 /** `gone`: it says so itself, or its process refuses the connection; anything else is only a missed beat. */
 async function ask(
   { epoch, primary }: Watched,
+  pledge: PledgeQuery | undefined,
   dispatcher: Agent,
   signal: AbortSignal,
-): Promise<'there' | 'gone' | 'silent'> {
+): Promise<Asked> {
   try {
     const { body } = await request(`http://${primary.address}:${primary.agentPort}/heartbeat`, {
       dispatcher,
+      ...(pledge ? { query: pledge } : {}),
       signal: AbortSignal.any([signal, AbortSignal.timeout(period)]),
     });
     const beat = Heartbeat.parse(await body.json());
-    if (beat.instance !== primary.instance) return 'gone';
+    if (beat.instance !== primary.instance) return { answer: 'gone' };
     // One that has not heard of its own epoch yet is still becoming primary.
-    return beat.leading || beat.epoch < epoch ? 'there' : 'gone';
+    return { answer: beat.leading || beat.epoch < epoch ? 'there' : 'gone', stamp: beat.stamp };
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'gone' : 'silent';
+    return { answer: (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'gone' : 'silent' };
   }
 }

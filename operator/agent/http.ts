@@ -1,7 +1,7 @@
 /** The agent's HTTP interface; status codes as Patroni's, so that load balancer configurations people own go on working. */
 import { createServer, type Server } from 'node:http';
 import type { Registry } from 'prom-client';
-import type { Heartbeat } from './heartbeat.ts';
+import { PledgeQuery, type Heartbeat } from './heartbeat.ts';
 
 export interface Health {
   readonly instance: string;
@@ -14,7 +14,7 @@ export interface Health {
 
 export interface Answers {
   health(): Health;
-  heartbeat(): Heartbeat;
+  heartbeat(pledge: PledgeQuery | undefined): Heartbeat;
   /** Open, and able to prove its lease at this moment. */
   servesAsPrimary(): boolean;
   servesAsReplica(): boolean;
@@ -24,14 +24,14 @@ export interface Answers {
 
 export function serveHttp(port: number, answers: Answers, metrics: Registry): Promise<Server> {
   const server = createServer((request, response) => {
-    const [path = '/'] = (request.url ?? '/').split('?');
+    const [path = '/', query] = (request.url ?? '/').split('?');
     const answer = (ok: boolean, body: unknown = answers.health()): void => {
       response.writeHead(ok ? 200 : 503, { 'content-type': 'application/json' });
       response.end(`${JSON.stringify(body)}\n`);
     };
     switch (path) {
       case '/heartbeat':
-        return answer(true, answers.heartbeat());
+        return answer(true, answers.heartbeat(pledgeOf(query)));
       case '/livez':
         return answer(answers.alive());
       case '/readyz':
@@ -61,3 +61,7 @@ export function serveHttp(port: number, answers: Answers, metrics: Registry): Pr
     server.listen(port, () => resolve(server));
   });
 }
+
+/** Without one, or with one that makes no sense, the question is a plain heartbeat. */
+const pledgeOf = (query: string | undefined): PledgeQuery | undefined =>
+  query === undefined ? undefined : PledgeQuery.safeParse(Object.fromEntries(new URLSearchParams(query))).data;

@@ -34,6 +34,7 @@ export const keys = {
   failover: 'requests/failover',
   adopt: 'requests/adopt',
   answer: 'answer',
+  adoption: (instance: InstanceName) => `adoptions/${instance}`,
 } as const;
 
 const instance = z.string().min(1);
@@ -161,6 +162,8 @@ export const Member = z
     vow: epoch.optional(),
     /** Epoch whose primary this instance can't reach any more; absent while all is well. */
     lostPrimaryOf: epoch.optional(),
+    /** Why its database or disk is not well; absent: it is. */
+    failing: z.string().optional(),
     /** Names of parameters that wait for a restart. */
     pendingRestart: z.array(z.string()).readonly().optional(),
     /** What the instance is waiting for or failing at, for people. */
@@ -236,6 +239,20 @@ export const AdoptRequest = z
   })
   .readonly();
 export type AdoptRequest = z.output<typeof AdoptRequest>;
+
+/** `adoptions/<instance>`: it is sealed for the adoption asked for, with its log ending there. */
+export const AdoptionRecord = z
+  .object({
+    request: z.string(),
+    instance,
+    incarnation: z.string(),
+    vow: epoch,
+    position: Position,
+    timeline: z.int(),
+    systemIdentifier: z.string(),
+  })
+  .readonly();
+export type AdoptionRecord = z.output<typeof AdoptionRecord>;
 
 /** `answer`: what became of the last request. */
 export const Answer = z

@@ -1,55 +1,23 @@
 import { describe, expect, test } from '@jest/globals';
+import type { DatabaseState, HaState } from './state.ts';
+import { step } from './step.ts';
 import { decide } from './decide.ts';
-import type { DatabaseState, Effect, HaState } from './state.ts';
-import { initialState, step } from './step.ts';
-import { at, member, view, voter, type ViewParts } from './testing.ts';
-
-const time = { now: 10_000, wall: '2026-01-01T00:00:00Z' };
-
-const replica = (over: Partial<Extract<DatabaseState, { status: 'replica' }>> = {}): DatabaseState => ({
-  status: 'replica',
-  systemIdentifier: '7',
-  following: undefined,
-  sealed: undefined,
-  diverged: undefined,
-  highestTimeline: 2,
-  ...over,
-});
-const primary = (over: Partial<Extract<DatabaseState, { status: 'primary' }>> = {}): DatabaseState => ({
-  status: 'primary',
-  systemIdentifier: '7',
-  epoch: 1,
-  timeline: 2,
-  open: true,
-  applied: { members: [voter('b'), voter('c')], acknowledgements: 1 },
-  lineage: [],
-  ...over,
-});
-const stopped: DatabaseState = { status: 'stopped', systemIdentifier: '7', highestTimeline: 2, needsPrimary: false };
-const sealedAt = (lsn: string, epoch = 1): DatabaseState => replica({ sealed: at(epoch, lsn) });
-
-function of(instance: string, parts: ViewParts, over: Partial<HaState> = {}): HaState {
-  return {
-    ...initialState({ ...voter(instance), address: member(instance).address }, 1, time),
-    view: view(parts),
-    lease: `lease-${instance}`,
-    ...over,
-  };
-}
-
-/** The one thing decided, in short: an effect's name, or what is waited for. */
-const first = (state: HaState): string => {
-  const { effects, because } = decide(state);
-  const [effect] = effects;
-  return effect === undefined ? `wait: ${because}` : effect.type === 'txn' ? effect.purpose : effect.type;
-};
-const txnOf = (state: HaState): Extract<Effect, { type: 'txn' }> => {
-  const effect = decide(state).effects.find((e) => e.type === 'txn');
-  if (effect?.type !== 'txn') throw new Error('no transaction was decided');
-  return effect;
-};
-const written = (state: HaState, key: string): unknown =>
-  txnOf(state).txn.writes.flatMap((w) => ('put' in w && w.put === key ? [w.value] : []))[0];
+import {
+  at,
+  first,
+  member,
+  of,
+  primary,
+  replica,
+  sealedAt,
+  stopped,
+  time,
+  txnOf,
+  view,
+  voter,
+  written,
+  type ViewParts,
+} from './testing.ts';
 
 describe('fencing', () => {
   const proven = { epoch: 1, until: 10_500 };
@@ -459,24 +427,24 @@ describe('a write of the sync set with unknown outcome (F4)', () => {
     {},
     { database: primary(), proven: { epoch: 1, until: 14_000 }, replicas: [{ voter: voter('b'), streaming: true }] },
   );
+  const ended = (state: HaState, outcome: 'applied' | 'refused' | 'unknown'): HaState =>
+    step(state, { type: 'txn-ended', purpose: 'sync', outcome }, { ...time, now: state.now }).state;
+  const begun = (state: HaState): HaState => step(state, { type: 'tick' }, { ...time, now: state.now + 1000 }).state;
+
   test('is settled by rewriting the key before anything else changes', () => {
-    const writing = { ...base, inFlight: { ...base.inFlight, dcs: 'sync' as const } };
-    const unknown = step(writing, { type: 'txn-ended', purpose: 'sync', outcome: 'unknown' }, time).state;
-    expect(unknown.syncUnsettled).toBe(true);
-    const later = { ...unknown, now: time.now + 1000, backOff: new Map() };
-    expect(written(later, 'sync')).toEqual(view().sync?.value);
-    const refused = step(
-      { ...later, inFlight: { ...later.inFlight, dcs: 'sync' } },
-      { type: 'txn-ended', purpose: 'sync', outcome: 'refused' },
-      time,
-    ).state;
-    expect(refused.syncUnsettled).toBe(true);
-    const applied = step(
-      { ...later, inFlight: { ...later.inFlight, dcs: 'sync' } },
-      { type: 'txn-ended', purpose: 'sync', outcome: 'applied' },
-      time,
-    ).state;
-    expect(applied.syncUnsettled).toBe(false);
+    // c doesn't stream, and the database is without it already.
+    const narrowed = { ...base, database: primary({ applied: { members: [voter('b')], acknowledgements: 1 } }) };
+    const writing = begun(narrowed);
+    expect(writing.inFlight.dcs).toBe('sync');
+    const unknown = { ...ended(writing, 'unknown'), backOff: new Map() };
+    expect(unknown.syncUnsettled).toEqual([{ members: [voter('b')], acknowledgements: 1 }]);
+    expect(written({ ...unknown, inFlight: { ...unknown.inFlight, dcs: undefined } }, 'sync')).toEqual(
+      view().sync?.value,
+    );
+    const back = [voter('b'), voter('c')].map((v) => ({ voter: v, streaming: true }));
+    const again = begun({ ...unknown, replicas: back, inFlight: { ...unknown.inFlight, dcs: undefined } });
+    expect(ended(again, 'refused').syncUnsettled).toHaveLength(1);
+    expect(ended(again, 'applied').syncUnsettled).toEqual([]);
   });
 });
 

@@ -1,5 +1,6 @@
 /** What one instance's agent knows, what can happen to it, and what it can ask for. */
 import type { Epoch, HistoryEntry, InstanceName, Member, Position, Voter } from '../api/cluster-state.ts';
+import type { Phase } from './phases.ts';
 import type { ReplicaHealth, SyncSet } from './sync-set.ts';
 import type { ClusterView } from './view.ts';
 
@@ -15,9 +16,20 @@ export interface Settings {
   readonly electionGrace: Milliseconds;
   /** How long to leave the claim to a better candidate before claiming all the same. */
   readonly candidateGrace: Milliseconds;
+  /** For how long a replica gives its word not to promise, while etcd is silent (rule 9). */
+  readonly pledge: Milliseconds;
+  /** How long etcd must have been silent for a replica before it gives its word. */
+  readonly dcsSilence: Milliseconds;
 }
 
-export const defaultSettings: Settings = { ttl: 5000, margin: 1000, electionGrace: 250, candidateGrace: 1000 };
+export const defaultSettings: Settings = {
+  ttl: 5000,
+  margin: 1000,
+  electionGrace: 250,
+  candidateGrace: 1000,
+  pledge: 6000,
+  dcsSilence: 1500,
+};
 
 /** The database beside the agent, as the engine last reported it. */
 export type DatabaseState =
@@ -32,6 +44,8 @@ export type DatabaseState =
       readonly highestTimeline: number;
       /** Its log ends before its data does (it was rewound): it cannot start without WAL from a primary. */
       readonly needsPrimary: boolean;
+      /** Milliseconds until it could let sessions in again, as far as can be told. */
+      readonly recovery?: Milliseconds;
     }
   | {
       readonly status: 'replica';
@@ -40,8 +54,12 @@ export type DatabaseState =
         { readonly epoch: Epoch; readonly instance: InstanceName; readonly address: string } | undefined;
       /** Final: nothing is being received, and nothing will be without a `follow`. */
       readonly sealed: Position | undefined;
+      /** Bytes that were received and not yet replayed when it was sealed. */
+      readonly backlog?: number;
       /** It cannot follow the primary of this epoch: its log left that history, or WAL that it needs is gone. */
       readonly diverged: { readonly epoch: Epoch; readonly remedy: 'rewind' | 'clone' } | undefined;
+      /** Timeline that the sealed log ends on. */
+      readonly timeline?: number;
       /** Highest timeline number seen on disk, used or not. */
       readonly highestTimeline: number;
     }
@@ -83,6 +101,21 @@ export interface HaState {
   /** Highest epoch promised or followed, as written on the instance's own disk. */
   readonly vow: Epoch;
   readonly database: DatabaseState;
+  readonly health: Health;
+  /** When this process began; what its former life gave its word for is not known. */
+  readonly startedAt: Milliseconds;
+  /** When the last call that etcd answered was sent. */
+  readonly dcsHeardAt: Milliseconds | undefined;
+  /** This replica's word to the primary of `epoch`: no promise before `until`. */
+  readonly pledged: { readonly epoch: Epoch; readonly until: Milliseconds } | undefined;
+  /** The word of its replicas to this primary, good until then by its own clock. */
+  readonly pledges: ReadonlyMap<InstanceName, Pledge>;
+  /** When the database ended by itself while it was primary, lately. */
+  readonly crashes: readonly Milliseconds[];
+  /** Leadership of this epoch is being given up because the database fails: the lease is not renewed any more. */
+  readonly givingUp: { readonly epoch: Epoch; readonly reason: string } | undefined;
+  /** Where each instance's log was when it last said so: what may be lost with those that are missing. */
+  readonly lastPositions: ReadonlyMap<InstanceName, Position>;
   /** Epoch whose primary doesn't answer this instance any more. */
   readonly lostPrimaryOf: Epoch | undefined;
   /** As the running primary sees its replicas; undefined before it has looked, which says nothing about any of them. */
@@ -98,29 +131,49 @@ export interface HaState {
     readonly dcs: TxnPurpose | 'revoke-lease' | undefined;
     readonly disk: boolean;
   };
-  /** A write of the sync set whose outcome is unknown: it may still land until the key has been rewritten (F4). */
-  readonly syncUnsettled: boolean;
+  /** What writes of unknown outcome, or under way, may yet make the sync set; empty once the key has been rewritten (F4). */
+  readonly syncUnsettled: readonly SyncSet[];
   /** Epoch in which this instance has told that its data will be replaced, so that the primary won't count it any more. */
   readonly retired: { readonly epoch: Epoch; readonly settled: boolean } | undefined;
   /** Effects that failed last time, not to be tried again before the moment given. */
-  readonly backOff: ReadonlyMap<EffectType | TxnPurpose, Milliseconds>;
+  readonly backOff: ReadonlyMap<Pausable, Milliseconds>;
+  /** How often in a row each effect has failed. */
+  readonly failures: ReadonlyMap<EffectType, number>;
+}
+
+/** What is not tried again at once after it has failed. */
+export type Pausable = EffectType | TxnPurpose | 'write-vow' | 'revoke-lease';
+
+/** A replica of `epoch` has said: no promise of the next epoch before `until`. */
+export interface Pledge {
+  readonly voter: Voter;
+  readonly epoch: Epoch;
+  readonly until: Milliseconds;
 }
 
 export type Event =
   | { readonly type: 'tick' }
   | { readonly type: 'view'; readonly view: ClusterView }
   | { readonly type: 'lease'; readonly lease: string | undefined }
+  /** etcd has answered a call that was sent then. */
+  | { readonly type: 'dcs-heard'; readonly sentAt: Milliseconds }
   /** A keepalive sent at `sentAt` succeeded, and a read after it showed leader = me, epoch = mine. */
   | { readonly type: 'leadership-proven'; readonly sentAt: Milliseconds; readonly epoch: Epoch }
   | { readonly type: 'database'; readonly database: DatabaseState }
   /** The data directory was replaced: its word counts anew. */
   | { readonly type: 'incarnation'; readonly incarnation: string }
   | { readonly type: 'replicas'; readonly replicas: readonly ReplicaHealth[] }
+  | { readonly type: 'health'; readonly health: Health }
   | { readonly type: 'primary-lost'; readonly epoch: Epoch | undefined }
+  /** This replica is about to give its word, counted from now. */
+  | { readonly type: 'pledged'; readonly epoch: Epoch }
+  /** A replica has given its word, after this primary sent the question at `askedAt`. */
+  | { readonly type: 'pledge-received'; readonly voter: Voter; readonly epoch: Epoch; readonly askedAt: Milliseconds }
   | { readonly type: 'vow-written'; readonly epoch: Epoch }
+  | { readonly type: 'vow-failed' }
   | { readonly type: 'database-effect-ended'; readonly effect: EffectType; readonly ok: boolean }
   | { readonly type: 'txn-ended'; readonly purpose: TxnPurpose; readonly outcome: 'applied' | 'refused' | 'unknown' }
-  | { readonly type: 'lease-revoked' }
+  | { readonly type: 'lease-revoked'; readonly ok: boolean }
   | { readonly type: 'ending' };
 
 export type TxnPurpose =
@@ -133,7 +186,10 @@ export type TxnPurpose =
   | 'release'
   | 'history'
   | 'retire'
-  | 'refuse-switchover';
+  | 'refuse-switchover'
+  | 'refuse-failover'
+  | 'offer-adoption'
+  | 'adopt';
 
 /** Comparisons and writes of one transaction, by key relative to the cluster's prefix. */
 export interface Txn {
@@ -149,11 +205,12 @@ export interface Txn {
 
 export type DatabaseEffect =
   /** SIGKILL of the whole process tree, verified gone. Goes ahead of whatever else is under way. */
-  | { readonly type: 'kill'; readonly reason: string }
+  | { readonly type: 'kill'; readonly reason: string; readonly givesUp?: string }
   | { readonly type: 'initialize' }
   /** Boots as a replica that follows nobody, or the primary without whose WAL it cannot start. */
   | { readonly type: 'start'; readonly from?: { readonly epoch: Epoch; readonly primary: Member } }
-  | { readonly type: 'seal' }
+  /** `adopting`: the log may end on a timeline of an epoch that etcd has forgotten. */
+  | { readonly type: 'seal'; readonly adopting?: true }
   | {
       readonly type: 'follow';
       readonly epoch: Epoch;
@@ -179,6 +236,7 @@ export type Effect =
 export type EffectType = DatabaseEffect['type'];
 
 export interface Decision {
+  readonly phase: Phase;
   readonly effects: readonly Effect[];
   /** In words, for people: what this instance waits for or is doing. */
   readonly because: string;

@@ -1,7 +1,10 @@
 /** One step of an instance: what happened changes what is known, and what is known decides what to do. */
-import type { Voter } from '../api/cluster-state.ts';
+import { keys, type SyncState, type Voter } from '../api/cluster-state.ts';
 import { decide } from './decide.ts';
+import type { Phase } from './phases.ts';
+import type { SyncSet } from './sync-set.ts';
 import { judgeTakeover } from './takeover.ts';
+import type { ClusterView } from './view.ts';
 import {
   defaultSettings,
   type Effect,
@@ -9,13 +12,15 @@ import {
   type Event,
   type HaState,
   type Milliseconds,
+  type Pausable,
   type Settings,
-  type TxnPurpose,
+  type Txn,
 } from './state.ts';
 
 export interface Step {
   readonly state: HaState;
   readonly effects: readonly Effect[];
+  readonly phase: Phase;
   /** Why, for people. */
   readonly because: string;
 }
@@ -35,22 +40,31 @@ export function initialState(
     proven: undefined,
     vow,
     database: { status: 'unknown' },
+    health: { status: 'well' },
+    startedAt: time.now,
+    dcsHeardAt: undefined,
+    pledged: undefined,
+    pledges: new Map(),
+    crashes: [],
+    givingUp: undefined,
+    lastPositions: new Map(),
     lostPrimaryOf: undefined,
     replicas: undefined,
     ending: false,
     quorumSince: undefined,
     leaderGoneSince: undefined,
     inFlight: { database: undefined, dcs: undefined, disk: false },
-    syncUnsettled: false,
+    syncUnsettled: [],
     retired: undefined,
     backOff: new Map(),
+    failures: new Map(),
   };
 }
 
 export function step(before: HaState, event: Event, time: { readonly now: Milliseconds; readonly wall: string }): Step {
   const known = observeTimes(learn({ ...before, ...time }, event));
-  const { effects, because } = decide(known);
-  return { state: effects.reduce(begin, known), effects, because };
+  const { effects, phase, because } = decide(known);
+  return { state: effects.reduce(begin, known), effects, phase, because };
 }
 
 function learn(state: HaState, event: Event): HaState {
@@ -63,9 +77,11 @@ function learn(state: HaState, event: Event): HaState {
         event.view.revision < state.view.revision &&
         event.view.etcdClusterId === state.view.etcdClusterId
         ? state
-        : { ...state, view: event.view };
+        : { ...state, view: event.view, lastPositions: positions(state.lastPositions, event.view) };
     case 'lease':
       return { ...state, lease: event.lease };
+    case 'dcs-heard':
+      return { ...state, dcsHeardAt: Math.max(event.sentAt, state.dcsHeardAt ?? event.sentAt) };
     case 'leadership-proven': {
       const until = event.sentAt + state.settings.ttl - state.settings.margin;
       return state.proven && state.proven.until > until ? state : { ...state, proven: { epoch: event.epoch, until } };
@@ -74,6 +90,7 @@ function learn(state: HaState, event: Event): HaState {
       return {
         ...state,
         database: event.database,
+        crashes: crashed(state, event.database) ? [...recent(state), state.now] : state.crashes,
         replicas:
           event.database.status === 'primary' && state.database.status === 'primary' ? state.replicas : undefined,
       };
@@ -81,16 +98,28 @@ function learn(state: HaState, event: Event): HaState {
       return { ...state, self: { ...state.self, incarnation: event.incarnation } };
     case 'replicas':
       return { ...state, replicas: event.replicas };
+    case 'health':
+      return { ...state, health: event.health };
+    case 'pledged':
+      return { ...state, pledged: { epoch: event.epoch, until: state.now + state.settings.pledge } };
+    case 'pledge-received': {
+      const { voter, epoch, askedAt } = event;
+      const until = askedAt + state.settings.pledge - state.settings.margin;
+      return { ...state, pledges: new Map(state.pledges).set(voter.instance, { voter, epoch, until }) };
+    }
     case 'primary-lost':
       return { ...state, lostPrimaryOf: event.epoch };
     case 'vow-written':
       return { ...state, vow: Math.max(state.vow, event.epoch), inFlight: { ...state.inFlight, disk: false } };
+    case 'vow-failed':
+      return { ...state, inFlight: { ...state.inFlight, disk: false }, backOff: later(state, 'write-vow') };
     case 'database-effect-ended':
       return {
         ...state,
         inFlight:
           state.inFlight.database === event.effect ? { ...state.inFlight, database: undefined } : state.inFlight,
         backOff: event.ok ? without(state.backOff, event.effect) : later(state, event.effect),
+        failures: counted(state.failures, event.effect, event.ok),
       };
     case 'txn-ended':
       return {
@@ -100,7 +129,7 @@ function learn(state: HaState, event: Event): HaState {
           event.purpose === 'retire' && state.retired
             ? { ...state.retired, settled: event.outcome === 'applied' }
             : state.retired,
-        syncUnsettled: event.purpose === 'sync' ? settles(state, event.outcome) : state.syncUnsettled,
+        syncUnsettled: event.purpose === 'sync' ? stillUnsettled(state, event.outcome) : state.syncUnsettled,
         backOff:
           event.outcome === 'applied'
             ? // A new claim is a new promotion, whatever became of the last.
@@ -108,25 +137,69 @@ function learn(state: HaState, event: Event): HaState {
             : later(state, event.purpose),
       };
     case 'lease-revoked':
-      return { ...state, inFlight: { ...state.inFlight, dcs: undefined } };
+      return {
+        ...state,
+        inFlight: { ...state.inFlight, dcs: undefined },
+        backOff: event.ok ? without(state.backOff, 'revoke-lease') : later(state, 'revoke-lease'),
+      };
     case 'ending':
       return { ...state, ending: true };
   }
 }
 
-/** Only an applied write proves that an earlier one of unknown outcome can no longer land: both compare the same revision. */
-const settles = (state: HaState, outcome: 'applied' | 'refused' | 'unknown'): boolean =>
-  outcome === 'unknown' || (outcome === 'refused' && state.syncUnsettled);
+/**
+ * Only an applied write proves that earlier ones of unknown outcome can no longer land: all compare the same revision. A
+ * refused one has itself changed nothing.
+ */
+function stillUnsettled(
+  { syncUnsettled }: HaState,
+  outcome: 'applied' | 'refused' | 'unknown',
+): HaState['syncUnsettled'] {
+  return outcome === 'applied' ? [] : outcome === 'unknown' ? syncUnsettled : syncUnsettled.slice(0, -1);
+}
+
+const crashWindow: Milliseconds = 10 * 60_000;
+const recent = ({ crashes, now }: HaState): readonly Milliseconds[] => crashes.filter((at) => now - at < crashWindow);
+
+const crashed = ({ database, inFlight }: HaState, after: HaState['database']): boolean =>
+  database.status === 'primary' &&
+  after.status === 'stopped' &&
+  inFlight.database !== 'stop' &&
+  inFlight.database !== 'kill';
+
+function positions(before: HaState['lastPositions'], view: ClusterView): HaState['lastPositions'] {
+  const moved = [...view.members.values()].filter(
+    ({ instance, position }) => position !== undefined && before.get(instance) !== position,
+  );
+  if (moved.length === 0) return before;
+  const after = new Map(before);
+  for (const { instance, position } of moved) if (position) after.set(instance, position);
+  return after;
+}
+
+function counted(failures: HaState['failures'], effect: EffectType, ok: boolean): HaState['failures'] {
+  const after = new Map(failures);
+  if (!ok) after.set(effect, (failures.get(effect) ?? 0) + 1);
+  else {
+    after.delete(effect);
+    if (effect === 'clone') after.delete('start'); // other data, another chance
+  }
+  return after;
+}
 
 /** Pauses after a failure: long where the effect copies data, short where others wait for it. */
-const pauseAfterFailure = (what: EffectType | TxnPurpose): Milliseconds =>
-  what === 'clone' || what === 'rewind' || what === 'initialize' ? 5000 : what === 'start' ? 1000 : 100;
+const pauseAfterFailure = (what: Pausable): Milliseconds =>
+  what === 'clone' || what === 'rewind' || what === 'initialize'
+    ? 5000
+    : what === 'start' || what === 'write-vow'
+      ? 1000
+      : 100;
 
-function later(state: HaState, what: EffectType | TxnPurpose): HaState['backOff'] {
+function later(state: HaState, what: Pausable): HaState['backOff'] {
   return new Map(state.backOff).set(what, state.now + pauseAfterFailure(what));
 }
 
-function without(backOff: HaState['backOff'], what: EffectType | TxnPurpose): HaState['backOff'] {
+function without(backOff: HaState['backOff'], what: Pausable): HaState['backOff'] {
   const rest = new Map(backOff);
   rest.delete(what);
   return rest;
@@ -158,6 +231,7 @@ function begin(state: HaState, effect: Effect): HaState {
     case 'txn':
       return {
         ...state,
+        syncUnsettled: [...state.syncUnsettled, ...(effect.purpose === 'sync' ? attemptedSets(effect.txn) : [])],
         inFlight: { ...state.inFlight, dcs: effect.purpose },
         retired: effect.purpose === 'retire' ? { epoch: state.view?.epoch ?? 0, settled: false } : state.retired,
       };
@@ -166,6 +240,12 @@ function begin(state: HaState, effect: Effect): HaState {
     case 'write-vow':
       return { ...state, inFlight: { ...state.inFlight, disk: true } };
     case 'kill':
+      return {
+        ...state,
+        givingUp:
+          effect.givesUp === undefined ? state.givingUp : { epoch: state.view?.epoch ?? 0, reason: effect.givesUp },
+        inFlight: { ...state.inFlight, database: 'kill' },
+      };
     case 'initialize':
     case 'start':
     case 'seal':
@@ -178,4 +258,12 @@ function begin(state: HaState, effect: Effect): HaState {
     case 'stop':
       return { ...state, inFlight: { ...state.inFlight, database: effect.type } };
   }
+}
+
+function attemptedSets(txn: Txn): readonly SyncSet[] {
+  return txn.writes.flatMap((write) => {
+    if (!('put' in write) || write.put !== keys.sync) return [];
+    const { members, acknowledgements } = write.value as SyncState;
+    return [{ members, acknowledgements }];
+  });
 }

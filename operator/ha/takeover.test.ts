@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { bestCandidate, judgeTakeover } from './takeover.ts';
+import { bestCandidate } from './successor.ts';
+import { judgeTakeover } from './takeover.ts';
 import { notAbove } from './position.ts';
 import { at, definition, view, voter } from './testing.ts';
 

@@ -1,6 +1,6 @@
-/** Who may become primary, and who of those should (DESIGN §5, rule 5). */
+/** Who may become primary (DESIGN §5, rule 5). */
 import type { Epoch, InstanceName, PromiseRecord, SyncState, Voter } from '../api/cluster-state.ts';
-import { comparePositions, notAbove } from './position.ts';
+import { notAbove } from './position.ts';
 import type { ClusterView } from './view.ts';
 
 /** What the promises seen so far allow one candidate. */
@@ -49,34 +49,4 @@ export const takeoverQuorum = (sync: SyncState): number => sync.members.length -
 
 export function promisesFor(view: ClusterView, epoch: Epoch): readonly PromiseRecord[] {
   return [...view.promises.values()].map(({ value }) => value).filter((promise) => promise.epoch === epoch);
-}
-
-/**
- * The best of those who may claim: the successor named by a planned release, then not the one who released, then the
- * longest log, then the name. Every instance computes the same from the same view; a disagreement costs a moment, since
- * the claim itself is one transaction.
- */
-export function bestCandidate(view: ClusterView): InstanceName | undefined {
-  const release = view.release?.epoch === view.epoch ? view.release : undefined;
-  const rank = (promise: PromiseRecord): number =>
-    promise.instance === release?.candidate ? 0 : promise.instance === release?.instance ? 2 : 1;
-  const able = promisesFor(view, view.epoch + 1).filter(
-    (promise) => judgeTakeover(view, promise.instance).verdict === 'allowed',
-  );
-  // One that is being removed leads only if nobody else may: it may be all that is left of a write.
-  const staying = able.filter((promise) => view.definition?.instances.includes(promise.instance));
-  return (staying.length > 0 ? staying : able).toSorted(
-    (a, b) =>
-      rank(a) - rank(b) || comparePositions(b.position, a.position) || a.instance.localeCompare(b.instance, 'en'),
-  )[0]?.instance;
-}
-
-/** Members that are alive, as far as etcd knows, and have not promised yet; the lost primary aside. */
-export function awaitedVoters(view: ClusterView): readonly InstanceName[] {
-  const promised = new Set(promisesFor(view, view.epoch + 1).map((promise) => promise.instance));
-  const lost = view.leader?.value.instance ?? view.sync?.value.primary.instance;
-  const able = new Set(['starting', 'streaming', 'sealed', 'stopped']);
-  return [...view.members.values()]
-    .filter(({ instance, state }) => instance !== lost && able.has(state) && !promised.has(instance))
-    .map(({ instance }) => instance);
 }

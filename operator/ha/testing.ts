@@ -1,5 +1,17 @@
 /** Views and states for tests, from the least that matters to each. */
-import type { Definition, Epoch, HistoryEntry, Member, Position, SyncState, Voter } from '../api/cluster-state.ts';
+import type {
+  AdoptionRecord,
+  Definition,
+  Epoch,
+  HistoryEntry,
+  Member,
+  Position,
+  SyncState,
+  Voter,
+} from '../api/cluster-state.ts';
+import { decide } from './decide.ts';
+import type { DatabaseState, Effect, HaState } from './state.ts';
+import { initialState } from './step.ts';
 import type { ClusterView } from './view.ts';
 
 export const voter = (instance: string, incarnation = 'v1'): Voter => ({ instance, incarnation });
@@ -39,6 +51,10 @@ export interface ViewParts {
   readonly definition?: Partial<Definition>;
   readonly release?: ClusterView['release'];
   readonly switchover?: ClusterView['switchover'];
+  readonly failover?: ClusterView['failover'];
+  readonly adopt?: ClusterView['adopt'];
+  readonly adoptions?: readonly AdoptionRecord[];
+  readonly etcdClusterId?: string;
 }
 
 /** Three instances, `a` primary of epoch 1 on timeline 2 with b and c in its sync set, unless said otherwise. */
@@ -47,7 +63,7 @@ export function view(parts: ViewParts = {}): ClusterView {
   const leader = 'leader' in parts ? parts.leader : 'a';
   return {
     revision: 100,
-    etcdClusterId: 'e1',
+    etcdClusterId: parts.etcdClusterId ?? 'e1',
     definition: { ...definition, ...parts.definition },
     bootstrap: undefined,
     initialize: { systemIdentifier: '7', etcdClusterId: 'e1', at: '' },
@@ -85,7 +101,66 @@ export function view(parts: ViewParts = {}): ClusterView {
       ]),
     ),
     switchover: parts.switchover,
+    failover: parts.failover,
+    adopt: parts.adopt,
+    adoptions: new Map((parts.adoptions ?? []).map((record) => [record.instance, record])),
   };
 }
 
 export const at = (epoch: Epoch, lsn: string): Position => ({ epoch, lsn });
+
+// ---- states and what is decided in them -------------------------------------------------------------------------------
+
+export const time = { now: 10_000, wall: '2026-01-01T00:00:00Z' };
+
+export const replica = (over: Partial<Extract<DatabaseState, { status: 'replica' }>> = {}): DatabaseState => ({
+  status: 'replica',
+  systemIdentifier: '7',
+  following: undefined,
+  sealed: undefined,
+  diverged: undefined,
+  highestTimeline: 2,
+  ...over,
+});
+export const primary = (over: Partial<Extract<DatabaseState, { status: 'primary' }>> = {}): DatabaseState => ({
+  status: 'primary',
+  systemIdentifier: '7',
+  epoch: 1,
+  timeline: 2,
+  open: true,
+  applied: { members: [voter('b'), voter('c')], acknowledgements: 1 },
+  lineage: [],
+  ...over,
+});
+export const stopped: Extract<DatabaseState, { status: 'stopped' }> = {
+  status: 'stopped',
+  systemIdentifier: '7',
+  highestTimeline: 2,
+  needsPrimary: false,
+};
+export const sealedAt = (lsn: string, epoch = 1): DatabaseState => replica({ sealed: at(epoch, lsn) });
+
+/** Instance `instance`, long since started, holding its lease. */
+export function of(instance: string, parts: ViewParts, over: Partial<HaState> = {}): HaState {
+  return {
+    ...initialState({ ...voter(instance), address: member(instance).address }, 1, time),
+    view: view(parts),
+    lease: `lease-${instance}`,
+    startedAt: 0,
+    ...over,
+  };
+}
+
+/** The one thing decided, in short: an effect's name, or what is waited for. */
+export const first = (state: HaState): string => {
+  const { effects, because } = decide(state);
+  const [effect] = effects;
+  return effect === undefined ? `wait: ${because}` : effect.type === 'txn' ? effect.purpose : effect.type;
+};
+export const txnOf = (state: HaState): Extract<Effect, { type: 'txn' }> => {
+  const effect = decide(state).effects.find((e) => e.type === 'txn');
+  if (effect?.type !== 'txn') throw new Error('no transaction was decided');
+  return effect;
+};
+export const written = (state: HaState, key: string): unknown =>
+  txnOf(state).txn.writes.flatMap((w) => ('put' in w && w.put === key ? [w.value] : []))[0];

@@ -1,7 +1,10 @@
 /** What etcd holds about one cluster at one revision, parsed. */
 import type { ZodType } from 'zod';
 import {
+  AdoptionRecord,
+  AdoptRequest,
   Definition,
+  FailoverRequest,
   HistoryEntry,
   Initialize,
   Leader,
@@ -37,6 +40,9 @@ export interface ClusterView {
   /** By epoch. */
   readonly history: ReadonlyMap<Epoch, HistoryEntry>;
   readonly switchover: Versioned<SwitchoverRequest> | undefined;
+  readonly failover: Versioned<FailoverRequest> | undefined;
+  readonly adopt: Versioned<AdoptRequest> | undefined;
+  readonly adoptions: ReadonlyMap<InstanceName, AdoptionRecord>;
 }
 
 export interface RawEntry {
@@ -90,6 +96,9 @@ export function parseView(
     promises: new Map(under('promises/', PromiseRecord).map((promise) => [promise.value.instance, promise])),
     history: new Map(under('history/', HistoryEntry).map(({ value }) => [value.epoch, value])),
     switchover: lenient(keys.switchover, SwitchoverRequest),
+    failover: lenient(keys.failover, FailoverRequest),
+    adopt: lenient(keys.adopt, AdoptRequest),
+    adoptions: new Map(under('adoptions/', AdoptionRecord).map(({ value }) => [value.instance, value])),
   };
 }
 
@@ -101,3 +110,10 @@ export function epochOfTimeline(history: ReadonlyMap<Epoch, HistoryEntry>, timel
   const epochs = [...history.values()].filter((entry) => entry.timeline === timeline).map((entry) => entry.epoch);
   return epochs.length === 0 ? 0 : Math.min(...epochs);
 }
+
+/**
+ * The same for a timeline that an etcd which went back in time knows nothing of: above every epoch that it knows, in the
+ * order of timelines, which is that of epochs.
+ */
+export const epochOfForgottenTimeline = (history: ReadonlyMap<Epoch, HistoryEntry>, timeline: number): Epoch =>
+  Math.max(0, ...history.keys()) + timeline;

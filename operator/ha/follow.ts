@@ -1,0 +1,84 @@
+/** A replica's way to the primary of the newest epoch, and back into its history (DESIGN §5, rule 11). */
+import { keys, type Leader, type Member } from '../api/cluster-state.ts';
+import { act, transact, voterOf, vow, wait, type Known } from './decision.ts';
+import { mustReplaceData } from './member-state.ts';
+import type { Decision } from './state.ts';
+import { sameVoter } from './takeover.ts';
+
+export function followLeader(state: Known, leader: Leader): Decision {
+  const { view, database, self } = state;
+  if (state.ending) return wait('ending', 'ending');
+  const primary = view.members.get(leader.instance);
+  switch (database.status) {
+    case 'unknown':
+      return wait('unready', 'looking at the data directory');
+    case 'primary':
+      return wait('fencing', 'waiting to be fenced');
+    case 'absent':
+    case 'broken':
+      return replaceData(state, primary, { type: 'clone' });
+    case 'stopped':
+      if (database.systemIdentifier !== view.initialize?.systemIdentifier)
+        return state.vow === 0
+          ? replaceData(state, primary, { type: 'clone' })
+          : wait('blocked-foreign-data', 'blocked: the data on this volume belongs to another cluster');
+      if (mustReplaceData(state)) return replaceData(state, primary, { type: 'clone' });
+      if (!database.needsPrimary) return act(state, 'starting', 'starting the database', { type: 'start' });
+      if (primary?.role !== 'primary')
+        return wait('awaiting-primary', 'rewound, and waiting for a primary to start from');
+      if (state.vow < view.epoch) return vow(state, view.epoch);
+      return act(state, 'starting', `starting from ${primary.instance}`, {
+        type: 'start',
+        from: { epoch: view.epoch, primary },
+      });
+    case 'replica':
+      break;
+  }
+  if (state.vow < view.epoch) return vow(state, view.epoch);
+  if (database.diverged?.epoch === view.epoch) return replaceData(state, primary, { type: database.diverged.remedy });
+  if (!primary) return wait('awaiting-primary', `waiting for ${leader.instance} to announce its address`);
+  const { following } = database;
+  if (
+    following?.epoch === view.epoch &&
+    following.instance === leader.instance &&
+    following.address === primary.address
+  )
+    return wait('following', `following ${leader.instance}`);
+  if (self.instance === leader.instance) return wait('following', 'leading');
+  return act(state, 'turning', `following ${leader.instance} in epoch ${view.epoch}`, {
+    type: 'follow',
+    epoch: view.epoch,
+    primary,
+    history: view.history.get(view.epoch),
+  });
+}
+
+/** Rewind and clone destroy the log that is there: never while an acknowledgement may rest on it (rule 11). */
+function replaceData(state: Known, primary: Member | undefined, how: { readonly type: 'rewind' | 'clone' }): Decision {
+  const { view } = state;
+  const sync = view.sync?.value;
+  const counted = sync && [sync.primary, ...sync.members].some((member) => sameVoter(member, voterOf(state)));
+  if (counted !== false) return wait('leaving-sync-set', 'waiting to leave the sync set before the data is replaced');
+  // One that is not open yet may be waiting for this very copy.
+  if (primary?.role !== 'primary') return wait('awaiting-primary', 'waiting for a primary to copy from');
+  // A primary that saw this instance stream a moment ago may be about to count it. Rewriting `sync` makes that write fail,
+  // and the state told with it keeps the next one from being made.
+  const mine = view.members.get(state.self.instance);
+  const destroys = state.database.status !== 'absent';
+  if (destroys && (state.retired?.epoch !== view.epoch || !state.retired.settled)) {
+    if (!mine || !view.sync) return wait('retiring', 'waiting to be listed before the data is replaced');
+    return transact(state, 'retiring', 'telling that the data will be replaced', 'retire', {
+      compare: [
+        { key: keys.epoch, is: 'value', value: String(view.epoch) },
+        { key: keys.sync, is: 'modRevision', modRevision: view.sync.modRevision },
+      ],
+      writes: [
+        { put: keys.sync, value: view.sync.value },
+        { put: keys.member(mine.instance), value: { ...mine, ...voterOf(state), state: 'diverged' }, leased: true },
+      ],
+    });
+  }
+  return how.type === 'clone'
+    ? act(state, 'cloning', `cloning from ${primary.instance}`, { type: 'clone', primary })
+    : act(state, 'rewinding', `rewinding to ${primary.instance}`, { type: 'rewind', epoch: view.epoch, primary });
+}
