@@ -5,6 +5,7 @@
 import { clusterPrefix, keys, type Member } from '../api/cluster-state.ts';
 import type { Compare, Dcs, Write } from '../dcs/dcs.ts';
 import type { Engine, EngineContext, Observation } from '../engines/engine.ts';
+import { explain } from '../ha/explain.ts';
 import { memberState } from '../ha/member-state.ts';
 import { answersAsLeader, holdsLeadership, isGivingUp, mayPledge, serveUntil } from '../ha/proof.ts';
 import { initialState, step } from '../ha/step.ts';
@@ -399,6 +400,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     },
     servesAsPrimary,
     servesAsReplica: () => state.database.status === 'replica' && observation.streaming,
+    explanation: () => state.view && explain(state.view),
     alive: () => clock.now() - lastProgress < 15_000,
   };
 

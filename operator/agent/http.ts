@@ -1,6 +1,7 @@
 /** The agent's HTTP interface; status codes as Patroni's, so that load balancer configurations people own go on working. */
 import { createServer, type Server } from 'node:http';
 import type { Registry } from 'prom-client';
+import type { Explanation } from '../ha/explain.ts';
 import { PledgeQuery, type Heartbeat } from './heartbeat.ts';
 
 export interface Health {
@@ -18,6 +19,8 @@ export interface Answers {
   /** Open, and able to prove its lease at this moment. */
   servesAsPrimary(): boolean;
   servesAsReplica(): boolean;
+  /** Why there is a primary or none; undefined before etcd was read. */
+  explanation(): Explanation | undefined;
   /** The agent itself gets on with its work. */
   alive(): boolean;
 }
@@ -45,6 +48,13 @@ export function serveHttp(port: number, answers: Answers, metrics: Registry): Pr
         return answer(answers.servesAsReplica());
       case '/health':
         return answer(answers.health().state !== 'stopped');
+      case '/explain': {
+        const explanation = answers.explanation();
+        return answer(
+          explanation !== undefined,
+          explanation && { ...explanation, ifLost: Object.fromEntries(explanation.ifLost) },
+        );
+      }
       case '/metrics':
         void metrics.metrics().then(
           (text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text),
