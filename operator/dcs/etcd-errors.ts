@@ -14,6 +14,13 @@ export class EtcdStatus extends Error {
   }
 }
 
+/** The call itself was never sent, or what was sent of it was refused for its token. */
+export class LoginFailed extends MainstayError {
+  constructor(cause: MainstayError) {
+    super(cause.code, `Login failed. ${cause.message}`, { retryable: cause.retryable, cause });
+  }
+}
+
 const invalidArgument = 3;
 const notFound = 5;
 const unauthenticated = 16;
@@ -53,7 +60,7 @@ export function isRefusal(error: unknown): boolean {
 }
 
 export function isCertainlyUnsent(error: unknown): boolean {
-  return error instanceof ExchangeBroken && !error.sent;
+  return error instanceof LoginFailed || (error instanceof ExchangeBroken && !error.sent);
 }
 
 export function isLeaseMissing(error: unknown): boolean {
@@ -76,13 +83,17 @@ function statusOf(error: unknown): EtcdStatus | undefined {
 }
 
 const unknownCode = 2;
+const failedPrecondition = 9;
+const commonNameRemedy =
+  'while logins are on, its gateway takes no client certificate with a common name. Issue one without (CN) for Mainstay.';
 
 function parseStatus(reply: HttpReply): EtcdStatus {
   try {
     const { code, message } = StatusReply.parse(JSON.parse(reply.body));
     return new EtcdStatus(code, message);
   } catch {
-    // Not etcd's own words (a proxy's?): they promise nothing.
-    return new EtcdStatus(unknownCode, `HTTP ${reply.status} ${reply.body.slice(0, 200)}`);
+    if (reply.body.startsWith('CommonName of client')) return new EtcdStatus(failedPrecondition, commonNameRemedy);
+    // Not etcd's own words (a proxy's?): they promise nothing, and may repeat what was sent, a password for example.
+    return new EtcdStatus(unknownCode, `HTTP ${reply.status}, not in the words of etcd`);
   }
 }

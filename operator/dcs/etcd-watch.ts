@@ -4,14 +4,8 @@ import { MainstayError } from '../platform/errors.ts';
 import type { WatchEvent } from './dcs.ts';
 import { DeadlinePassed, within } from './deadline.ts';
 import type { Endpoints } from './endpoints.ts';
-import {
-  asMainstayError,
-  EtcdStatus,
-  isRefusal,
-  isTokenRefused,
-  statusError,
-  throwUnlessSuccess,
-} from './etcd-errors.ts';
+import type { Login } from './etcd-login.ts';
+import { asMainstayError, EtcdStatus, isRefusal, statusError, throwUnlessSuccess } from './etcd-errors.ts';
 import { rangeOf, StatusReply, WatchReply } from './etcd-messages.ts';
 import type { HttpPeer } from './http-exchange.ts';
 import { createMailbox, type Mailbox } from './mailbox.ts';
@@ -21,8 +15,7 @@ export interface WatchOptions {
   readonly fromRevision: number;
   readonly signal: AbortSignal;
   readonly clock: Clock;
-  readonly token: (milliseconds: number) => Promise<string | undefined>;
-  readonly forgetToken: () => void;
+  readonly login: Login;
 }
 
 export interface WatchItem {
@@ -34,6 +27,8 @@ type Message = WatchReply['result'];
 
 /** How long a member may take to say that a watch stands, or to answer a probe: longer than an election in etcd. */
 const answerMilliseconds = 2_000;
+/** For all of them, logins included. */
+const openMilliseconds = 10_000;
 /** A watch that has been silent for so long has its member probed. */
 const probeMilliseconds = 5_000;
 
@@ -42,7 +37,10 @@ export async function* watchEtcd(endpoints: Endpoints, options: WatchOptions): A
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   try {
-    const { peer, mailbox, created } = await open(endpoints, options, signal);
+    const limit = { milliseconds: openMilliseconds, signal };
+    const { peer, mailbox, created } = await within(options.clock, limit, (scope) =>
+      options.login.authorized(scope, (token) => open(endpoints, options, token, signal)),
+    );
     const guard = watchdog(endpoints, peer, options, signal, (error) => mailbox.close(error));
     try {
       // Events from `fromRevision` on are still to come, whatever the header says.
@@ -61,13 +59,6 @@ export async function* watchEtcd(endpoints: Endpoints, options: WatchOptions): A
     }
   } catch (error) {
     if (isAborted(options.signal)) return;
-    if (isTokenRefused(error)) {
-      options.forgetToken();
-      throw new MainstayError('DcsUnreachable', 'etcd no longer accepts the token of a watch.', {
-        retryable: true,
-        cause: error,
-      });
-    }
     throw asMainstayError(error);
   } finally {
     stop.abort(new Error('watch ended'));
@@ -81,8 +72,12 @@ interface Opened {
 }
 
 /** The first member that confirms the watch in time. */
-async function open(endpoints: Endpoints, options: WatchOptions, signal: AbortSignal): Promise<Opened> {
-  const token = await options.token(answerMilliseconds);
+async function open(
+  endpoints: Endpoints,
+  options: WatchOptions,
+  token: string | undefined,
+  signal: AbortSignal,
+): Promise<Opened> {
   let last: unknown;
   for (const peer of endpoints.inOrder()) {
     const attempt = new AbortController();
@@ -156,7 +151,7 @@ function throwIfCanceled(peer: HttpPeer, message: Message): void {
   const permissionDenied = 7;
   const unavailable = 14;
   const { cancel_reason: reason } = message;
-  const code = reason.includes('invalid auth token')
+  const code = /invalid auth token|revision of auth store is old|user name is empty/.test(reason)
     ? unauthenticated
     : reason.includes('permission denied')
       ? permissionDenied
@@ -198,13 +193,16 @@ function watchdog(
     if (probing || stopped) return;
     probing = true;
     try {
-      await within(options.clock, { milliseconds: answerMilliseconds, signal }, async (scope) => {
-        const token = await options.token(scope.milliseconds);
-        const body = { ...rangeOf(options.prefix), count_only: true };
-        throwUnlessSuccess(peer.url, await peer.ask({ path: '/v3/kv/range', body, token }, scope.signal));
-      });
+      const body = { ...rangeOf(options.prefix), count_only: true };
+      await within(options.clock, { milliseconds: answerMilliseconds, signal }, (scope) =>
+        // With a token that is good: a member can refuse an old one on its own, cut off from its cluster.
+        options.login.authorized(scope, async (token) =>
+          throwUnlessSuccess(peer.url, await peer.ask({ path: '/v3/kv/range', body, token }, scope.signal)),
+        ),
+      );
     } catch (error) {
       if (!isRefusal(error) && !signal.aborted) {
+        stopped = true;
         endpoints.failed(peer);
         giveUp(asMainstayError(error));
       }

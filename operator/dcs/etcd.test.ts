@@ -1,7 +1,4 @@
 /** The real client against a real etcd whose members and network fail. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { systemClock } from '../platform/clock.ts';
@@ -220,77 +217,3 @@ afterEach(async () => {
     for (const other of [(leader + 1) % 3, (leader + 2) % 3]) member(other).signal('SIGCONT');
   });
 });
-
-(binary === undefined ? describe.skip : describe)('TLS and passwords', () => {
-  let cluster: LocalEtcd;
-  let tls: { readonly ca: string };
-  beforeAll(async () => {
-    const flags = ['--auto-tls', '--auth-token-ttl=1', '--bcrypt-cost=4'];
-    cluster = await startEtcd(binary ?? '', { size: 1, scheme: 'https', flags });
-    const directory = cluster.members[0]?.dataDirectory ?? '';
-    tls = { ca: await readFile(join(directory, 'fixtures', 'client', 'cert.pem'), 'utf8') };
-  });
-  afterAll(() => cluster.stop());
-
-  test('a certificate that nobody vouches for is refused', async () => {
-    const dcs = client(cluster.urls);
-    const read = dcs.read('/', { milliseconds: 1_000 });
-    await expect(read).rejects.toMatchObject(unreachable);
-    await expect(read).rejects.toThrow('certificate');
-    expect((await client(cluster.urls, { tls }).read('/', soon)).clusterId).toMatch(/^\d+$/);
-  });
-
-  test('a write whose connection comes about too late is never sent', async () => {
-    const proxy = await proxyTo(cluster.members[0]?.port ?? 0);
-    const dcs = client([proxy.url.replace('http:', 'https:')], { tls });
-    proxy.set('frozen');
-    const late = dcs.txn([], [{ put: '/late', value: '' }], { milliseconds: 200 });
-    await expect(late).rejects.toMatchObject(unreachable);
-    proxy.set('pass');
-    // Over the connection that has just come about, after which the write would have gone first.
-    expect((await dcs.read('/late', soon)).entries.size).toBe(0);
-    await systemClock.sleep(300);
-    expect((await dcs.read('/late', soon)).entries.size).toBe(0);
-  });
-
-  test('authentication may be switched on while clients run; expired tokens are renewed', async () => {
-    const anonymous = client(cluster.urls, { tls });
-    const dcs = client(cluster.urls, { tls, user: 'root', password: 'secret' });
-    const stranger = client(cluster.urls, { tls, user: 'root', password: 'wrong' });
-    expect((await dcs.read('/', soon)).entries.size).toBe(0);
-    await enableAuthentication(cluster.urls[0] ?? '', tls);
-
-    expect((await dcs.txn([], [{ put: '/a', value: '1' }], soon)).outcome).toBe('applied');
-    const lease = await dcs.grantLease(30, soon);
-    for await (const { events } of dcs.watch('/a', 1, AbortSignal.timeout(3_000))) {
-      if (events.length > 0) break;
-    }
-    await expect(anonymous.read('/', soon)).rejects.toMatchObject({ code: 'DcsRejected' });
-    await expect(stranger.txn([], [{ put: '/a', value: '2' }], soon)).rejects.toMatchObject({ code: 'DcsRejected' });
-
-    for (const call of [
-      () => dcs.txn([], [{ put: '/a', value: '3' }], soon),
-      () => dcs.keepAliveOnce(lease, soon),
-      () => dcs.read('/a', soon),
-    ]) {
-      await systemClock.sleep(1_500);
-      expect(await call()).toBeTruthy();
-    }
-  });
-});
-
-async function enableAuthentication(url: string, tls: { readonly ca: string }): Promise<void> {
-  const { Agent, request } = await import('undici');
-  const dispatcher = new Agent({ connect: tls });
-  for (const [path, body] of [
-    ['user/add', { name: 'root', password: 'secret' }],
-    ['role/add', { name: 'root' }],
-    ['user/grant', { user: 'root', role: 'root' }],
-    ['enable', {}],
-  ] as const) {
-    const reply = await request(`${url}/v3/auth/${path}`, { method: 'POST', body: JSON.stringify(body), dispatcher });
-    if (reply.statusCode !== 200) throw new Error(`${path}: ${await reply.body.text()}`);
-    await reply.body.dump();
-  }
-  await dispatcher.close();
-}

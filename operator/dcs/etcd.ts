@@ -4,17 +4,11 @@ import type { z } from 'zod';
 import type { Clock } from '../platform/clock.ts';
 import { MainstayError } from '../platform/errors.ts';
 import type { Dcs, Deadline, KeyValue, Snapshot } from './dcs.ts';
-import { within, type Scope } from './deadline.ts';
+import { within } from './deadline.ts';
 import { askAny, askOne, createEndpoints, type Attempt } from './endpoints.ts';
-import {
-  asMainstayError,
-  isAuthenticationDisabled,
-  isCertainlyUnsent,
-  isLeaseMissing,
-  isRefusal,
-  isTokenRefused,
-  throwUnlessSuccess,
-} from './etcd-errors.ts';
+import { secureContexts, type CredentialsSource } from './etcd-credentials.ts';
+import { asMainstayError, isCertainlyUnsent, isLeaseMissing, isRefusal, throwUnlessSuccess } from './etcd-errors.ts';
+import { createLogin } from './etcd-login.ts';
 import {
   AnyReply,
   AuthenticateReply,
@@ -26,56 +20,39 @@ import {
   txnRequest,
 } from './etcd-messages.ts';
 import { watchEtcd } from './etcd-watch.ts';
-import { httpPeer, type HttpPeer, type TlsOptions } from './http-exchange.ts';
+import { httpPeer, type HttpPeer } from './http-exchange.ts';
 
 export interface EtcdOptions {
   /** URLs of the members, http or https. */
   readonly endpoints: readonly string[];
   readonly clock: Clock;
-  readonly user?: string;
-  readonly password?: string;
-  readonly tls?: TlsOptions;
+  /** None if absent. */
+  readonly credentials?: CredentialsSource;
 }
 
+/** Throws ConfigurationInvalid where endpoints or credentials can't be used. */
 export function etcdDcs(options: EtcdOptions): Dcs {
-  const { clock } = options;
+  const { clock, credentials = () => ({}) } = options;
   if (options.endpoints.length === 0) {
     throw new MainstayError('ConfigurationInvalid', 'No etcd endpoint is configured. Set MAINSTAY_ETCD_ENDPOINTS.');
   }
-  const peers = options.endpoints.map((url) => httpPeer(url, { clock, ...(options.tls ? { tls: options.tls } : {}) }));
+  const secureContext = secureContexts(credentials);
+  secureContext();
+  const peers = options.endpoints.map((url) => httpPeer(url, { clock, secureContext }));
   const endpoints = createEndpoints(peers);
-  /** undefined: not asked yet; '': etcd has authentication disabled. */
-  let token: string | undefined;
-
-  async function authenticate(scope: Scope): Promise<string> {
-    const credentials = { name: options.user, password: options.password };
-    try {
-      const attempt = call('/v3/auth/authenticate', credentials, AuthenticateReply, undefined);
+  const login = createLogin({
+    clock,
+    credentials,
+    authenticate: async (name, password, scope) => {
+      const attempt = call('/v3/auth/authenticate', { name, password }, AuthenticateReply, undefined);
       return (await askAny(endpoints, clock, scope, attempt)).token;
-    } catch (error) {
-      // Credentials may be handed out before authentication is switched on; afterwards requests without a token are refused.
-      if (isAuthenticationDisabled(error)) return '';
-      throw error;
-    }
-  }
-
-  /** Runs `act` with a token if there is a user, and once more with a new one if etcd refuses it (nothing was done then). */
-  async function authorized<T>(scope: Scope, act: (token: string | undefined) => Promise<T>): Promise<T> {
-    if (options.user === undefined) return act(undefined);
-    const used = (token ??= await authenticate(scope));
-    try {
-      return await act(used);
-    } catch (error) {
-      if (!isTokenRefused(error)) throw error;
-      if (token === used) token = await authenticate(scope);
-      return act(token);
-    }
-  }
+    },
+  });
 
   /** An idempotent call, at any member. */
   function query<T extends z.ZodType>(path: string, body: object, Reply: T, deadline: Deadline): Promise<z.output<T>> {
     return within(clock, deadline, (scope) =>
-      authorized(scope, (used) => askAny(endpoints, clock, scope, call(path, body, Reply, used))),
+      login.authorized(scope, (token) => askAny(endpoints, clock, scope, call(path, body, Reply, token))),
     );
   }
 
@@ -87,7 +64,7 @@ export function etcdDcs(options: EtcdOptions): Dcs {
     deadline: Deadline,
   ): Promise<z.output<T>> {
     return within(clock, deadline, (scope) =>
-      authorized(scope, (used) => askOne(endpoints, scope, call(path, body, Reply, used))),
+      login.authorized(scope, (token) => askOne(endpoints, scope, call(path, body, Reply, token))),
     );
   }
 
@@ -112,20 +89,7 @@ export function etcdDcs(options: EtcdOptions): Dcs {
       }
     },
 
-    watch: (prefix, fromRevision, signal) =>
-      watchEtcd(endpoints, {
-        prefix,
-        fromRevision,
-        signal,
-        clock,
-        token: async (milliseconds) => {
-          if (options.user === undefined) return undefined;
-          return (token ??= await within(clock, { milliseconds, signal }, authenticate));
-        },
-        forgetToken: () => {
-          token = undefined;
-        },
-      }),
+    watch: (prefix, fromRevision, signal) => watchEtcd(endpoints, { prefix, fromRevision, signal, clock, login }),
 
     grantLease: async (ttlSeconds, deadline) => {
       try {
@@ -150,7 +114,10 @@ export function etcdDcs(options: EtcdOptions): Dcs {
       }
     },
 
-    close: () => endpoints.close(),
+    close: () => {
+      login.close();
+      return endpoints.close();
+    },
   };
 }
 
@@ -163,6 +130,17 @@ function call<T extends z.ZodType>(
   return async (peer: HttpPeer, signal) => {
     const reply = await peer.ask({ path, body, token }, signal);
     throwUnlessSuccess(peer.url, reply);
-    return Reply.parse(JSON.parse(reply.body));
+    return readAs(Reply, reply.body);
   };
+}
+
+/** The parser's own error would quote the reply, which may be a token. */
+function readAs<T extends z.ZodType>(Reply: T, body: string): z.output<T> {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    throw new Error('the reply is not JSON');
+  }
+  return Reply.parse(value);
 }

@@ -1,17 +1,10 @@
 /** One HTTP request at one etcd member: it can be cut at any moment, and says whether anything may have been sent. */
-import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls, type SecureContext } from 'node:tls';
 import { Pool, type buildConnector, type Dispatcher } from 'undici';
 
 import type { Clock } from '../platform/clock.ts';
 import { MainstayError } from '../platform/errors.ts';
-
-/** PEM texts (not file names). `cert` and `key` secure the connection; etcd's gateway takes no user name from them. */
-export interface TlsOptions {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-}
 
 export interface HttpRequest {
   readonly path: string;
@@ -50,10 +43,16 @@ const connectTimeoutMilliseconds = 500;
 /** Idle seconds before the kernel asks whether the peer is still there; it gives up about 10 s later. */
 const tcpKeepAliveMilliseconds = 5_000;
 
-export function httpPeer(url: string, options: { readonly clock: Clock; readonly tls?: TlsOptions }): HttpPeer {
+export interface PeerOptions {
+  readonly clock: Clock;
+  /** Asked for each connection over https. */
+  readonly secureContext: () => SecureContext;
+}
+
+export function httpPeer(url: string, options: PeerOptions): HttpPeer {
   const origin = originOf(url);
   const pool = new Pool(origin, {
-    connect: connector(options.clock, options.tls ?? {}),
+    connect: connector(options),
     // Over HTTP/2 an abort would only reset a stream and leave a wedged connection to the next request.
     allowH2: false,
     pipelining: 1,
@@ -80,10 +79,12 @@ export function httpPeer(url: string, options: { readonly clock: Clock; readonly
 
 function originOf(url: string): string {
   const parsed = URL.parse(url);
-  if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return parsed.origin;
+  const isPlain = parsed?.username === '' && parsed.password === '';
+  if (isPlain && (parsed.protocol === 'http:' || parsed.protocol === 'https:')) return parsed.origin;
   throw new MainstayError(
     'ConfigurationInvalid',
-    `"${url}" is no etcd endpoint. Use http://host:port or https://host:port.`,
+    // What stands before an @ may be a password.
+    `"${url.replace(/[^/]*@/, '…@')}" is no etcd endpoint. Use http://host:port or https://host:port, without a user.`,
   );
 }
 
@@ -147,6 +148,9 @@ function exchange(
           path: request.path,
           headers: {
             'content-type': 'application/json',
+            // By this header etcd knows a call through its gateway; without, and without a token, it would take the
+            // common name of its own certificate for the user.
+            accept: 'application/json',
             ...(request.token ? { authorization: request.token } : {}),
           },
           body: JSON.stringify(request.body),
@@ -160,13 +164,21 @@ function exchange(
 }
 
 /** undici's own connector times out on its own timers; ours obeys the clock. */
-function connector(clock: Clock, tls: TlsOptions): buildConnector.connector {
-  return ({ hostname, protocol, port, servername }, callback) => {
+function connector({ clock, secureContext }: PeerOptions): buildConnector.connector {
+  return ({ hostname, protocol, port }, callback) => {
     const secure = protocol === 'https:';
     const address = { host: hostname, port: Number(port) || (secure ? 443 : 80) };
-    const socket: Socket = secure
-      ? connectTls({ ...tls, ...address, ALPNProtocols: ['http/1.1'], ...(servername ? { servername } : {}) })
-      : connectTcp(address);
+    let socket: Socket;
+    try {
+      // Node checks the certificate against `host`; to ask for a name (SNI) is left to us, and an address is none.
+      const name = isIP(hostname) === 0 ? { servername: hostname } : {};
+      socket = secure
+        ? connectTls({ ...address, ...name, secureContext: secureContext(), ALPNProtocols: ['http/1.1'] })
+        : connectTcp(address);
+    } catch (error) {
+      callback(error as Error, null);
+      return;
+    }
     socket.setNoDelay(true);
     socket.setKeepAlive(true, tcpKeepAliveMilliseconds);
 

@@ -1,11 +1,14 @@
 /** A real etcd cluster on loopback, for tests. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { access, mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { Agent, request } from 'undici';
+
 import { systemClock } from '../platform/clock.ts';
+import type { Pair } from './local-certificates.ts';
 
 export interface LocalEtcd {
   readonly members: readonly LocalMember[];
@@ -13,13 +16,25 @@ export interface LocalEtcd {
   /** Index of the leading member, as the first reachable one sees it. */
   leader(): Promise<number>;
   readonly compact: (revision: number) => Promise<void>;
+  /** Shown by all members at their next handshake. */
+  presentCertificate(pair: Pair): Promise<void>;
+  /** From now on nobody gets in without a login; our own calls are made as root. */
+  enableAuthentication(rootPassword: string): Promise<void>;
+  /** As root. */
+  changePassword(user: string, password: string): Promise<void>;
   readonly stop: () => Promise<void>;
+}
+
+/** With it, etcd speaks https only, and only to clients of the same authority. */
+export interface LocalTls extends Pair {
+  readonly ca: string;
+  /** For our own calls. */
+  readonly client: Pair;
 }
 
 export interface LocalMember {
   readonly url: string;
   readonly port: number;
-  readonly dataDirectory: string;
   signal(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void;
   /** Again on the same data, after a SIGKILL. */
   restart(): Promise<void>;
@@ -44,16 +59,24 @@ export async function findEtcdBinary(): Promise<string | undefined> {
 
 export async function startEtcd(
   binary: string,
-  options: { readonly size: number; readonly scheme?: 'http' | 'https'; readonly flags?: readonly string[] },
+  options: { readonly size: number; readonly tls?: LocalTls; readonly flags?: readonly string[] },
 ): Promise<LocalEtcd> {
-  const scheme = options.scheme ?? 'http';
   const root = await mkdtemp(join(tmpdir(), 'mainstay-etcd-'));
-  const ports = await freePorts(options.size * 2);
+  const { tls } = options;
+  const scheme = tls ? 'https' : 'http';
+  const files = { ca: join(root, 'ca.crt'), cert: join(root, 'tls.crt'), key: join(root, 'tls.key') };
+  const presentCertificate = async ({ cert, key }: Pair): Promise<void> => {
+    await Promise.all([writeFile(files.cert, cert), writeFile(files.key, key)]);
+  };
+  if (tls) await Promise.all([writeFile(files.ca, tls.ca), presentCertificate(tls)]);
+  const ports = await freePorts(options.size * 3);
   const plan = Array.from({ length: options.size }, (_, index) => ({
     name: `m${index}`,
-    port: ports[index * 2] ?? 0,
-    client: `${scheme}://127.0.0.1:${ports[index * 2] ?? 0}`,
-    peer: `http://127.0.0.1:${ports[index * 2 + 1] ?? 0}`,
+    port: ports[index * 3] ?? 0,
+    client: `${scheme}://127.0.0.1:${ports[index * 3] ?? 0}`,
+    peer: `http://127.0.0.1:${ports[index * 3 + 1] ?? 0}`,
+    // Plain, so that health can be asked whatever the clients must show.
+    metrics: `http://127.0.0.1:${ports[index * 3 + 2] ?? 0}`,
   }));
   const running = new Map<string, ChildProcess>();
 
@@ -66,6 +89,14 @@ export async function startEtcd(
       'listen-peer-urls': member.peer,
       'initial-advertise-peer-urls': member.peer,
       'initial-cluster': plan.map(({ name, peer }) => `${name}=${peer}`).join(','),
+      'listen-metrics-urls': member.metrics,
+      ...(tls && {
+        'cert-file': files.cert,
+        'key-file': files.key,
+        'trusted-ca-file': files.ca,
+        'client-cert-auth': 'true',
+      }),
+      'bcrypt-cost': '4',
       'heartbeat-interval': '50',
       'election-timeout': '500',
       'log-level': 'error',
@@ -75,23 +106,49 @@ export async function startEtcd(
     child.on('error', () => undefined);
     running.set(member.name, child);
   };
-  const healthy = async (port: number): Promise<void> => {
-    await until(`etcd on port ${port}`, () => (scheme === 'http' ? isHealthy(port) : accepts(port)));
+  const healthy = (member: (typeof plan)[number]): Promise<void> =>
+    until(`etcd member ${member.name}`, () => isHealthy(member.metrics));
+
+  const dispatcher = new Agent(tls ? { connect: { ca: tls.ca, ...tls.client } } : {});
+  let rootPassword: string | undefined;
+  const post = async (url: string, path: string, body: object): Promise<unknown> => {
+    const send = async (to: string, what: object, headers: Record<string, string> = {}): Promise<unknown> => {
+      const limits = { signal: AbortSignal.timeout(1_000), dispatcher };
+      const reply = await request(`${url}/v3/${to}`, {
+        method: 'POST',
+        body: JSON.stringify(what),
+        headers,
+        ...limits,
+      });
+      const text = await reply.body.text();
+      if (reply.statusCode !== 200) throw new Error(`${to}: ${text}`);
+      return JSON.parse(text);
+    };
+    if (rootPassword === undefined) return send(path, body);
+    const { token } = (await send('auth/authenticate', { name: 'root', password: rootPassword })) as { token: string };
+    return send(path, body, { authorization: token });
+  };
+  const first = plan[0]?.client ?? '';
+  const status = async (url: string): Promise<Status | undefined> => {
+    try {
+      return (await post(url, 'maintenance/status', {})) as Status;
+    } catch {
+      return undefined;
+    }
   };
 
   plan.forEach(start);
-  await Promise.all(plan.map(({ port }) => healthy(port)));
+  await Promise.all(plan.map(healthy));
   return {
     urls: plan.map(({ client }) => client),
     members: plan.map((member) => ({
       url: member.client,
       port: member.port,
-      dataDirectory: join(root, member.name),
       signal: (signal) => void running.get(member.name)?.kill(signal),
       restart: async () => {
         await ended(running.get(member.name));
         start(member);
-        await healthy(member.port);
+        await healthy(member);
       },
     })),
     leader: async () => {
@@ -104,11 +161,24 @@ export async function startEtcd(
       return leader;
     },
     compact: async (revision) => {
-      await post(`${plan[0]?.client ?? ''}/v3/kv/compaction`, { revision: String(revision) });
+      await post(first, 'kv/compaction', { revision: String(revision) });
+    },
+    presentCertificate,
+    enableAuthentication: async (password) => {
+      await post(first, 'auth/user/add', { name: 'root', password });
+      await post(first, 'auth/role/add', { name: 'root' });
+      await post(first, 'auth/user/grant', { user: 'root', role: 'root' });
+      await post(first, 'auth/enable', {});
+      rootPassword = password;
+    },
+    changePassword: async (name, password) => {
+      await post(first, 'auth/user/changepw', { name, password });
+      if (name === 'root') rootPassword = password;
     },
     stop: async () => {
       for (const child of running.values()) child.kill('SIGKILL');
       await Promise.all([...running.values()].map(ended));
+      await dispatcher.close();
       await rm(root, { recursive: true, force: true });
     },
   };
@@ -119,35 +189,12 @@ interface Status {
   readonly leader: string;
 }
 
-async function status(url: string): Promise<Status | undefined> {
+async function isHealthy(url: string): Promise<boolean> {
   try {
-    return (await post(`${url}/v3/maintenance/status`, {})) as Status;
-  } catch {
-    return undefined;
-  }
-}
-
-async function post(url: string, body: object): Promise<unknown> {
-  const response = await fetch(url, { method: 'POST', body: JSON.stringify(body), signal: AbortSignal.timeout(1000) });
-  if (!response.ok) throw new Error(`${url}: ${await response.text()}`);
-  return response.json();
-}
-
-async function isHealthy(port: number): Promise<boolean> {
-  try {
-    return (await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(1000) })).ok;
+    return (await fetch(`${url}/health`, { signal: AbortSignal.timeout(1000) })).ok;
   } catch {
     return false;
   }
-}
-
-/** Over https the certificate is the tests' business; that something listens is enough. */
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
 }
 
 async function ended(child: ChildProcess | undefined): Promise<void> {
