@@ -2,9 +2,9 @@ import type { V1PersistentVolumeClaim } from '@kubernetes/client-node';
 import type { InstanceName } from '../api/cluster-state.ts';
 import type { PostgresCluster } from '../api/postgres-cluster.ts';
 import { quantityValue } from '../api/quantity.ts';
+import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
 import { annotations, instanceLabels } from './labels.ts';
-import type { Manifest } from './manifest.ts';
 import { dataOwners } from './owner.ts';
 
 export interface VolumeFacts {
@@ -18,10 +18,10 @@ export function volumeFor(
   cluster: PostgresCluster,
   instance: InstanceName,
   { dataUid, existing }: VolumeFacts,
-): Manifest<V1PersistentVolumeClaim> {
+): Wire<V1PersistentVolumeClaim> {
   const { name, namespace } = cluster.metadata;
   const { size, storageClassName } = cluster.spec.storage;
-  return withIntent<Manifest<V1PersistentVolumeClaim>>({
+  return withIntent<Wire<V1PersistentVolumeClaim>>({
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
     metadata: {

@@ -1,18 +1,18 @@
 import type { V1PodDisruptionBudget } from '@kubernetes/client-node';
 import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
 import { clusterLabels, podSelector } from './labels.ts';
-import type { Manifest } from './manifest.ts';
 import { ownerReference } from './owner.ts';
 
 /**
  * One instance at a time may be evicted, an unhealthy one always: a crash loop must not block a drain. Undefined for a
  * single instance, whose budget would block every drain for ever.
  */
-export function podDisruptionBudgetFor(cluster: PostgresCluster): Manifest<V1PodDisruptionBudget> | undefined {
+export function podDisruptionBudgetFor(cluster: PostgresCluster): Wire<V1PodDisruptionBudget> | undefined {
   if (cluster.spec.instances < 2) return undefined;
   const { name, namespace } = cluster.metadata;
-  return withIntent<Manifest<V1PodDisruptionBudget>>({
+  return withIntent<Wire<V1PodDisruptionBudget>>({
     apiVersion: 'policy/v1',
     kind: 'PodDisruptionBudget',
     metadata: { name, namespace, labels: clusterLabels(name), ownerReferences: [ownerReference(cluster)] },

@@ -1,10 +1,10 @@
 import type { V1Affinity, V1EnvVar, V1Pod, V1SecurityContext, V1Toleration, V1Volume } from '@kubernetes/client-node';
 import type { InstanceName } from '../api/cluster-state.ts';
 import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { Wire } from '../platform/wire.ts';
 import type { Installation } from './installation.ts';
 import { intentHash } from './intent.ts';
 import { annotations, instanceLabels, podSelector } from './labels.ts';
-import type { Manifest } from './manifest.ts';
 import { ports, secretNames, serviceNames } from './names.ts';
 import { ownerReference } from './owner.ts';
 
@@ -20,7 +20,7 @@ const postgresUser = 999;
 const hostname = 'kubernetes.io/hostname';
 
 /** The Pod of one instance. Bare: any instance can go, and a Pod is replaced only when our intent changes. */
-export function podFor(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): Manifest<V1Pod> {
+export function podFor(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): Wire<V1Pod> {
   const { name, namespace, generation } = cluster.metadata;
   const wanted = intent(cluster, instance, facts);
   return {
@@ -135,7 +135,7 @@ function intent(cluster: PostgresCluster, instance: InstanceName, facts: PodFact
   };
 }
 
-function environment(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): Manifest<V1EnvVar[]> {
+function environment(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): Wire<V1EnvVar[]> {
   const { name, namespace } = cluster.metadata;
   return [
     { name: 'MAINSTAY_ENGINE', value: 'postgres' },
@@ -150,7 +150,7 @@ function environment(cluster: PostgresCluster, instance: InstanceName, facts: Po
   ];
 }
 
-function volumes(cluster: string, instance: InstanceName): Manifest<V1Volume[]> {
+function volumes(cluster: string, instance: InstanceName): Wire<V1Volume[]> {
   return [
     { name: 'data', persistentVolumeClaim: { claimName: instance } },
     { name: 'mainstay', emptyDir: {} },
@@ -164,7 +164,7 @@ function volumes(cluster: string, instance: InstanceName): Manifest<V1Volume[]> 
 }
 
 /** What the restricted Pod Security Standard asks of a container, and a read-only root. */
-function restricted(): Manifest<V1SecurityContext> {
+function restricted(): Wire<V1SecurityContext> {
   return {
     allowPrivilegeEscalation: false,
     privileged: false,
@@ -175,7 +175,7 @@ function restricted(): Manifest<V1SecurityContext> {
   };
 }
 
-function spread(cluster: PostgresCluster): Manifest<V1Affinity> {
+function spread(cluster: PostgresCluster): Wire<V1Affinity> {
   const { nodeSpread, topologyKey } = cluster.spec.affinity;
   const apart = (key: string) => ({
     topologyKey: key,
@@ -202,7 +202,7 @@ function spread(cluster: PostgresCluster): Manifest<V1Affinity> {
  * A lost node's Pod stays: its volume is there, nobody may replace it before the node is proven dead, and when the node
  * comes back the kubelet restarts it in place. Deleting it after the default 300 s would only delay that.
  */
-function tolerations(cluster: PostgresCluster): Manifest<V1Toleration[]> {
+function tolerations(cluster: PostgresCluster): Wire<V1Toleration[]> {
   const own = cluster.spec.affinity.tolerations ?? [];
   const patient = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
     .filter((key) => !own.some((toleration) => toleration.key === key))

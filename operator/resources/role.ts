@@ -1,14 +1,14 @@
 import type { V1Role, V1RoleBinding } from '@kubernetes/client-node';
 import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
 import { clusterLabels } from './labels.ts';
-import type { Manifest } from './manifest.ts';
 import { serviceNames } from './names.ts';
 import { ownerReference } from './owner.ts';
 
 /** All that an agent may do in Kubernetes: point `-rw` at itself. */
-export function roleFor(cluster: PostgresCluster): Manifest<V1Role> {
-  return withIntent<Manifest<V1Role>>({
+export function roleFor(cluster: PostgresCluster): Wire<V1Role> {
+  return withIntent<Wire<V1Role>>({
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'Role',
     metadata: metadata(cluster),
@@ -23,9 +23,9 @@ export function roleFor(cluster: PostgresCluster): Manifest<V1Role> {
   });
 }
 
-export function roleBindingFor(cluster: PostgresCluster): Manifest<V1RoleBinding> {
+export function roleBindingFor(cluster: PostgresCluster): Wire<V1RoleBinding> {
   const { name, namespace } = cluster.metadata;
-  return withIntent<Manifest<V1RoleBinding>>({
+  return withIntent<Wire<V1RoleBinding>>({
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'RoleBinding',
     metadata: metadata(cluster),

@@ -1,12 +1,12 @@
 import type { V1Secret } from '@kubernetes/client-node';
 import type { PostgresCluster } from '../api/postgres-cluster.ts';
-import { clusterLabels } from './labels.ts';
-import type { Manifest } from './manifest.ts';
+import type { Wire } from '../platform/wire.ts';
+import { annotations, clusterLabels } from './labels.ts';
 import { ports, secretNames, serviceNames } from './names.ts';
 import { dataOwners } from './owner.ts';
 
 /** `-app`: what an application needs to connect. Made once, because the password is in the data too. */
-export function applicationSecret(cluster: PostgresCluster, password: string): Manifest<V1Secret> {
+export function applicationSecret(cluster: PostgresCluster, password: string): Wire<V1Secret> {
   const { name, namespace } = cluster.metadata;
   const { database, owner } = cluster.spec.application;
   const host = `${serviceNames.primary(name)}.${namespace}.svc`;
@@ -32,19 +32,20 @@ export function applicationSecret(cluster: PostgresCluster, password: string): M
 export function systemSecret(
   cluster: PostgresCluster,
   passwords: { readonly replication: string; readonly rewind: string },
-): Manifest<V1Secret> {
+): Wire<V1Secret> {
   return secret(cluster, secretNames.system(cluster.metadata.name), 'Opaque', {
     'replication-password': passwords.replication,
     'rewind-password': passwords.rewind,
   });
 }
 
-function secret(
-  cluster: PostgresCluster,
-  name: string,
-  type: string,
-  content: Record<string, string>,
-): Manifest<V1Secret> {
+/** In place of one that was lost: its passwords are new, and no database knows them. */
+export const markRemade = (made: Wire<V1Secret>, at: Date): Wire<V1Secret> => ({
+  ...made,
+  metadata: { ...made.metadata, annotations: { [annotations.remade]: at.toISOString() } },
+});
+
+function secret(cluster: PostgresCluster, name: string, type: string, content: Record<string, string>): Wire<V1Secret> {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
