@@ -1,6 +1,7 @@
 /** The operator: entry point of operator.mjs. */
 import { randomUUID } from 'node:crypto';
 import { Registry, collectDefaultMetrics } from 'prom-client';
+import { operatorMetrics } from './controllers/metrics.ts';
 import { runControllers } from './controllers/run-controllers.ts';
 import { etcdDcs } from './dcs/etcd.ts';
 import { startHttpServer } from './http-server.ts';
@@ -62,7 +63,7 @@ async function run(): Promise<void> {
           events,
           installation: settings.installation,
           watchNamespace: settings.watchNamespace,
-          metrics,
+          metrics: { ...metrics, ...operatorMetrics(registry) },
           surroundings,
           onSynced: () => {
             synced = true;

@@ -1,6 +1,7 @@
 /** The pages of docs/reference, each made from the catalogue or schema that the code uses. */
 import { Registry } from 'prom-client';
 import { agentMetrics } from '../../operator/agent/metrics.ts';
+import { operatorMetrics } from '../../operator/controllers/metrics.ts';
 import { runtimeMetrics } from '../../operator/kubernetes/metrics.ts';
 import { conditionTypes } from '../../operator/api/conditions.ts';
 import { eventReasons } from '../../operator/api/event-reasons.ts';
@@ -62,8 +63,9 @@ export function errorsPage(): string {
 }
 
 export function metricsPage(): string {
-  const operator = new Registry();
-  runtimeMetrics(operator);
+  const [operator, runtime] = [new Registry(), new Registry()];
+  operatorMetrics(operator);
+  runtimeMetrics(runtime);
   const table = (registry: Registry): string =>
     markdownTable(
       ['Metric', 'Meaning'],
@@ -78,8 +80,10 @@ export function metricsPage(): string {
     '## Agent',
     table(agentMetrics().registry),
     '## Operator',
-    'Named as controller-runtime names them, so that dashboards people own go on working.',
+    'Its own:',
     table(operator),
+    'Reconciles, errors, queues and requests are named as controller-runtime names them, so that dashboards people own go on working.',
+    table(runtime),
   ]);
 }
 

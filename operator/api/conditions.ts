@@ -33,6 +33,7 @@ export const conditionTypes = {
       NameConflict: 'True: an object that the cluster needs exists and belongs to somebody else.',
       VolumeConflict: 'True: retained volumes do not fit the spec.',
       PodsUnschedulable: 'True: no node takes an instance.',
+      SecretRemade: 'True: a Secret was lost and made anew, with passwords that the database does not have.',
       DataLost: 'True: etcd says that the cluster has data, but no volume with it is left.',
       Progressing: 'False: nothing stands in the way.',
     },
@@ -63,6 +64,15 @@ export const conditionTypes = {
       ReducedAcknowledgements: 'False: Preferred has lowered the number of acknowledgements to stay writable.',
       WritesBlocked: 'False: Strict waits for replicas; writes hang until they are back.',
       NoPrimary: 'False: no instance accepts writes.',
+      RuntimeUnknown: 'Unknown: etcd can’t be read.',
+    },
+  },
+  LossAccepted: {
+    meaning:
+      'The primary leads by force: a person accepted that acknowledged writes may be missing. It ends with the next change of primary that nobody forces; status.lastForcedFailover stays.',
+    reasons: {
+      ForcedFailover: 'True: the message names the instances that may hold such writes, and who accepted it why.',
+      NotForced: 'False: nobody has forced this primary.',
       RuntimeUnknown: 'Unknown: etcd can’t be read.',
     },
   },

@@ -13,6 +13,20 @@ export const eventReasons = {
   SwitchoverRequested: { type: 'Normal', meaning: 'A planned change of primary was asked for.' },
   SwitchoverCompleted: { type: 'Normal', meaning: 'A planned change of primary is over.' },
   SwitchoverExpired: { type: 'Warning', meaning: 'A planned change of primary did not happen before its deadline.' },
+  FailbackRequested: {
+    type: 'Normal',
+    meaning: 'A planned change of primary to a preferred instance was asked for (spec.failover.failback).',
+  },
+  RequestDone: { type: 'Normal', meaning: 'What a person asked for (switchover, failover, adoption) was carried out.' },
+  RequestRefused: {
+    type: 'Warning',
+    meaning: 'What a person or the operator asked for (switchover, failover, adoption) was refused; the note says why.',
+  },
+  FailoverForced: {
+    type: 'Warning',
+    meaning:
+      'A primary was installed by force; acknowledged writes may be lost. The note says what was accepted, and why.',
+  },
   FailoverCompleted: { type: 'Warning', meaning: 'An unplanned change of primary has happened.' },
   PrimaryLost: { type: 'Warning', meaning: 'No instance accepts writes.' },
   PrimaryAvailable: { type: 'Normal', meaning: 'Writes are accepted again.' },
@@ -28,6 +42,10 @@ export const eventReasons = {
   ImageUnavailable: { type: 'Warning', meaning: 'No image is known for the version asked for, or it can’t be pulled.' },
   NameConflict: { type: 'Warning', meaning: 'An object that the cluster needs belongs to somebody else.' },
   VolumeConflict: { type: 'Warning', meaning: 'Retained volumes do not fit the spec.' },
+  SecretRemade: {
+    type: 'Warning',
+    meaning: 'A Secret was lost and made anew, with passwords that the database does not have.',
+  },
   ReconcileFailed: { type: 'Warning', meaning: 'The operator could not carry out a step; it tries again.' },
 } as const satisfies Readonly<Record<string, { readonly type: 'Normal' | 'Warning'; readonly meaning: string }>>;
 

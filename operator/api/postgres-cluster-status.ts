@@ -24,6 +24,7 @@ export const InstanceStatus = z.object({
     'What it is doing; "pending" before its agent has reported for the first time, "unknown" when the report is gone.',
   ),
   node: described(text(253).exactOptional(), 'Node it runs on.'),
+  zone: described(text(63).exactOptional(), 'Zone of that node; the last one known while the node is gone.'),
   address: described(text(253).exactOptional(), 'Address of its Pod.'),
   position: described(text(32).exactOptional(), 'Last flushed position of its log.'),
   lagBytes: described(z.int().min(0).exactOptional(), 'How much of the primary’s log it does not have yet.'),
@@ -82,13 +83,44 @@ export const PostgresClusterStatusSchema = z.object({
       .exactOptional(),
     'The last change of primary, planned or not.',
   ),
+  lastForcedFailover: described(
+    z
+      .object({
+        epoch: described(z.int().min(0), 'Epoch that began.'),
+        winner: described(text(63), 'Instance that became primary.'),
+        missing: described(
+          z.array(text(63)).max(18),
+          'Instances that may have held acknowledged writes that it lacks.',
+          [],
+          {
+            'x-kubernetes-list-type': 'set',
+          },
+        ),
+        reason: described(text(256), 'Why, as given by the person who accepted the loss.'),
+        at: time('When.'),
+      })
+      .exactOptional(),
+    'The last failover that was forced with acknowledged writes at risk. It stays here; the condition LossAccepted says whether it is still the primary’s.',
+  ),
+  lastRequest: described(
+    z
+      .object({
+        id: described(text(128), 'Which request.'),
+        outcome: described(z.enum(['Done', 'Refused']), 'What became of it.'),
+        reason: described(text(1024), 'Why.'),
+        instance: described(text(63), 'Instance that answered.'),
+        at: time('When.'),
+      })
+      .exactOptional(),
+    'The last switchover, forced failover or adoption that was asked for and answered.',
+  ),
   instancesStatus: described(z.array(InstanceStatus).max(18).exactOptional(), 'What is known of each instance.', [], {
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['name'],
   }),
   conditions: described(
     z.array(Condition).max(16).exactOptional(),
-    'Conditions: Ready, Reconciling, Stalled, Available, Degraded, SyncQuorumSatisfied.',
+    'Conditions: Ready, Reconciling, Stalled, Available, Degraded, SyncQuorumSatisfied, LossAccepted.',
     [],
     { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] },
   ),

@@ -30,6 +30,7 @@ test('four lines make a whole cluster', () => {
     version: '18',
     storage,
     durability: { acknowledgements: 1 },
+    failover: { failback: 'Never', instances: [] },
     affinity: { nodeSpread: 'Preferred', topologyKey: 'topology.kubernetes.io/zone' },
     postgresql: { parameters: {} },
     application: { database: 'app', owner: 'app' },
@@ -53,6 +54,17 @@ describe('a spec is refused', () => {
     const message = refusal(() => cluster(spec));
     for (const text of says) expect(message).toContain(text);
   });
+});
+
+test.each([
+  ['Preferred writes on without replicas', { mode: 'Preferred' }, [2, 3]],
+  ['Async waits for nobody', { mode: 'Async' }, [1, 2, 3]],
+  ['Strict with the primary and one replica', {}, [3]],
+])('noSync is accepted where writes don’t wait for ever: %s', (_, durability, ordinals) => {
+  const instances = ordinals.map((ordinal) => ({ ordinal, noSync: true }));
+  expect(cluster({ storage, durability, failover: { instances } }).spec.failover.instances).toHaveLength(
+    ordinals.length,
+  );
 });
 
 test.each(['Orders', '1orders', 'orders-', 'o'.repeat(51)])('the name %s is refused', (name) => {

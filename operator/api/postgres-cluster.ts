@@ -2,10 +2,11 @@
 import { z } from 'zod';
 import { MainstayError } from '../platform/errors.ts';
 import type { DeepReadonly } from './deep-readonly.ts';
+import { Failover, failoverRules } from './failover.ts';
 import { parameterRules } from './parameters.ts';
 import { PostgresClusterStatusSchema } from './postgres-cluster-status.ts';
 import { quantityPattern, quantityValue } from './quantity.ts';
-import { described, type Rule } from './rules.ts';
+import { described, matching, type Rule } from './rules.ts';
 
 export type { Condition, InstanceStatus } from './postgres-cluster-status.ts';
 
@@ -215,6 +216,7 @@ const Spec = z.object({
     },
   ]),
   durability: described(Durability.prefault({}), 'How safe a write is when it is acknowledged.'),
+  failover: described(Failover.prefault({}), 'Who becomes primary.'),
   resources: described(
     Resources.exactOptional(),
     'CPU and memory of each instance. Set memory requests equal to limits, so that the database is not the first to be killed.',
@@ -267,7 +269,7 @@ export const PostgresClusterResource = described(
       annotations: z.record(z.string(), z.string()).exactOptional(),
       finalizers: z.array(z.string()).exactOptional(),
     }),
-    spec: described(Spec, 'What is wanted.', specRules),
+    spec: described(Spec, 'What is wanted.', [...specRules, ...failoverRules]),
     status: described(PostgresClusterStatusSchema.prefault({}), 'What is; written by the operator only.'),
   }),
   'A highly available PostgreSQL cluster: one primary, replicas that follow it, and agents that fail over by themselves.',
@@ -305,17 +307,6 @@ export function effectiveDurability(spec: Pick<PostgresClusterSpec, 'instances' 
   const mode = spec.durability.mode ?? (spec.instances >= 3 ? 'Strict' : 'Preferred');
   const acknowledgements = mode === 'Async' ? 0 : Math.min(spec.durability.acknowledgements, spec.instances - 1);
   return { mode, acknowledgements };
-}
-
-/** A pattern with a message that people understand; the API server's own shows the expression only. */
-function matching(pattern: RegExp, problem: string): Rule<string | undefined> {
-  return {
-    cel: `self.matches('${pattern.source.replaceAll('\\', '\\\\')}')`,
-    message: problem,
-    messageCel: `'"' + self + '" ${problem}'`,
-    holds: (self) => self === undefined || pattern.test(self),
-    say: (self) => `"${self ?? ''}" ${problem}`,
-  };
 }
 
 function reservedKeys(what: string): Rule<Readonly<Record<string, string>>> {

@@ -32,6 +32,47 @@ export const refusedSpecs: readonly RefusedSpec[] = [
     spec: { durability: { mode: 'Eventual' }, storage },
     says: ['spec.durability.mode', 'Strict', 'Preferred', 'Async'],
   },
+  {
+    title: 'noFailover on every instance',
+    spec: { instances: 1, storage, failover: { instances: [{ ordinal: 1, noFailover: true }] } },
+    says: ['spec.failover.instances', 'noFailover for every instance', 'remove it from at least one'],
+  },
+  {
+    title: 'an instance that there is not',
+    spec: { storage, failover: { instances: [{ ordinal: 4, priority: 1 }] } },
+    says: ['spec.failover.instances', 'has ordinal 4 but spec.instances is 3', 'remove the entry or raise'],
+  },
+  {
+    title: 'too few instances that acknowledge',
+    spec: {
+      storage,
+      failover: {
+        instances: [
+          { ordinal: 2, noSync: true },
+          { ordinal: 3, noSync: true },
+        ],
+      },
+    },
+    says: ['spec.failover.instances', 'leaves 1 of 3 instances', 'Strict with 1', 'remove noSync from one, or lower'],
+  },
+  {
+    title: 'an instance told of twice',
+    spec: {
+      storage,
+      failover: {
+        instances: [
+          { ordinal: 2, priority: 1 },
+          { ordinal: 2, priority: 2 },
+        ],
+      },
+    },
+    says: ['spec.failover.instances'],
+  },
+  {
+    title: 'a malformed zone',
+    spec: { storage, failover: { preferredZone: 'eu west' } },
+    says: ['spec.failover.preferredZone', '"eu west" is no zone', 'topology.kubernetes.io/zone'],
+  },
   { title: 'an unknown version', spec: { version: '9.6', storage }, says: ['spec.version', '17', '18'] },
   { title: 'a malformed size', spec: { storage: { size: 'lots' } }, says: ['spec.storage.size', 'is lots', '20Gi'] },
   {

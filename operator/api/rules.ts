@@ -31,6 +31,17 @@ export function described<S extends z.ZodType>(
   });
 }
 
+/** A pattern with a message that people understand; the API server's own shows the expression only. */
+export function matching(pattern: RegExp, problem: string): Rule<string | undefined> {
+  return {
+    cel: `self.matches('${pattern.source.replaceAll('\\', '\\\\')}')`,
+    message: problem,
+    messageCel: `'"' + self + '" ${problem}'`,
+    holds: (self) => self === undefined || pattern.test(self),
+    say: (self) => `"${self ?? ''}" ${problem}`,
+  };
+}
+
 function withCheck<S extends z.ZodType>(schema: S, rule: Rule<z.output<S>>): S {
   const { holds, say } = rule;
   if (holds === undefined) return schema;

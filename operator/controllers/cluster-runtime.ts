@@ -1,11 +1,15 @@
 /** What etcd says about one cluster, as far as the operator needs it. */
-import type { ZodType } from 'zod';
+import { z, type ZodType } from 'zod';
 import {
+  AdoptRequest,
+  Answer,
+  FailoverRequest,
   HistoryEntry,
   Leader,
   Member,
   SwitchoverRequest,
   SyncState,
+  Tags,
   keys,
   type Epoch,
   type InstanceName,
@@ -17,20 +21,34 @@ export interface StoredValue {
 }
 
 export interface ClusterRuntime {
-  /** As it stands there, text for text. */
-  readonly definition:
-    { readonly text: string; readonly instances: readonly InstanceName[]; readonly modRevision: number } | undefined;
+  readonly definition: PublishedDefinition | undefined;
   /** The cluster has had data. */
   readonly initialized: boolean;
   readonly epoch: Epoch;
   readonly leader: Leader | undefined;
   readonly sync: SyncState | undefined;
   readonly members: ReadonlyMap<InstanceName, Member>;
-  readonly latest: HistoryEntry | undefined;
+  /** The last changes of primary, in order. */
+  readonly history: readonly HistoryEntry[];
   readonly switchover: (SwitchoverRequest & { readonly modRevision: number }) | undefined;
+  /** A person asks for a forced failover, or for going on with another etcd. */
+  readonly emergency: FailoverRequest | AdoptRequest | undefined;
+  readonly answer: Answer | undefined;
   /** Nothing at all is stored. */
   readonly empty: boolean;
 }
+
+export interface PublishedDefinition {
+  /** As it stands there. */
+  readonly text: string;
+  readonly instances: readonly InstanceName[];
+  /** Of instances that have any. */
+  readonly tags: Readonly<Record<InstanceName, Tags>>;
+  readonly modRevision: number;
+}
+
+/** Enough to find whatever is told of the past; nobody removes history, and all of it is parsed at each look. */
+const historyEntries = 200;
 
 /**
  * `entries` by key relative to the cluster's prefix. A value on which a removal may depend and that doesn't parse throws:
@@ -43,48 +61,48 @@ export function parseRuntime(entries: ReadonlyMap<string, StoredValue>): Cluster
   };
   const definition = entries.get(keys.definition);
   const switchover = entries.get(keys.switchover);
-  const lastHistory = [...entries.keys()]
-    .filter((key) => key.startsWith('history/'))
-    .sort()
-    .at(-1);
+  const history = [...entries.keys()].filter((key) => key.startsWith('history/')).sort();
   return {
-    definition: definition && {
-      text: definition.value,
-      instances: definedInstances(definition.value),
-      modRevision: definition.modRevision,
-    },
+    definition: definition && publishedDefinition(definition),
     initialized: entries.has(keys.initialize),
     epoch: Number(entries.get(keys.epoch)?.value ?? '0'),
     leader: parsed(keys.leader, Leader),
     sync: parsed(keys.sync, SyncState),
     members: new Map(membersIn(entries).map((member) => [member.instance, member])),
-    latest: lastHistory === undefined ? undefined : parsed(lastHistory, HistoryEntry),
+    history: history.slice(-historyEntries).flatMap((key) => parsed(key, HistoryEntry) ?? []),
     switchover: switchover && {
       ...SwitchoverRequest.parse(JSON.parse(switchover.value)),
       modRevision: switchover.modRevision,
     },
+    emergency: parsed(keys.failover, FailoverRequest) ?? parsed(keys.adopt, AdoptRequest),
+    answer: parsed(keys.answer, Answer),
     empty: entries.size === 0,
   };
 }
 
 /** The definition is ours to write: one that can't be read is simply not the one we want. */
-function definedInstances(text: string): readonly InstanceName[] {
+export function publishedDefinition({ value, modRevision }: StoredValue): PublishedDefinition {
+  const read = OwnDefinition.safeParse(parsedJson(value));
+  return { text: value, ...(read.success ? read.data : { instances: [], tags: {} }), modRevision };
+}
+
+const OwnDefinition = z.object({
+  instances: z.array(z.string()),
+  tags: z.record(z.string(), Tags).default({}),
+});
+
+function parsedJson(text: string): unknown {
   try {
-    const { instances } = JSON.parse(text) as { instances?: unknown };
-    return Array.isArray(instances) ? instances.map(String) : [];
+    return JSON.parse(text);
   } catch {
-    return [];
+    return undefined;
   }
 }
 
 function membersIn(entries: ReadonlyMap<string, StoredValue>): readonly Member[] {
   return [...entries].flatMap(([key, entry]) => {
     if (!key.startsWith('members/')) return [];
-    try {
-      const member = Member.safeParse(JSON.parse(entry.value));
-      return member.success ? [member.data] : [];
-    } catch {
-      return [];
-    }
+    const member = Member.safeParse(parsedJson(entry.value));
+    return member.success ? [member.data] : [];
   });
 }

@@ -1,6 +1,7 @@
 /** All controllers of one operator, from the moment it leads until the signal aborts. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { RuntimeMetrics } from '../kubernetes/metrics.ts';
+import type { OperatorMetrics } from './metrics.ts';
 import { apiVersion } from '../api/postgres-cluster.ts';
 import { eventReasons, type EventReason } from '../api/event-reasons.ts';
 import type { Dcs } from '../dcs/dcs.ts';
@@ -17,6 +18,7 @@ import { postgresClusterReconciler } from './postgres-cluster/controller.ts';
 import { createSources } from './postgres-cluster/sources.ts';
 import { createRuntimeView } from './runtime-view.ts';
 import { switchoverRequests } from './switchover-requests.ts';
+import { syncStreaks } from './sync-streaks.ts';
 
 export interface ControllersOptions {
   readonly client: KubernetesClient;
@@ -24,7 +26,7 @@ export interface ControllersOptions {
   readonly events: EventRecorder;
   readonly installation: Installation;
   readonly watchNamespace: string | undefined;
-  readonly metrics: RuntimeMetrics;
+  readonly metrics: RuntimeMetrics & OperatorMetrics;
   readonly surroundings: Surroundings;
   /** Called when both etcd and the API server have been read once. */
   readonly onSynced: () => void;
@@ -64,12 +66,14 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
     },
     onConnection: everyCluster,
   });
+  metrics.watchEtcd(() => view.silentForMs());
   const requests = switchoverRequests(dcs, clock, randomUUID);
-  const observer = { client, sources, view, requests, installation, clock, log };
-  const effector = { client, dcs, requests, newPassword, log };
+  const streaks = syncStreaks(clock);
+  const observer = { client, sources, view, requests, streaks, installation, clock, log };
+  const effector = { client, dcs, requests, newPassword, metrics, log };
   const note = (regarding: ApiObject, reason: EventReason, text: string): void =>
     events.record({ regarding, type: eventReasons[reason].type, reason, note: text });
-  const reconcileCluster = postgresClusterReconciler({ observer, effector, note });
+  const reconcileCluster = postgresClusterReconciler({ observer, effector, metrics, note });
   const nodeController = {
     observer,
     requests,

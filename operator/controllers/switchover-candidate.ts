@@ -1,9 +1,9 @@
-import type { InstanceName, Position } from '../api/cluster-state.ts';
+import type { InstanceName, Position, Tags } from '../api/cluster-state.ts';
 import type { ClusterRuntime } from './cluster-runtime.ts';
 
 /**
- * Who should take over in a planned change of primary: among the eligible replicas that stream, a member of the sync set
- * before others, then the one with most of the log, then by name. Undefined if nobody can.
+ * Who should take over in a planned change of primary: among the eligible replicas that stream and may lead, a member of
+ * the sync set before others, then by priority, then the one with most of the log, then by name. Undefined if nobody can.
  */
 export function switchoverCandidate(
   runtime: ClusterRuntime,
@@ -11,7 +11,12 @@ export function switchoverCandidate(
 ): InstanceName | undefined {
   const acknowledging = new Set(runtime.sync?.members.map((voter) => voter.instance));
   return eligible
-    .filter((name) => name !== runtime.leader?.instance && runtime.members.get(name)?.state === 'streaming')
+    .filter(
+      (name) =>
+        name !== runtime.leader?.instance &&
+        runtime.members.get(name)?.state === 'streaming' &&
+        !publishedTags(runtime, name).noFailover,
+    )
     .map((name) => ({
       name,
       acknowledges: acknowledging.has(name),
@@ -20,11 +25,18 @@ export function switchoverCandidate(
     .sort(
       (a, b) =>
         Number(b.acknowledges) - Number(a.acknowledges) ||
+        publishedTags(runtime, b.name).priority - publishedTags(runtime, a.name).priority ||
         comparePositions(b.position, a.position) ||
         (a.name < b.name ? -1 : 1),
     )
     .at(0)?.name;
 }
+
+const untagged: Tags = { priority: 0, noFailover: false, noSync: false };
+
+/** As the agents know them. */
+export const publishedTags = (runtime: ClusterRuntime, instance: InstanceName): Tags =>
+  runtime.definition?.tags[instance] ?? untagged;
 
 function comparePositions(a: Position | undefined, b: Position | undefined): number {
   if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined);

@@ -1,14 +1,30 @@
-import type { Definition, InstanceName } from '../api/cluster-state.ts';
+import type { Definition, InstanceName, Tags } from '../api/cluster-state.ts';
 import { effectiveDurability, type PostgresCluster } from '../api/postgres-cluster.ts';
-import { instanceNames } from './names.ts';
+import { instanceNames, instanceNumber } from './names.ts';
 
-/**
- * What the agents are told. `leaving`: instances beyond the spec that must stay members until they have handed over,
- * because an instance that is not in the definition may not lead.
- */
-export function definitionFor(cluster: PostgresCluster, leaving: readonly InstanceName[] = []): Definition {
+export interface DefinitionFacts {
+  /**
+   * Instances beyond the spec that must stay members until they have handed over, because an instance that is not in the
+   * definition may not lead.
+   */
+  readonly leaving?: readonly InstanceName[];
+  /** Zone of each instance's node, as far as known. */
+  readonly zones?: ReadonlyMap<InstanceName, string>;
+}
+
+/** More than any two priorities differ by: the zone comes first. */
+export const zoneBonus = 1000;
+
+/** What the agents are told. */
+export function definitionFor(
+  cluster: PostgresCluster,
+  { leaving = [], zones = new Map() }: DefinitionFacts = {},
+): Definition {
   const { metadata, spec } = cluster;
   const wanted = instanceNames(metadata.name, spec.instances);
+  const tags = wanted
+    .map((instance): [InstanceName, Tags] => [instance, tagsFor(cluster, instance, zones.get(instance))])
+    .filter(([, { priority, noFailover, noSync }]) => priority !== 0 || noFailover || noSync);
   return {
     generation: metadata.generation,
     engine: 'postgres',
@@ -19,6 +35,18 @@ export function definitionFor(cluster: PostgresCluster, leaving: readonly Instan
     application: { ...spec.application },
     // spec.paused stops the operator, not the agents.
     paused: false,
+    ...(tags.length > 0 && { tags: Object.fromEntries(tags) }),
+  };
+}
+
+function tagsFor({ metadata, spec }: PostgresCluster, instance: InstanceName, zone: string | undefined): Tags {
+  const { preferredZone, instances } = spec.failover;
+  const own = instances.find(({ ordinal }) => ordinal === instanceNumber(metadata.name, instance));
+  const isPreferred = preferredZone !== undefined && zone === preferredZone;
+  return {
+    priority: (own?.priority ?? 0) + (isPreferred ? zoneBonus : 0),
+    noFailover: own?.noFailover ?? false,
+    noSync: own?.noSync ?? false,
   };
 }
 

@@ -119,13 +119,36 @@ test('the application Secret opens the database, whatever is in the password', (
 });
 
 describe('definition', () => {
+  const tag = (priority: number, noFailover = false, noSync = false) => ({ priority, noFailover, noSync });
+
+  test.each<[string, Record<string, unknown>, Record<string, unknown> | undefined]>([
+    ['nothing', {}, undefined],
+    ['what is the default anyway', { instances: [{ ordinal: 2 }] }, undefined],
+    ['a priority', { instances: [{ ordinal: 2, priority: -5 }] }, { 'orders-2': tag(-5) }],
+    [
+      'what an instance may not',
+      { instances: [{ ordinal: 3, noFailover: true, noSync: true }] },
+      { 'orders-3': tag(0, true, true) },
+    ],
+    ['a zone', { preferredZone: 'a' }, { 'orders-1': tag(1000), 'orders-2': tag(1000) }],
+    ['both', { preferredZone: 'b', instances: [{ ordinal: 3, priority: 7 }] }, { 'orders-3': tag(1007) }],
+    ['a zone where nobody is', { preferredZone: 'c' }, undefined],
+  ])('tags of %s', (_, failover, tags) => {
+    const zones = new Map([
+      ['orders-1', 'a'],
+      ['orders-2', 'a'],
+      ['orders-3', 'b'],
+    ]);
+    expect(definitionFor(sampleCluster({ failover }), { zones }).tags).toEqual(tags);
+  });
+
   test.each([
     [3, [], ['orders-1', 'orders-2', 'orders-3'], { mode: 'Strict', acknowledgements: 1 }],
     [2, [], ['orders-1', 'orders-2'], { mode: 'Preferred', acknowledgements: 1 }],
     [1, [], ['orders-1'], { mode: 'Preferred', acknowledgements: 0 }],
     [1, ['orders-3'], ['orders-1', 'orders-3'], { mode: 'Preferred', acknowledgements: 0 }],
   ])('%i instances, %j leaving', (instances, leaving, names, durability) => {
-    expect(definitionFor(sampleCluster({ instances }), leaving)).toMatchObject({
+    expect(definitionFor(sampleCluster({ instances }), { leaving })).toMatchObject({
       generation: 4,
       engine: 'postgres',
       version: '18',

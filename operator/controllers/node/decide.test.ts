@@ -1,4 +1,6 @@
 import { expect, test } from '@jest/globals';
+import type { Tags } from '../../api/cluster-state.ts';
+import { publishedDefinition } from '../cluster-runtime.ts';
 import { emptyRuntime, member } from '../postgres-cluster/modelled-world.ts';
 import { decideDrain, type ClusterOnNode, type NodeFacts } from './decide.ts';
 import { nodeState } from './node-state.ts';
@@ -28,11 +30,16 @@ const cluster: ClusterOnNode = {
   eligible: ['orders-2', 'orders-3'],
   sinceSwitchoverRequestMs: Infinity,
 };
-const draining = { ready: true, draining: true, outOfService: false };
+const draining = { ready: true, draining: true, outOfService: false, zone: undefined };
 const facts = (change: Partial<ClusterOnNode> = {}, node: NodeFacts['node'] = draining): NodeFacts => ({
   name: 'n1',
   node,
   clusters: [{ ...cluster, ...change }],
+});
+const bothMembers = ['orders-2', 'orders-3'].map((instance) => ({ instance, incarnation: instance }));
+const tagged = (tags: Record<string, Partial<Tags>>) => ({
+  ...runtime,
+  definition: publishedDefinition({ value: JSON.stringify({ instances: [], tags }), modRevision: 1 }),
 });
 const request = { id: 'x', from: 'orders-1', reason: 'r', deadline: '', modRevision: 1 };
 
@@ -40,6 +47,17 @@ test.each<[string, NodeFacts, string | undefined]>([
   ['a member of the sync set first', facts(), 'orders-3'],
   ['another, if that one is not eligible', facts({ eligible: ['orders-2'] }), 'orders-2'],
   ['nobody eligible', facts({ eligible: [] }), undefined],
+  ['one that never leads', facts({ runtime: tagged({ 'orders-3': { noFailover: true } }) }), 'orders-2'],
+  [
+    'a member of the sync set, whatever its priority',
+    facts({ runtime: tagged({ 'orders-2': { priority: 9 } }) }),
+    'orders-3',
+  ],
+  [
+    'among members of the sync set the highest priority',
+    facts({ runtime: { ...tagged({ 'orders-3': { priority: 9 } }), sync: { ...runtime.sync, members: bothMembers } } }),
+    'orders-3',
+  ],
   ['a candidate that does not stream', facts({ eligible: ['orders-1'] }), undefined],
   ['the node stays', facts({}, { ...draining, draining: false }), undefined],
   ['the node is gone', { ...facts(), node: undefined }, undefined],

@@ -8,7 +8,10 @@ export interface NodeState {
   readonly draining: boolean;
   /** Someone vouches that it is off. */
   readonly outOfService: boolean;
+  readonly zone: string | undefined;
 }
+
+export const zoneLabel = 'topology.kubernetes.io/zone';
 
 /** Taints by which autoscalers announce that a node will go; `kubectl drain` cordons before it evicts. */
 const drainTaints = new Set([
@@ -24,5 +27,6 @@ export function nodeState(node: Wire<V1Node>): NodeState {
     ready: node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
     draining: node.spec?.unschedulable === true || taints.some((taint) => drainTaints.has(taint.key)),
     outOfService: taints.some((taint) => taint.key === 'node.kubernetes.io/out-of-service'),
+    zone: node.metadata?.labels?.[zoneLabel],
   };
 }

@@ -21,7 +21,8 @@ export type PodRemoval =
 
 export type Action =
   | { readonly type: 'apply'; readonly desired: Desired }
-  | { readonly type: 'create-once'; readonly object: OnceObject }
+  /** `isLost`: the cluster has had one; what is made now is not what its data know. */
+  | { readonly type: 'create-once'; readonly object: OnceObject; readonly isLost: boolean }
   | {
       readonly type: 'set-owners';
       readonly kind: 'EndpointSlice' | 'Secret' | 'Pod';
@@ -65,7 +66,7 @@ export type Action =
     }
   | { readonly type: 'delete-volume'; readonly instance: InstanceName; readonly seen: Seen };
 
-export type SwitchoverReason = 'PodReplacement' | 'ScaleIn' | 'NodeDrain';
+export type SwitchoverReason = 'PodReplacement' | 'ScaleIn' | 'NodeDrain' | 'Failback';
 
 /** What can't be taken back: at most one of these at a time. */
 export type RiskyAction = Extract<Action, { readonly type: 'delete-pod' | 'delete-volume' }>;

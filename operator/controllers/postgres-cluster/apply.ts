@@ -17,8 +17,9 @@ import {
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { labels } from '../../resources/labels.ts';
-import { applicationSecret, systemSecret } from '../../resources/secrets.ts';
+import { applicationSecret, markRemade, systemSecret } from '../../resources/secrets.ts';
 import { nodeState } from '../node/node-state.ts';
+import type { OperatorMetrics } from '../metrics.ts';
 import type { SwitchoverRequests } from '../switchover-requests.ts';
 import type { Action } from './actions.ts';
 import { finalizer } from './decide.ts';
@@ -31,6 +32,7 @@ export interface Effector {
   readonly dcs: Dcs;
   readonly requests: SwitchoverRequests;
   readonly newPassword: () => string;
+  readonly metrics: Pick<OperatorMetrics, 'action'>;
   readonly log: Logger;
 }
 
@@ -56,9 +58,11 @@ export async function apply(
   for (const action of actions) {
     try {
       await applyOne(effector, facts, action, note, signal);
+      effector.metrics.action(action.type, 'done');
       effector.log.info({ cluster: nameOf(facts), action: summary(action) }, 'done');
     } catch (error) {
       signal.throwIfAborted();
+      effector.metrics.action(action.type, 'failed');
       effector.log.warn({ cluster: nameOf(facts), action: summary(action), err: error }, 'failed');
       errors.push(error);
     }
@@ -80,7 +84,7 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
       await client.apply(kindOf(action.desired.kind), action.desired.object, ours, options);
       return;
     case 'create-once':
-      await createOnce(effector, facts, action.object, options);
+      await createOnce(effector, facts, action, options);
       return;
     case 'set-owners':
       await client.patch(
@@ -134,7 +138,7 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
     case 'request-switchover': {
       const { from, to, reason } = action;
       if (await requests.request(identity, { from, to, reason }, signal))
-        note('SwitchoverRequested', `From ${from} to ${to} (${reason}).`);
+        note(reason === 'Failback' ? 'FailbackRequested' : 'SwitchoverRequested', `From ${from} to ${to} (${reason}).`);
       return;
     }
     case 'withdraw-switchover': {
@@ -173,7 +177,12 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
   }
 }
 
-async function createOnce(effector: Effector, facts: Facts, object: OnceObject, options: CallOptions): Promise<void> {
+async function createOnce(
+  effector: Effector,
+  facts: Facts,
+  { object, isLost }: { readonly object: OnceObject; readonly isLost: boolean },
+  options: CallOptions,
+): Promise<void> {
   const { client, newPassword } = effector;
   if (object.kind === 'EndpointSlice') {
     await created(client.create(endpointSlices, object.object, options));
@@ -183,7 +192,7 @@ async function createOnce(effector: Effector, facts: Facts, object: OnceObject, 
     object.content === 'application'
       ? applicationSecret(facts.cluster, newPassword())
       : systemSecret(facts.cluster, { replication: newPassword(), rewind: newPassword() });
-  await created(client.create(secrets, secret, options));
+  await created(client.create(secrets, isLost ? markRemade(secret, new Date(facts.now)) : secret, options));
 }
 
 /** Whether it was created now; another of that name is looked at the next time round. */

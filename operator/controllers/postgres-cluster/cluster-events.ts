@@ -1,6 +1,7 @@
 /** Events that a change of status deserves. */
 import type { EventReason } from '../../api/event-reasons.ts';
 import type { Condition, PostgresClusterStatus } from '../../api/postgres-cluster.ts';
+import { lossMessage } from './status.ts';
 
 export interface ClusterEvent {
   readonly reason: EventReason;
@@ -15,6 +16,8 @@ export function eventsBetween(
   return [
     ...singleInstance(before, instances),
     ...leadership(before, after),
+    ...force(before, after),
+    ...answers(before, after),
     ...stalls(before, after),
     ...turned(before, after, 'Degraded', {
       lost: 'RedundancyReduced',
@@ -51,8 +54,26 @@ function leadership(before: PostgresClusterStatus, after: PostgresClusterStatus)
     return latest.epoch > 1 ? [] : [{ reason: 'PrimaryElected', note: `${latest.winner} is primary (${why}).` }];
   // A primary that was thought lost and was not: an epoch, but no failover.
   if (former === latest.winner && latest.epoch === (before.lastFailover?.epoch ?? 0) + 1) return [];
+  // Told of on its own.
+  if (latest.epoch === after.lastForcedFailover?.epoch) return [];
   const reason = latest.reason === 'Switchover' ? 'SwitchoverCompleted' : 'FailoverCompleted';
   return [{ reason, note: `From ${former} to ${latest.winner} (${why}).` }];
+}
+
+/** What a cluster seen for the first time has behind it is no news. */
+const isNew = ({ observedGeneration }: PostgresClusterStatus): boolean => observedGeneration < 0;
+
+function force(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
+  const forced = after.lastForcedFailover;
+  if (!forced || isNew(before) || forced.epoch === before.lastForcedFailover?.epoch) return [];
+  return [{ reason: 'FailoverForced', note: lossMessage(forced.winner, forced) }];
+}
+
+function answers(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
+  const answer = after.lastRequest;
+  if (!answer || isNew(before) || answer.id === before.lastRequest?.id) return [];
+  const note = `Request ${answer.id}, answered by ${answer.instance}: ${answer.reason}`;
+  return [{ reason: answer.outcome === 'Refused' ? 'RequestRefused' : 'RequestDone', note }];
 }
 
 function stalls(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
@@ -63,6 +84,7 @@ function stalls(before: PostgresClusterStatus, after: PostgresClusterStatus): re
     case 'ImageUnavailable':
     case 'NameConflict':
     case 'VolumeConflict':
+    case 'SecretRemade':
       return [{ reason: stalled.reason, note: stalled.message }];
     default:
       return [{ reason: 'ReconcileFailed', note: stalled.message }];

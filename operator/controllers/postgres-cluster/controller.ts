@@ -7,6 +7,7 @@ import type { EventReason } from '../../api/event-reasons.ts';
 import { isConflict } from '../../kubernetes/api-error.ts';
 import { apply, fieldManager, type Effector } from './apply.ts';
 import { eventsBetween, type ClusterEvent } from './cluster-events.ts';
+import type { OperatorMetrics } from '../metrics.ts';
 import { decide } from './decide.ts';
 import type { Facts } from './facts.ts';
 import { observe, type Observer } from './observe.ts';
@@ -20,6 +21,7 @@ import { invalidSpecStatus } from './invalid-spec.ts';
 export interface PostgresClusterController {
   readonly observer: Observer;
   readonly effector: Effector;
+  readonly metrics: Pick<OperatorMetrics, 'conditions'>;
   readonly note: (regarding: ApiObject, reason: EventReason, note: string) => void;
 }
 
@@ -28,6 +30,7 @@ const callTimeoutMs = 10_000;
 export function postgresClusterReconciler({
   observer,
   effector,
+  metrics,
   note,
 }: PostgresClusterController): (key: string, signal: AbortSignal) => Promise<ReconcileResult> {
   /** When a cluster's status was last written, to hold back positions. */
@@ -40,6 +43,8 @@ export function postgresClusterReconciler({
       if (!observer.sources.clusters.get(key)) {
         writtenAt.delete(key);
         outages.forget(key);
+        observer.streaks.forget(key);
+        metrics.conditions(key, undefined);
       }
       return {};
     }
@@ -85,6 +90,7 @@ export function postgresClusterReconciler({
     const before = facts.cluster.status;
     const after = statusFor(facts);
     const now = observer.clock.now();
+    metrics.conditions(key, after.conditions);
     const change = statusChange(before, after);
     if (change === 'none') return undefined;
     const sinceMs = now - (writtenAt.get(key) ?? -Infinity);
@@ -98,6 +104,7 @@ export function postgresClusterReconciler({
 
   async function reportInvalid(stored: StoredCluster, message: string, signal: AbortSignal): Promise<void> {
     const { before, after } = invalidSpecStatus(stored, message, observer.clock.wall());
+    metrics.conditions(`${stored.metadata?.namespace ?? ''}/${stored.metadata?.name ?? ''}`, after.conditions);
     if (statusChange(before, after) === 'none') return;
     const { namespace, name, uid } = stored.metadata ?? {};
     const regarding = { apiVersion, kind: 'PostgresCluster', metadata: { namespace, name, uid } };

@@ -4,6 +4,7 @@ import { sampleCluster, sampleUid } from '../../resources/sample-cluster.ts';
 import { isRisky, type Action } from './actions.ts';
 import { decide } from './decide.ts';
 import { carryOut, factsOf, newWorld, respec, settle, type World } from './modelled-world.ts';
+import { statusFor } from './status.ts';
 
 /** Decides, acts and lets the others work until nothing is left to do; returns everything that was done. */
 function converge(world: World, check: (actions: readonly Action[]) => void = () => undefined): readonly Action[] {
@@ -97,7 +98,7 @@ describe('Pods', () => {
   };
   const node = (state: object) => (world: World) => {
     const name = world.pods.get('orders-2')?.node ?? '';
-    world.nodes.set(name, { ready: false, draining: false, outOfService: false, ...state });
+    world.nodes.set(name, { ready: false, draining: false, outOfService: false, zone: undefined, ...state });
   };
   test.each<[string, (world: World) => void, number]>([
     ['NotReady', node({}), 0],
@@ -342,6 +343,82 @@ test('volumes grow and never shrink', () => {
   respec(world, { storage: { size: '2Gi' } });
   expect(types(converge(world))).toEqual(['apply-volume', 'apply-volume', 'apply-volume', 'publish-definition']);
   expect([...world.volumes.values()].map((volume) => volume.size)).toEqual(['2Gi', '2Gi', '2Gi']);
+});
+
+describe('instances that differ', () => {
+  const tagsOf = (world: World) => world.runtime.definition?.tags;
+  const zoned = (failover: Record<string, unknown>): World => {
+    const world = newWorld(sampleCluster({ failover }));
+    for (const [name, node] of world.nodes) world.nodes.set(name, { ...node, zone: name === 'n1' ? 'a' : 'b' });
+    converge(world);
+    world.cluster = { ...world.cluster, status: statusFor(factsOf(world)) };
+    return world;
+  };
+
+  test('those in the preferred zone are told to the agents, and moves of instances too', () => {
+    const world = zoned({ preferredZone: 'a' });
+    expect(tagsOf(world)).toEqual({ 'orders-1': { priority: 1000, noFailover: false, noSync: false } });
+    const pod = world.pods.get('orders-2');
+    if (pod) world.pods.set('orders-2', { ...pod, node: 'n1' });
+    converge(world);
+    expect(Object.keys(tagsOf(world) ?? {})).toEqual(['orders-1', 'orders-2']);
+  });
+
+  test.each<[string, (world: World) => void]>([
+    ['its node is gone', (world) => world.nodes.delete('n1')],
+    [
+      'its Pod waits for a node',
+      (world) => {
+        const pod = world.pods.get('orders-1');
+        if (pod) world.pods.set('orders-1', { ...pod, node: undefined });
+      },
+    ],
+  ])('an instance keeps its zone while %s', (_, change) => {
+    const world = zoned({ preferredZone: 'a' });
+    change(world);
+    expect(types(decide(factsOf(world)))).not.toContain('publish-definition');
+    world.cluster = { ...world.cluster, status: statusFor(factsOf(world)) };
+    expect(types(decide(factsOf(world)))).not.toContain('publish-definition');
+  });
+
+  test('one that never leads is not asked to, and the one with the highest priority is', () => {
+    const instances = [
+      { ordinal: 2, noFailover: true },
+      { ordinal: 3, priority: -1 },
+    ];
+    const world = converged({ failover: { instances } });
+    respec(world, { resources: { limits: { memory: '1Gi' } } });
+    expect(converge(world).filter(({ type }) => type === 'request-switchover')).toMatchObject([{ to: 'orders-3' }]);
+  });
+
+  test('where nobody else may lead, the primary is restarted without a switchover', () => {
+    const world = converged({ instances: 2, failover: { instances: [{ ordinal: 2, noFailover: true }] } });
+    respec(world, { resources: { limits: { memory: '1Gi' } } });
+    expect(removed(converge(world))).toEqual(['orders-2', 'orders-1']);
+  });
+
+  test('the only one that acknowledges can be replaced all the same', () => {
+    const world = converged({ failover: { instances: [{ ordinal: 3, noSync: true }] } });
+    const { sync } = world.runtime;
+    world.runtime = { ...world.runtime, sync: sync && { ...sync, members: sync.members.slice(0, 1) } };
+    respec(world, { resources: { limits: { memory: '1Gi' } } });
+    world.pods.delete('orders-3');
+    for (const action of decide(factsOf(world)).filter(({ type }) => type !== 'delete-pod')) carryOut(world, action);
+    for (const [name, value] of world.pods) world.pods.set(name, { ...value, ready: true, running: true });
+    expect(removed(decide(factsOf(world)))).toEqual(['orders-2']);
+  });
+});
+
+test('a Secret is made anew when it is lost, and says that its passwords are new', () => {
+  const world = converged();
+  expect(world.objects.get('Secret/orders-app')?.remade).toBeUndefined();
+  world.objects.delete('Secret/orders-app');
+  expect(decide(factsOf(world))).toMatchObject([{ type: 'create-once', isLost: true }]);
+  converge(world);
+  const stalled = statusFor(factsOf(world)).conditions?.find(({ type }) => type === 'Stalled');
+  expect(stalled).toMatchObject({ status: 'True', reason: 'SecretRemade' });
+  expect(stalled?.message).toContain('Secret orders-app was lost');
+  expect(stalled?.message).toContain('ALTER ROLE for app');
 });
 
 test('a paused cluster is left alone', () => {

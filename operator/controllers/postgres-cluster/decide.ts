@@ -3,7 +3,7 @@
  * should be, nothing. Each action is safe to repeat, and at most one of them is risky.
  */
 import type { InstanceName } from '../../api/cluster-state.ts';
-import { definitionFor, definitionText } from '../../resources/definition.ts';
+import { definitionText } from '../../resources/definition.ts';
 import { databaseImage } from '../../resources/installation.ts';
 import { ownerReference } from '../../resources/owner.ts';
 import { volumeFor } from '../../resources/persistent-volume-claim.ts';
@@ -11,10 +11,11 @@ import { podFor } from '../../resources/pod.ts';
 import { instanceNumber } from '../../resources/names.ts';
 import { quantityValue } from '../../api/quantity.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
-import { switchoverCandidate } from '../switchover-candidate.ts';
+import { publishedTags, switchoverCandidate } from '../switchover-candidate.ts';
 import type { Action, PodRemoval, Seen, SwitchoverReason } from './actions.ts';
 import { describe, desiredObjects, onceObjects } from './desired-objects.ts';
 import { currentRuntime, objectId, type Facts, type ObservedPod, type ObservedVolume } from './facts.ts';
+import { judgeFailback } from './failback.ts';
 import {
   canSpare,
   eligibleForSwitchover,
@@ -26,6 +27,7 @@ import {
   wantedInstances,
 } from './instances.ts';
 import { lostData } from './stall.ts';
+import { wantedDefinition } from './wanted-definition.ts';
 
 export const finalizer = 'mainstay.dev/cleanup';
 /** After a refused or expired request, let things settle before the same is asked for again. */
@@ -87,9 +89,12 @@ function objectActions(facts: Facts): readonly Action[] {
     .map((object): Action => ({ type: 'apply', desired: object }));
   const created = onceObjects(facts.cluster)
     .filter(({ kind, name }) => !facts.objects.has(objectId(kind, name)))
-    .map((object): Action => ({ type: 'create-once', object }));
+    .map((object): Action => ({ type: 'create-once', object, isLost: object.kind === 'Secret' && hasData(facts) }));
   return [...applied, ...created, ...onceOwnership(facts), ...unwantedBudget(facts)];
 }
+
+/** As far as is known: a cluster that etcd says nothing about has data if it ever had a primary. */
+const hasData = (facts: Facts): boolean => currentRuntime(facts)?.initialized ?? (facts.cluster.status.epoch ?? 0) > 0;
 
 function onceOwnership(facts: Facts): readonly Action[] {
   return onceObjects(facts.cluster).flatMap(({ kind, name, owners }): Action[] => {
@@ -147,20 +152,10 @@ function volumeChange(facts: Facts, volume: ObservedVolume, isWanted: boolean) {
   return 'update';
 }
 
-/** Surplus instances that lead, or whose log is the recorded one, stay members until they have handed over. */
-function leavingLeaders(facts: Facts, runtime: ClusterRuntime): readonly InstanceName[] {
-  const { name } = facts.cluster.metadata;
-  const leaders = [runtime.leader?.instance, runtime.sync?.primary.instance];
-  return [...new Set(leaders)].filter(
-    (instance): instance is InstanceName =>
-      instance !== undefined && (instanceNumber(name, instance) ?? 0) > facts.cluster.spec.instances,
-  );
-}
-
 function definitionActions(facts: Facts): readonly Action[] {
   const runtime = currentRuntime(facts);
   if (!runtime) return [];
-  const text = definitionText(definitionFor(facts.cluster, leavingLeaders(facts, runtime)));
+  const text = definitionText(wantedDefinition(facts, runtime));
   if (runtime.definition?.text === text) return [];
   return [{ type: 'publish-definition', text, modRevision: runtime.definition?.modRevision }];
 }
@@ -208,7 +203,7 @@ function withdrawal(facts: Facts): readonly Action[] {
 
 /** At most one action that takes something away, or the switchover that must come before it. */
 function nextRisk(facts: Facts): readonly Action[] {
-  const step = removeDeadPod(facts) ?? scaleIn(facts) ?? replaceOutdated(facts);
+  const step = removeDeadPod(facts) ?? scaleIn(facts) ?? replaceOutdated(facts) ?? failBack(facts);
   return step ? [step] : [];
 }
 
@@ -297,8 +292,18 @@ function replaceOutdated(facts: Facts): Action | undefined {
       canSpare(facts, runtime, pod.instance),
   );
   if (replica) return deletePod(replica, 'outdated');
-  if (missing.length > 0 || !outdated.every((pod) => pod.instance === primary)) return undefined;
+  const last = outdated.find((pod) => pod.instance === primary);
+  if (missing.length > 0 || outdated.length > 1 || !last) return undefined;
+  // Where nobody else may lead, the way is that of a single instance: waiting would be for ever.
+  const others = wantedInstances(facts).filter((instance) => instance !== primary);
+  if (others.every((instance) => publishedTags(runtime, instance).noFailover)) return deletePod(last, 'outdated');
   return switchover(facts, runtime, primary, 'PodReplacement');
+}
+
+function failBack(facts: Facts): Action | undefined {
+  const judged = judgeFailback(facts);
+  if (judged.verdict !== 'now') return undefined;
+  return { type: 'request-switchover', from: judged.from, to: judged.to, reason: 'Failback' };
 }
 
 function switchover(

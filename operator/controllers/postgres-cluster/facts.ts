@@ -3,6 +3,7 @@ import type { InstanceName } from '../../api/cluster-state.ts';
 import type { PostgresCluster } from '../../api/postgres-cluster.ts';
 import type { Installation } from '../../resources/installation.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
+import type { NodeState } from '../node/node-state.ts';
 
 export interface Facts {
   /** Wall-clock time in milliseconds, for what people wrote or will read. */
@@ -16,10 +17,12 @@ export interface Facts {
   readonly pods: readonly ObservedPod[];
   readonly volumes: readonly ObservedVolume[];
   /** By name; absent means that the Node object is gone. Undefined: nodes can't be seen. */
-  readonly nodes: ReadonlyMap<string, ObservedNode> | undefined;
+  readonly nodes: ReadonlyMap<string, NodeState> | undefined;
   readonly runtime: ObservedRuntime;
   /** Since our last request for a switchover of this cluster, so that a refusal isn't answered by the same at once. */
   readonly sinceSwitchoverRequestMs: number;
+  /** For how long each replica has followed as a member of the sync set without a break, as far as we have watched. */
+  readonly inSyncForMs: ReadonlyMap<InstanceName, number>;
 }
 
 /** `current`: as of now. `lost`: etcd does not answer; `last` is what it said before. */
@@ -36,6 +39,8 @@ export interface ObservedObject {
   /** UIDs of its owners. */
   readonly owners: readonly string[];
   readonly deleting: boolean;
+  /** A Secret whose predecessor was lost: what it says is not what the database knows. */
+  readonly remade?: boolean;
 }
 
 export interface ObservedPod extends ObservedObject {
@@ -64,14 +69,6 @@ export interface ObservedVolume extends ObservedObject {
   /** As there is. */
   readonly capacity: string | undefined;
   readonly storageClassName: string | undefined;
-}
-
-export interface ObservedNode {
-  readonly ready: boolean;
-  /** Cordoned, or about to be drained or removed. */
-  readonly draining: boolean;
-  /** Someone vouches that it is off (taint node.kubernetes.io/out-of-service). */
-  readonly outOfService: boolean;
 }
 
 export const objectId = (kind: string, name: string): string => `${kind}/${name}`;

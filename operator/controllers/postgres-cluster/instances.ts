@@ -5,6 +5,7 @@ import { databaseImage } from '../../resources/installation.ts';
 import { instanceNames, instanceNumber } from '../../resources/names.ts';
 import { podIntent } from '../../resources/pod.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
+import { publishedTags } from '../switchover-candidate.ts';
 import { currentRuntime, type Facts, type ObservedPod } from './facts.ts';
 
 export const wantedInstances = (facts: Facts): readonly InstanceName[] =>
@@ -56,6 +57,8 @@ export function eligibleForSwitchover(facts: Facts): readonly InstanceName[] {
 export function canSpare(facts: Facts, runtime: ClusterRuntime, instance: InstanceName): boolean {
   const others = (runtime.sync?.members ?? []).filter((voter) => voter.instance !== instance).length;
   // With two instances there is no other replica to wait for.
-  const possible = Math.max(facts.cluster.spec.instances - 2, 0);
+  const possible = wantedInstances(facts).filter(
+    (other) => other !== instance && other !== runtime.leader?.instance && !publishedTags(runtime, other).noSync,
+  ).length;
   return others >= Math.min(effectiveDurability(facts.cluster.spec).acknowledgements, possible);
 }

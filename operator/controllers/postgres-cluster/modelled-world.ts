@@ -3,17 +3,11 @@ import type { Member } from '../../api/cluster-state.ts';
 import { parsePostgresCluster, type PostgresCluster } from '../../api/postgres-cluster.ts';
 import { annotations } from '../../resources/labels.ts';
 import { sampleInstallation } from '../../resources/sample-cluster.ts';
-import type { ClusterRuntime } from '../cluster-runtime.ts';
+import { publishedDefinition, type ClusterRuntime } from '../cluster-runtime.ts';
+import type { NodeState } from '../node/node-state.ts';
 import type { Action } from './actions.ts';
 import { finalizer } from './decide.ts';
-import {
-  objectId,
-  type Facts,
-  type ObservedNode,
-  type ObservedObject,
-  type ObservedPod,
-  type ObservedVolume,
-} from './facts.ts';
+import { objectId, type Facts, type ObservedObject, type ObservedPod, type ObservedVolume } from './facts.ts';
 import { identityOfData } from './observe.ts';
 
 interface Manifest {
@@ -30,10 +24,11 @@ export interface World {
   readonly objects: Map<string, ObservedObject>;
   readonly pods: Map<string, ObservedPod>;
   readonly volumes: Map<string, ObservedVolume>;
-  readonly nodes: Map<string, ObservedNode>;
+  readonly nodes: Map<string, NodeState>;
   runtime: ClusterRuntime;
   etcdAnswers: boolean;
   sinceSwitchoverRequestMs: number;
+  inSyncForMs: ReadonlyMap<string, number>;
   /** Instances whose Pods never become ready. */
   readonly sick: Set<string>;
   /** Counts up for uids and versions. */
@@ -47,13 +42,15 @@ export const emptyRuntime: ClusterRuntime = {
   leader: undefined,
   sync: undefined,
   members: new Map(),
-  latest: undefined,
+  history: [],
   switchover: undefined,
+  emergency: undefined,
+  answer: undefined,
   empty: true,
 };
 
 export function newWorld(cluster: PostgresCluster): World {
-  const node: ObservedNode = { ready: true, draining: false, outOfService: false };
+  const node: NodeState = { ready: true, draining: false, outOfService: false, zone: undefined };
   return {
     now: Date.parse('2026-11-21T08:00:00Z'),
     cluster,
@@ -64,13 +61,14 @@ export function newWorld(cluster: PostgresCluster): World {
     runtime: emptyRuntime,
     etcdAnswers: true,
     sinceSwitchoverRequestMs: Infinity,
+    inSyncForMs: new Map(),
     sick: new Set(),
     serial: 0,
   };
 }
 
 export function factsOf(world: World): Facts {
-  const { now, cluster, objects, pods, volumes, nodes, runtime, etcdAnswers, sinceSwitchoverRequestMs } = world;
+  const { now, cluster, objects, pods, volumes, nodes, runtime, etcdAnswers } = world;
   return {
     now,
     cluster,
@@ -81,7 +79,8 @@ export function factsOf(world: World): Facts {
     volumes: [...volumes.values()],
     nodes: new Map(nodes),
     runtime: etcdAnswers ? { status: 'current', state: runtime } : { status: 'lost', last: runtime, forMs: 60_000 },
-    sinceSwitchoverRequestMs,
+    sinceSwitchoverRequestMs: world.sinceSwitchoverRequestMs,
+    inSyncForMs: world.inSyncForMs,
   };
 }
 
@@ -106,10 +105,10 @@ export function carryOut(world: World, action: Action): void {
       return;
     case 'create-once': {
       const { kind, name, owners } = action.object;
-      world.objects.set(
-        objectId(kind, name),
-        seen(world, { metadata: { ownerReferences: owners as { uid: string }[] } }),
-      );
+      world.objects.set(objectId(kind, name), {
+        ...seen(world, { metadata: { ownerReferences: owners as { uid: string }[] } }),
+        ...(action.isLost && { remade: true }),
+      });
       return;
     }
     case 'set-owners': {
@@ -151,8 +150,7 @@ export function carryOut(world: World, action: Action): void {
     }
     case 'publish-definition': {
       if (world.runtime.definition?.modRevision !== action.modRevision) throw new Error('definition: wrong revision');
-      const { instances } = JSON.parse(action.text) as { instances: string[] };
-      const definition = { text: action.text, instances, modRevision: ++world.serial };
+      const definition = publishedDefinition({ value: action.text, modRevision: ++world.serial });
       world.runtime = { ...world.runtime, definition, empty: false };
       return;
     }
@@ -222,15 +220,20 @@ function elected(world: World, defined: readonly string[]): ClusterRuntime {
     sync: { epoch, primary: voter(leader), members: followers.map(voter), acknowledgements: 1 },
     members: new Map(alive.map((instance) => [instance, member(instance, instance === leader, epoch)])),
     switchover: undefined,
-    latest: stays
-      ? runtime.latest
-      : {
-          epoch,
-          winner: leader,
-          reason: runtime.epoch === 0 ? 'Bootstrap' : handsOver ? 'Switchover' : 'LeaseExpired',
-          timeline: epoch,
-          at: '2026-11-21T08:00:00Z',
-        },
+    history: [
+      ...runtime.history,
+      ...(stays
+        ? []
+        : [
+            {
+              epoch,
+              winner: leader,
+              reason: runtime.epoch === 0 ? 'Bootstrap' : handsOver ? 'Switchover' : 'LeaseExpired',
+              timeline: epoch,
+              at: new Date(world.now).toISOString(),
+            },
+          ]),
+    ],
   };
 }
 

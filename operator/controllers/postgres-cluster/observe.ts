@@ -11,6 +11,7 @@ import { instanceNames, instanceNumber } from '../../resources/names.ts';
 import { nodeState } from '../node/node-state.ts';
 import type { RuntimeView } from '../runtime-view.ts';
 import type { SwitchoverRequests } from '../switchover-requests.ts';
+import type { SyncStreaks } from '../sync-streaks.ts';
 import { desiredObjects, onceObjects } from './desired-objects.ts';
 import {
   objectId,
@@ -27,6 +28,7 @@ export interface Observer {
   readonly sources: Sources;
   readonly view: RuntimeView;
   readonly requests: SwitchoverRequests;
+  readonly streaks: SyncStreaks;
   readonly installation: Installation;
   readonly clock: Clock;
   readonly log: Logger;
@@ -43,7 +45,7 @@ export async function observe(
   freshness: Freshness,
   signal: AbortSignal,
 ): Promise<Facts | undefined> {
-  const { client, sources, requests, installation, clock } = observer;
+  const { client, sources, requests, streaks, installation, clock } = observer;
   const options = { signal, timeoutMs: callTimeoutMs };
   const [namespace = '', name = ''] = key.split('/');
   const stored =
@@ -73,6 +75,7 @@ export async function observe(
     .map((volume) => observedVolume(volume, name));
   const dataUid = identityOfData(cluster, volumes);
   const identity = { namespace, name, uid: dataUid };
+  const runtime = await observeRuntime(observer, identity, freshness, signal);
   return {
     now: clock.wall().getTime(),
     cluster,
@@ -86,8 +89,9 @@ export async function observe(
     nodes: sources.nodes.hasSynced()
       ? new Map(sources.nodes.list().map((node) => [node.metadata?.name ?? '', nodeState(node)]))
       : undefined,
-    runtime: await observeRuntime(observer, identity, freshness, signal),
+    runtime,
     sinceSwitchoverRequestMs: requests.sinceLastMs(identity),
+    inSyncForMs: streaks.see(key, runtime.status === 'current' ? runtime.state : undefined),
   };
 }
 
@@ -163,6 +167,7 @@ function observedObject(object: LabelledObject, cluster: string): ObservedObject
     intent: notes?.[annotations.intent],
     owners: (metadata.ownerReferences ?? []).map((owner) => owner.uid),
     deleting: metadata.deletionTimestamp !== undefined,
+    ...(notes?.[annotations.remade] !== undefined && { remade: true }),
   };
 }
 

@@ -1,11 +1,14 @@
 import { switchoverPauseMs } from './decide.ts';
 import { currentRuntime, type Facts } from './facts.ts';
+import { judgeFailback } from './failback.ts';
 import { stallMayBeginInMs } from './stall.ts';
 
 /** When the mere passing of time may change what to do or to say; undefined if only an event can. */
 export function recheckInMs(facts: Facts): number | undefined {
   const request = currentRuntime(facts)?.switchover;
+  const failback = judgeFailback(facts);
   const moments = [
+    failback.verdict === 'wait' ? failback.milliseconds + 100 : undefined,
     stallMayBeginInMs(facts),
     facts.runtime.status === 'lost' ? lostEtcdMs : undefined,
     request ? Math.max(Date.parse(request.deadline) - facts.now, 0) + expiryMs : undefined,

@@ -22,6 +22,7 @@ import {
 } from '../../kubernetes/kinds.ts';
 import type { Surroundings } from '../../kubernetes/surroundings.ts';
 import { labels, managedSelector } from '../../resources/labels.ts';
+import { zoneLabel } from '../node/node-state.ts';
 
 export type Pod = Wire<V1Pod>;
 export type Volume = Wire<V1PersistentVolumeClaim>;
@@ -151,8 +152,12 @@ function stripPod(pod: Pod): Pod {
 
 function stripNode({ metadata, spec, status }: Node): Node {
   const ready = status?.conditions?.filter((condition) => condition.type === 'Ready') ?? [];
+  const zone = metadata?.labels?.[zoneLabel];
   return {
-    metadata: { ...(metadata?.name !== undefined && { name: metadata.name }) },
+    metadata: {
+      ...(metadata?.name !== undefined && { name: metadata.name }),
+      ...(zone !== undefined && { labels: { [zoneLabel]: zone } }),
+    },
     spec: {
       ...(spec?.taints && { taints: spec.taints }),
       ...(spec?.unschedulable !== undefined && { unschedulable: spec.unschedulable }),
@@ -161,4 +166,5 @@ function stripNode({ metadata, spec, status }: Node): Node {
   };
 }
 
-const withoutVersion = (node: Node | undefined) => node && { ...node, metadata: { name: node.metadata?.name } };
+const withoutVersion = (node: Node | undefined) =>
+  node && { ...node, metadata: { name: node.metadata?.name, labels: node.metadata?.labels } };

@@ -1,5 +1,6 @@
 import type { ConditionReason } from '../../api/conditions.ts';
 import { databaseImage } from '../../resources/installation.ts';
+import { annotations } from '../../resources/labels.ts';
 import { desiredObjects, onceObjects } from './desired-objects.ts';
 import { currentRuntime, objectId, type Facts } from './facts.ts';
 import { podOf, wantedInstances } from './instances.ts';
@@ -14,7 +15,14 @@ const patienceMs = 60_000;
 
 /** What only a person can put right, with what to do about it. Undefined if nothing stands in the way. */
 export function stallOf(facts: Facts): Stall | undefined {
-  return unknownImage(facts) ?? lostData(facts) ?? takenName(facts) ?? foreignVolume(facts) ?? stuckPod(facts);
+  return (
+    unknownImage(facts) ??
+    lostData(facts) ??
+    takenName(facts) ??
+    foreignVolume(facts) ??
+    stuckPod(facts) ??
+    remadeSecret(facts)
+  );
 }
 
 /** Milliseconds until a Pod that waits now counts as stuck. */
@@ -124,4 +132,20 @@ function stuckPod(facts: Facts): Stall | undefined {
       };
   }
   return undefined;
+}
+
+/** The database goes on with the passwords it knows; who reads the Secret can't log in. */
+function remadeSecret(facts: Facts): Stall | undefined {
+  const secret = onceObjects(facts.cluster).find(
+    ({ kind, name }) => kind === 'Secret' && facts.objects.get(objectId(kind, name))?.remade === true,
+  );
+  if (secret?.kind !== 'Secret') return undefined;
+  const roles = secret.content === 'application' ? facts.cluster.spec.application.owner : 'replication and rewind';
+  return {
+    reason: 'SecretRemade',
+    message:
+      `Secret ${secret.name} was lost and has been made anew with passwords that the database doesn’t have. ` +
+      `Put the old ones back into it, or set the new ones in the database (ALTER ROLE for ${roles}); ` +
+      `then remove the annotation ${annotations.remade} from the Secret.`,
+  };
 }

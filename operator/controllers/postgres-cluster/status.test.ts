@@ -39,6 +39,7 @@ describe('conditions', () => {
     Available: 'True PrimaryRunning',
     Degraded: 'False FullyRedundant',
     SyncQuorumSatisfied: 'True QuorumPresent',
+    LossAccepted: 'False NotForced',
   };
   const silence = (world: World, instance: string): void => {
     const members = new Map(world.runtime.members);
@@ -98,6 +99,7 @@ describe('conditions', () => {
         Available: 'Unknown RuntimeUnknown',
         Degraded: 'Unknown RuntimeUnknown',
         SyncQuorumSatisfied: 'Unknown RuntimeUnknown',
+        LossAccepted: 'Unknown RuntimeUnknown',
       },
     ],
     [
@@ -253,6 +255,76 @@ test('what people see of each instance', () => {
   });
 });
 
+const forced = (world: World): void => {
+  const epoch = world.runtime.epoch + 1;
+  const entry = {
+    epoch,
+    winner: 'orders-2',
+    reason: 'Forced',
+    forced: { request: 'r1', reason: 'disks of zone a are gone', missing: ['orders-3', 'orders-1'] },
+    at: '2026-11-21T09:00:00Z',
+  };
+  world.runtime = {
+    ...world.runtime,
+    epoch,
+    leader: { instance: 'orders-2', incarnation: 'orders-2', epoch, lease: '1' },
+    history: [...world.runtime.history, entry],
+  };
+};
+const answer = (outcome: 'done' | 'refused') => (world: World) => {
+  const reason = 'orders-3 is not in the sync set.';
+  const given = { id: 'r1', instance: 'orders-1', outcome, reason, at: '2026-11-21T09:00:00Z' };
+  world.runtime = { ...world.runtime, answer: given };
+};
+
+describe('a forced failover', () => {
+  const claim = (world: World, winner: string, reason: string): void => {
+    const epoch = world.runtime.epoch + 1;
+    const { history } = world.runtime;
+    world.runtime = {
+      ...world.runtime,
+      epoch,
+      history: [...history, { epoch, winner, reason, at: '2026-11-21T10:00:00Z' }],
+    };
+  };
+
+  test('is said until another instance becomes primary; the record stays', () => {
+    const world = atRest();
+    forced(world);
+    const status = writeStatus(world);
+    expect(brief(status)['LossAccepted']).toBe('True ForcedFailover');
+    const { message } = condition(status, 'LossAccepted') ?? {};
+    for (const text of ['orders-2', 'orders-1, orders-3', 'disks of zone a are gone']) expect(message).toContain(text);
+    claim(world, 'orders-2', 'PrimaryAlive');
+    expect(brief(writeStatus(world))['LossAccepted']).toBe('True ForcedFailover');
+    claim(world, 'orders-1', 'Switchover');
+    const later = writeStatus(world);
+    expect(brief(later)['LossAccepted']).toBe('False NotForced');
+    expect(later.lastForcedFailover).toEqual({
+      epoch: 2,
+      winner: 'orders-2',
+      missing: ['orders-1', 'orders-3'],
+      reason: 'disks of zone a are gone',
+      at: '2026-11-21T09:00:00Z',
+    });
+  });
+});
+
+test('the answer to a request is shown, and stays while etcd is silent', () => {
+  const world = atRest();
+  answer('refused')(world);
+  const shown = {
+    id: 'r1',
+    outcome: 'Refused',
+    reason: 'orders-3 is not in the sync set.',
+    instance: 'orders-1',
+    at: '2026-11-21T09:00:00Z',
+  };
+  expect(writeStatus(world).lastRequest).toEqual(shown);
+  world.etcdAnswers = false;
+  expect(writeStatus(world).lastRequest).toEqual(shown);
+});
+
 describe('events', () => {
   const reasons = (world: World, change: (world: World) => void): readonly string[] => {
     const before = world.cluster.status;
@@ -266,7 +338,7 @@ describe('events', () => {
       epoch,
       leader: { instance, incarnation: instance, epoch, lease: '1' },
       members: new Map([...world.runtime.members.keys()].map((name) => [name, member(name, name === instance, epoch)])),
-      latest: { epoch, winner: instance, reason, at: '2026-11-21T08:00:00Z' },
+      history: [...world.runtime.history, { epoch, winner: instance, reason, at: '2026-11-21T08:00:00Z' }],
     };
   };
 
@@ -286,8 +358,26 @@ describe('events', () => {
       [],
     ],
     ['etcd silent', (world) => void (world.etcdAnswers = false), []],
+    ['a forced failover', forced, ['FailoverForced']],
+    ['a refusal', answer('refused'), ['RequestRefused']],
+    ['a request carried out', answer('done'), ['RequestDone']],
   ])('%s', (_, change, expected) => {
     expect(reasons(atRest(), change)).toEqual(expected);
+  });
+
+  test('what was asked for and forced is told of once, and not of an earlier life', () => {
+    const world = atRest();
+    forced(world);
+    answer('refused')(world);
+    writeStatus(world);
+    world.etcdAnswers = false;
+    writeStatus(world);
+    world.etcdAnswers = true;
+    expect(reasons(world, () => undefined)).toEqual([]);
+    const { runtime } = world;
+    const reborn = newWorld(sampleCluster());
+    const told = reasons(reborn, () => void (reborn.runtime = runtime));
+    expect(told.filter((reason) => ['FailoverForced', 'RequestRefused'].includes(reason))).toEqual([]);
   });
 
   test('a new cluster: the first primary, and no recovery from what never was', () => {

@@ -8,13 +8,14 @@ import {
 } from '../../api/postgres-cluster.ts';
 import type { ConditionReason, ConditionType } from '../../api/conditions.ts';
 import { quantityValue } from '../../api/quantity.ts';
-import { definitionFor, definitionText } from '../../resources/definition.ts';
 import { podSelector } from '../../resources/labels.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { lsnOffset } from '../switchover-candidate.ts';
 import { currentRuntime, type Facts, type ObservedPod } from './facts.ts';
+import { lastForce, standingForce } from './forced-failover.ts';
 import { isAvailable, isOutdated, podOf, runningPrimary, surplusPods, wantedInstances } from './instances.ts';
 import { pullFailures, stallOf } from './stall.ts';
+import { isPublished, zonesOf } from './wanted-definition.ts';
 
 /** etcd elects a new leader in this time, and nobody should hear of it. */
 export const runtimePatienceMs = 10_000;
@@ -36,7 +37,8 @@ export function statusFor(facts: Facts): PostgresClusterStatus {
   const available = runtime ? wanted.filter((instance) => isAvailable(facts, runtime, instance)) : [];
   const judged = judge(facts, runtime, available);
   const leader = runtime?.leader?.instance;
-  const latest = runtime?.latest;
+  const latest = runtime?.history.at(-1);
+  const zones = zonesOf(facts);
   return {
     observedGeneration: generation,
     summary: summary(judged),
@@ -60,10 +62,44 @@ export function statusFor(facts: Facts): PostgresClusterStatus {
     ...(latest && {
       lastFailover: { epoch: latest.epoch, winner: latest.winner, reason: latest.reason.slice(0, 256), at: latest.at },
     }),
+    ...requestsOf(facts, runtime),
     instancesStatus: [...wanted, ...surplusPods(facts).map((pod) => pod.instance)]
       .slice(0, 18)
-      .map((instance) => instanceStatus(facts, runtime, instance)),
+      .map((instance) => instanceStatus(facts, runtime, instance, zones.get(instance))),
     conditions: judged.map((judgement) => stamped(judgement, facts)),
+  };
+}
+
+/** What people asked for. While nobody knows better, as it was. */
+function requestsOf(
+  { cluster }: Facts,
+  runtime: ClusterRuntime | undefined,
+): Pick<PostgresClusterStatus, 'lastForcedFailover' | 'lastRequest'> {
+  if (!runtime) {
+    const { lastForcedFailover, lastRequest } = cluster.status;
+    return { ...(lastForcedFailover && { lastForcedFailover }), ...(lastRequest && { lastRequest }) };
+  }
+  const { answer } = runtime;
+  const force = lastForce(runtime);
+  return {
+    ...(force && {
+      lastForcedFailover: {
+        epoch: force.epoch,
+        winner: force.winner,
+        missing: force.forced.missing.toSorted().slice(0, 18),
+        reason: force.forced.reason.slice(0, 256),
+        at: force.at,
+      },
+    }),
+    ...(answer && {
+      lastRequest: {
+        id: answer.id.slice(0, 128),
+        outcome: answer.outcome === 'done' ? 'Done' : 'Refused',
+        reason: answer.reason.slice(0, 1024),
+        instance: answer.instance,
+        at: answer.at,
+      },
+    }),
   };
 }
 
@@ -104,6 +140,7 @@ function judge(
     isAvailableNow,
     judgeDegraded(facts, runtime, available),
     judgeSyncQuorum(facts, runtime),
+    judgeLossAccepted(runtime),
   ];
 }
 
@@ -172,10 +209,6 @@ function judgeReconciling(
   if (unpublished || (missing.length > 0 && !hasConverged(facts)))
     return working('CreatingInstances', `Waiting for ${missing.join(', ') || 'the definition in etcd'}.`);
   return { type, status: 'False', reason: 'Done', message: 'Nothing to do.' };
-}
-
-function isPublished(facts: Facts, runtime: ClusterRuntime): boolean {
-  return runtime.definition?.text === definitionText(definitionFor(facts.cluster));
 }
 
 function hasConverged({ cluster }: Facts): boolean {
@@ -284,7 +317,28 @@ function judgeSyncQuorum(facts: Facts, runtime: ClusterRuntime | undefined): Jud
   };
 }
 
-function instanceStatus(facts: Facts, runtime: ClusterRuntime | undefined, instance: InstanceName): InstanceStatus {
+function judgeLossAccepted(runtime: ClusterRuntime | undefined): Judgement<'LossAccepted'> {
+  const type = 'LossAccepted';
+  if (!runtime) return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: silentEtcd };
+  const force = standingForce(runtime);
+  if (!force) return { type, status: 'False', reason: 'NotForced', message: 'Nobody has forced this primary.' };
+  return { type, status: 'True', reason: 'ForcedFailover', message: lossMessage(force.winner, force.forced) };
+}
+
+export function lossMessage(
+  winner: InstanceName,
+  { missing, reason }: { readonly missing: readonly InstanceName[]; readonly reason: string },
+): string {
+  const holders = missing.length > 0 ? missing.toSorted().join(', ') : 'other instances';
+  return `${winner} became primary by force (${reason}). Acknowledged writes that only ${holders} held are lost to it; their volumes keep them only until they rejoin.`;
+}
+
+function instanceStatus(
+  facts: Facts,
+  runtime: ClusterRuntime | undefined,
+  instance: InstanceName,
+  zone: string | undefined,
+): InstanceStatus {
   const pod = podOf(facts, instance);
   const member = runtime?.members.get(instance);
   const leader = runtime?.leader?.instance;
@@ -294,6 +348,7 @@ function instanceStatus(facts: Facts, runtime: ClusterRuntime | undefined, insta
     ...(leader === instance ? { role: 'primary' as const } : member && { role: 'replica' as const }),
     state: member?.state ?? (runtime && pod && !pod.running ? 'pending' : 'unknown'),
     ...(pod?.node !== undefined && { node: pod.node }),
+    ...(zone !== undefined && { zone }),
     ...(pod?.address !== undefined && { address: pod.address }),
     ...(member?.position && { position: `${member.position.epoch}:${member.position.lsn}` }),
     ...lag(runtime, member),

@@ -1,0 +1,37 @@
+/** What the agents should be told, from what is known now. */
+import type { Definition, InstanceName } from '../../api/cluster-state.ts';
+import { definitionFor, definitionText } from '../../resources/definition.ts';
+import { instanceNumber } from '../../resources/names.ts';
+import type { ClusterRuntime } from '../cluster-runtime.ts';
+import type { Facts } from './facts.ts';
+import { podOf, wantedInstances } from './instances.ts';
+
+export const wantedDefinition = (facts: Facts, runtime: ClusterRuntime): Definition =>
+  definitionFor(facts.cluster, { leaving: leavingLeaders(facts, runtime), zones: zonesOf(facts) });
+
+/** The agents know what the spec asks for, and nobody beyond it is left. */
+export const isPublished = (facts: Facts, runtime: ClusterRuntime): boolean =>
+  runtime.definition?.text === definitionText(definitionFor(facts.cluster, { zones: zonesOf(facts) }));
+
+/** Surplus instances that lead, or whose log is the recorded one, stay members until they have handed over. */
+function leavingLeaders(facts: Facts, runtime: ClusterRuntime): readonly InstanceName[] {
+  const { name } = facts.cluster.metadata;
+  const leaders = [runtime.leader?.instance, runtime.sync?.primary.instance];
+  return [...new Set(leaders)].filter(
+    (instance): instance is InstanceName =>
+      instance !== undefined && (instanceNumber(name, instance) ?? 0) > facts.cluster.spec.instances,
+  );
+}
+
+/** Zone of each instance's node. While that can't be seen, the last one known: a definition must not flap with its nodes. */
+export function zonesOf(facts: Facts): ReadonlyMap<InstanceName, string> {
+  return new Map(
+    wantedInstances(facts).flatMap((instance): [InstanceName, string][] => {
+      const name = podOf(facts, instance)?.node;
+      const node = name === undefined ? undefined : facts.nodes?.get(name);
+      const before = facts.cluster.status.instancesStatus?.find((status) => status.name === instance);
+      const zone = node ? node.zone : before?.zone;
+      return zone === undefined ? [] : [[instance, zone]];
+    }),
+  );
+}
