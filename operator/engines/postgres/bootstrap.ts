@@ -6,6 +6,7 @@ import { command } from './command.ts';
 import { syncDirectory } from './config.ts';
 import type { Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';
+import { forgetSocketOwner } from './process.ts';
 import { identifier, literal, withSession } from './sql.ts';
 
 /** initdb beside `data`, roles and the application's database, a clean stop, then one rename: whole or not at all. */
@@ -21,6 +22,7 @@ export async function initialize(definition: Definition, layout: Layout, signal:
   );
   const control = (...args: string[]): Promise<string> =>
     command(join(layout.bin, 'pg_ctl'), ['-D', layout.incoming, '-w', '-s', ...args], { signal });
+  await forgetSocketOwner(layout);
   const options = `-c listen_addresses= -c unix_socket_directories=${layout.run}`;
   await control('-o', options, '-l', '/dev/null', 'start');
   try {

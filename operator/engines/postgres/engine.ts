@@ -2,8 +2,9 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Definition, Member } from '../../api/cluster-state.ts';
-import type { DatabaseEffect, DatabaseState } from '../../ha/state.ts';
-import { epochOfTimeline } from '../../ha/view.ts';
+import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
+import { epochOfForgottenTimeline, epochOfTimeline } from '../../ha/view.ts';
+import { parseLsn } from '../../ha/position.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
@@ -19,13 +20,18 @@ import {
   writePasswordFile,
   type Dynamic,
 } from './config.ts';
+import { within } from './deadline.ts';
+import { diskCanary, foldersWrittenTo } from './disk-canary.ts';
+import { watchHealth, type HealthWatch } from './health.ts';
 import type { Layout } from './layout.ts';
 import { replicationRole, slotName, standbyName } from './names.ts';
 import { killServer, startServer, untilConnectable, type ServerProcess } from './process.ts';
 import { endClientSessions, openToClients, promote, type Gate } from './promote.ts';
+import { progressOf } from './progress.ts';
+import { recoveryEstimate } from './recovery.ts';
 import { clone, discardFormer, exists, forgetRewound, giveUpRewound, rewind } from './rejoin.ts';
 import { applySyncSet, keepSlots, replicaWatch, seal, type ServerAccess } from './replication.ts';
-import { withSession, type Session } from './sql.ts';
+import { canary, withSession, type Session } from './sql.ts';
 import { compatibility, lastTimeline, listWal, setAsideAbortedTimelines } from './timeline.ts';
 
 export interface PostgresOptions {
@@ -36,13 +42,34 @@ export interface PostgresOptions {
 }
 
 /** Limits of single steps, in milliseconds; what has none here ends with its effect's signal. */
-const limits = { query: 2000, crashRecovery: 600_000, catchingUp: 120_000, cleanStop: 10_000, checkpoint: 30_000 };
+const limits = {
+  query: 2000,
+  crashRecovery: 600_000,
+  catchingUp: 120_000,
+  cleanStop: 10_000,
+  checkpoint: 30_000,
+  inspection: 5000,
+  /** For processes to be gone after SIGKILL, where no effect's own limit holds. */
+  dying: 60_000,
+};
+
+/** A walreceiver's last words when the primary's process ended, or its machine reset the connection. */
+const brokenStream = /could not (receive data from|send data to) WAL stream|replication terminated by primary server/;
 
 type Replica = DatabaseState & { readonly status: 'replica' };
 
 export function postgresEngine({ instance, layout, clock, log }: PostgresOptions): Engine {
   let state: DatabaseState = { status: 'unknown' };
   let server: ServerProcess | undefined;
+  /** The one that is being ended on purpose: nobody needs to be told of its exit. */
+  let dying: ServerProcess | undefined;
+  let health: HealthWatch | undefined;
+  let told: Health = { status: 'well' };
+  let healthListener: (health: Health) => void = () => undefined;
+  /** End of the log as last seen while a server ran. */
+  let lastFlushed: bigint | undefined;
+  /** An inspection that hangs on a stalled disk is waited for again instead of being repeated. */
+  let inspection: Promise<DatabaseState> | undefined;
   let dynamic: Dynamic = bootSettings;
   /** Timeline that the log ends on, as proven by its records; changes only where a primary is followed or made. */
   let timeline = 1;
@@ -54,6 +81,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   /** Why PostgreSQL refused the newest ones, if it did. */
   let refusal: string | undefined;
   let changeListener: (state: DatabaseState) => void = () => undefined;
+  let streamLostListener: () => void = () => undefined;
   let incarnationListener: () => Promise<void> = () => Promise.resolve();
 
   const accessTo = (signal: AbortSignal): ServerAccess => ({
@@ -81,6 +109,25 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   });
 
   async function inspect(): Promise<DatabaseState> {
+    inspection ??= lookAtData().finally(() => (inspection = undefined));
+    return within(limits.inspection, clock, 'the look at the data directory', inspection);
+  }
+
+  /** After the end of a server. A disk that doesn't answer must not keep that end a secret. */
+  async function inspectEnded(): Promise<DatabaseState> {
+    const last = state;
+    try {
+      return await inspect();
+    } catch (error) {
+      if (last.status !== 'replica' && last.status !== 'primary') throw error;
+      log.error({ err: error }, 'the data directory can’t be looked at; the server on it has ended');
+      const { systemIdentifier } = last;
+      const highestTimeline = last.status === 'primary' ? last.timeline : last.highestTimeline;
+      return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary: false };
+    }
+  }
+
+  async function lookAtData(): Promise<DatabaseState> {
     if (await exists(layout.rewinding)) return { status: 'broken', reason: 'a rewind was interrupted' };
     if (!(await exists(join(layout.data, 'PG_VERSION'))))
       return (await exists(layout.data)) && (await readdir(layout.data)).length > 0
@@ -89,11 +136,14 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     const control = await controlData();
     const systemIdentifier = /system identifier:\s+(\d+)/.exec(control)?.[1];
     if (!systemIdentifier) return { status: 'broken', reason: 'pg_control cannot be read' };
+    const needsPrimary = await exists(layout.rewound);
+    const recovery = needsPrimary ? undefined : recoveryEstimate(control, lastFlushed);
     return {
       status: 'stopped',
       systemIdentifier,
       highestTimeline: (await listWal(layout.data)).highest,
-      needsPrimary: await exists(layout.rewound),
+      needsPrimary,
+      ...(recovery !== undefined && { recovery }),
     };
   }
 
@@ -119,9 +169,10 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     await writeFile(join(layout.data, 'standby.signal'), '');
     await mkdir(layout.run, { recursive: true });
 
-    const started = await startServer(layout, (line) => {
+    const started = await startServer(layout, clock, (line) => {
       log.info({ source: 'postgres' }, line);
       noticeHopeless(line);
+      if (brokenStream.test(line)) streamLostListener();
     });
     server = started;
     void started.exited.then((exit) => onExit(started, exit));
@@ -133,6 +184,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       if (from && !signal.aborted) await giveUpRewound(layout);
       throw error;
     }
+    await beginWatch(started);
     await forgetRewound(layout);
     timeline = await lastTimeline(layout, signal);
     const { highest } = await listWal(layout.data);
@@ -165,19 +217,58 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     changeListener(state);
   }
 
+  async function beginWatch(of: ServerProcess): Promise<void> {
+    const folders = await foldersWrittenTo(layout);
+    if (server !== of) return; // it has ended meanwhile
+    health = watchHealth(
+      {
+        canary: (signal) => canary(layout.run, signal),
+        disk: diskCanary(folders),
+        progress: progressOf(layout.data, of.pid),
+      },
+      clock,
+      log,
+      tellHealth,
+    );
+  }
+
   async function onExit(ended: ServerProcess, exit: Awaited<ServerProcess['exited']>): Promise<void> {
     await killServer(layout.data, clock); // orphaned backends could still commit
-    if (server !== ended) return;
-    server = undefined;
-    state = await inspect();
+    if (server !== ended || dying === ended) return;
+    forgetServer();
     log.warn({ ...exit }, 'PostgreSQL has ended');
+    const after = await inspectEnded();
+    if (running()) return; // started anew meanwhile
+    state = after;
     changeListener(state);
   }
 
-  /** Ends the server and waits until every process is gone; `state` is inspected anew by the exit handler. */
-  async function end(how: 'clean' | 'kill', signal: AbortSignal): Promise<DatabaseState> {
+  const running = (): ServerProcess | undefined => server;
+
+  function forgetServer(): void {
+    server = undefined;
+    health?.stop();
+    health = undefined;
+    if (told.status !== 'well') tellHealth({ status: 'well' });
+  }
+
+  function tellHealth(now: Health): void {
+    told = now;
+    healthListener(now);
+  }
+
+  /**
+   * Ends the server and waits until every process is gone. Rejects when `patience` ends first (one may wait for a stalled
+   * disk and can't be killed): then it counts as running still, and its end is told when it comes.
+   */
+  async function end(
+    how: 'clean' | 'kill',
+    signal: AbortSignal,
+    patience = AbortSignal.timeout(limits.dying),
+  ): Promise<DatabaseState> {
     const ending = server;
-    server = undefined; // the exit is wanted: nobody needs to be told
+    dying = ending;
+    health?.stop(); // what it last told holds until all is gone
     if (ending && how === 'clean') {
       ending.signal('SIGINT');
       const stuck = new AbortController();
@@ -188,16 +279,22 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       stuck.abort();
     }
     ending?.signal('SIGKILL'); // it may not have got as far as its data directory
-    await killServer(layout.data, clock);
+    try {
+      await killServer(layout.data, clock, patience);
+    } catch (error) {
+      if (dying === ending) dying = undefined;
+      throw error;
+    }
     if (ending) await ending.exited;
-    return inspect();
+    if (server === ending) forgetServer();
+    return inspectEnded();
   }
 
   async function run(effect: DatabaseEffect, context: EngineContext, signal: AbortSignal): Promise<DatabaseState> {
     const access = accessTo(signal);
     switch (effect.type) {
       case 'kill':
-        return end('kill', signal);
+        return end('kill', signal, signal);
       case 'initialize':
         await initialize(context.definition, layout, signal);
         return inspect();
@@ -206,21 +303,24 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'seal': {
         const replica = asReplica('seal');
         await change({ primaryConninfo: '', primarySlotName: '' });
-        const sealed = await seal(access, 0);
+        const { lsn, backlog } = await seal(access);
         timeline = await lastTimeline(layout, signal);
         const { highest } = await listWal(layout.data);
-        const epoch = epochOfTimeline(context.history, timeline);
+        const known = epochOfTimeline(context.history, timeline);
         // The log is newer than the view: a position of epoch 0 would let a lesser log win.
-        if (epoch === 0 && timeline > 1)
+        if (known === 0 && timeline > 1 && !effect.adopting)
           throw new MainstayError('DatabaseUnreachable', `The log ends on timeline ${timeline}, of no known epoch`, {
             retryable: true,
           });
+        const epoch = known > 0 || timeline === 1 ? known : epochOfForgottenTimeline(context.history, timeline);
         // Made before anybody can win: followers turn to the winner at once, and are refused while their slot is missing.
         await access.session((session) => trySlots(session, context.definition.instances));
         return {
           ...replica,
           following: undefined,
-          sealed: { ...sealed, epoch },
+          sealed: { epoch, lsn },
+          backlog,
+          timeline,
           highestTimeline: highest,
         };
       }
@@ -354,6 +454,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
         const [row] = await session.query('SELECT pg_current_wal_flush_lsn()::text AS lsn');
         if (state.status === 'primary' && state.open) await trySlots(session, context.definition.instances);
         const position = { epoch: epochOfTimeline(context.history, timeline), lsn: String(row?.['lsn']) };
+        lastFlushed = parseLsn(position.lsn);
         const pending = await pendingRestart(session);
         return {
           member: { timeline, position, replayLsn: position.lsn, ...pending },
@@ -370,11 +471,13 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       );
       return { row: rows[0], pending: await pendingRestart(session) };
     });
-    const received = row?.['timeline'] as number | null | undefined;
-    const streaming = received !== null && received !== undefined;
+    const receiving = row?.['timeline'] as number | null | undefined;
+    const streaming = receiving !== null && receiving !== undefined;
     if (streaming && (await exists(layout.former))) await discardFormer(layout);
-    const shown = received ?? timeline;
+    const shown = receiving ?? timeline;
     const replayed = row?.['replayed'] as string | null | undefined;
+    const received = row?.['lsn'] as string | null | undefined;
+    if (received) lastFlushed = parseLsn(received);
     return {
       member: {
         timeline: shown,
@@ -429,7 +532,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     inspect: async () => (state = await inspect()),
     run: async (effect, context, signal) => {
       const after = await run(effect, context, signal).catch(async (error: unknown) => {
-        if (!server) state = await inspect();
+        if (!server) state = await inspectEnded();
         throw error;
       });
       if (effect.type !== 'kill') signal.throwIfAborted();
@@ -440,7 +543,8 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     observe,
     configure,
     onChange: (listener) => (changeListener = listener),
-    onHealth: () => undefined,
+    onHealth: (listener) => (healthListener = listener),
+    onStreamLost: (listener) => (streamLostListener = listener),
     onNewIncarnation: (listener) => (incarnationListener = listener),
     version: async () =>
       (await command(join(layout.bin, 'postgres'), ['--version'], { signal: AbortSignal.timeout(5000) }))

@@ -1,6 +1,8 @@
 /** The server's process tree: started holding the volume's lock, watched, stopped, killed and seen gone. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Clock } from '../../platform/clock.ts';
@@ -13,16 +15,27 @@ export interface ServerProcess {
   readonly pid: number;
   /** Resolves when the postmaster has ended; its children may still be dying. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  /** The last line in which it said why it couldn't go on, if it did. */
+  lastWords(): Promise<string | undefined>;
   signal(name: NodeJS.Signals): void;
 }
 
 /** Descriptor 9 is inherited by every child of the postmaster: the lock is free only when all of them are gone. */
 const holdLockAndRun = 'exec 9>>"$1" && flock -n 9 || exit 75; shift; exec "$@"';
 
-export async function startServer(layout: Layout, onLine: (line: string) => void): Promise<ServerProcess> {
+/** Milliseconds. */
+const lastLinesLimit = 300;
+/** What clients who come too early are told says nothing of the server. */
+const toClients = /FATAL: {2}the database system is /;
+
+export async function startServer(
+  layout: Layout,
+  clock: Clock,
+  onLine: (line: string) => void,
+): Promise<ServerProcess> {
   // Left by a former container: its pids may be somebody else's now. The volume's lock is what excludes a second server.
   await rm(join(layout.data, 'postmaster.pid'), { force: true });
-  await rm(join(layout.run, '.s.PGSQL.5432.lock'), { force: true });
+  await forgetSocketOwner(layout);
   const child = spawn(
     'bash',
     [
@@ -38,8 +51,30 @@ export async function startServer(layout: Layout, onLine: (line: string) => void
     ],
     { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C.UTF-8' } },
   );
-  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', onLine);
-  return { pid: child.pid ?? 0, exited: exitOf(child), signal: (name) => void child.kill(name) };
+  let complaint: string | undefined;
+  const read = [child.stdout, child.stderr].map((input) => {
+    const lines = createInterface({ input }).on('line', (line) => {
+      if (/ (FATAL|PANIC): /.test(line) && !toClients.test(line))
+        complaint = line.slice(line.search(/(FATAL|PANIC): /));
+      onLine(line);
+    });
+    return once(lines, 'close');
+  });
+  return {
+    pid: child.pid ?? 0,
+    exited: exitOf(child),
+    // Its end may be seen before its last lines; a child that outlives it keeps them open.
+    lastWords: async () => {
+      await Promise.race([Promise.all(read), clock.sleep(lastLinesLimit)]);
+      return complaint;
+    },
+    signal: (name) => void child.kill(name),
+  };
+}
+
+/** Left by a former container, whose pids may be somebody else's now. */
+export async function forgetSocketOwner(layout: Layout): Promise<void> {
+  await rm(join(layout.run, '.s.PGSQL.5432.lock'), { force: true });
 }
 
 function exitOf(child: ChildProcess): ServerProcess['exited'] {
@@ -62,42 +97,54 @@ export async function untilConnectable(
     const lines = (await readFile(join(layout.data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
     if (lines[7]?.trim() === 'ready') break;
     if (exit.seen)
-      throw new MainstayError('DatabaseUnreachable', 'PostgreSQL ended while starting; its log says why', {
-        retryable: true,
-      });
+      throw new MainstayError(
+        'DatabaseUnreachable',
+        `PostgreSQL ended while starting: ${(await server.lastWords()) ?? 'its log says why'}`,
+        { retryable: true },
+      );
     await clock.sleep(10, signal);
   }
   await withSession(layout.run, 2000, signal, (session) => session.query('SELECT 1'));
 }
 
-interface Process {
-  readonly pid: number;
-  readonly title: string;
+/**
+ * Living processes of the server on this data directory: each has it as its working directory. Synchronous, as /proc needs
+ * no disk, and file access in the background may all be held up by one that is stalled.
+ */
+export function serverProcesses(data: string): readonly number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => {
+      if (!Number.isInteger(pid) || pid === process.pid) return false;
+      try {
+        return readlinkSync(`/proc/${pid}/cwd`) === data;
+      } catch {
+        return false; // gone, a zombie (it has no working directory any more), or not ours
+      }
+    });
 }
 
-/** Living processes of the server on this data directory: each has it as its working directory. */
-export async function serverProcesses(data: string): Promise<readonly Process[]> {
-  const found: Process[] = [];
-  for (const entry of await readdir('/proc')) {
-    const pid = Number(entry);
-    if (!Number.isInteger(pid) || pid === process.pid) continue;
-    try {
-      if ((await readlink(`/proc/${entry}/cwd`)) !== data) continue;
-      found.push({ pid, title: (await readFile(`/proc/${entry}/cmdline`, 'utf8')).replaceAll('\0', ' ') });
-    } catch {
-      // Gone, a zombie (it has no working directory any more), or not ours.
-    }
-  }
-  return found;
+/** The receivers among the server's processes: they are known by their title alone. */
+export async function walreceivers(data: string): Promise<readonly number[]> {
+  const titled = await Promise.all(
+    serverProcesses(data).map(async (pid) => ({
+      pid,
+      title: await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''),
+    })),
+  );
+  return titled.filter(({ title }) => title.includes('walreceiver')).map(({ pid }) => pid);
 }
 
-/** SIGKILL to every process of the server until none is left. */
-export async function killServer(data: string, clock: Clock): Promise<void> {
-  for (;;) {
-    const left = await serverProcesses(data);
+/**
+ * SIGKILL to every process of the server until none is left. One that waits for a stalled disk (state D) can't be killed
+ * before the disk answers: then this waits until `signal` aborts.
+ */
+export async function killServer(data: string, clock: Clock, signal?: AbortSignal): Promise<void> {
+  for (let pause = 2; ; pause = Math.min(pause * 2, 100)) {
+    const left = serverProcesses(data);
     if (left.length === 0) return;
-    for (const { pid } of left) kill(pid, 'SIGKILL');
-    await clock.sleep(2);
+    for (const pid of left) kill(pid, 'SIGKILL');
+    await clock.sleep(pause, signal);
   }
 }
 

@@ -1,11 +1,11 @@
 /** Following a primary, sealing, and the primary's own view of its replicas and sync set. */
-import type { Position, Voter } from '../../api/cluster-state.ts';
+import type { Voter } from '../../api/cluster-state.ts';
 import { formatLsn, parseLsn } from '../../ha/position.ts';
 import type { ReplicaHealth, SyncSet } from '../../ha/sync-set.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import { everyStandbyName, slotName, standbyName, synchronousStandbyNames, voterOf } from './names.ts';
-import { kill, serverProcesses } from './process.ts';
+import { kill, walreceivers } from './process.ts';
 import type { Session } from './sql.ts';
 
 /** A sync standby that has not answered for so long leaves the sync set; it answers once a second when idle. */
@@ -34,21 +34,27 @@ export async function untilSetting(server: ServerAccess, name: string, value: st
  * Stops receiving for good, with `primary_conninfo` already empty on disk; the final position. A reload alone is no seal:
  * while replay is paused or blocked the walreceiver goes on receiving and acknowledging (pg-lab.md §2).
  */
-export async function seal(server: ServerAccess, epoch: number): Promise<Position> {
+export async function seal(server: ServerAccess): Promise<LogEnd> {
   await server.reload();
   await untilSetting(server, 'primary_conninfo', '');
   for (;;) {
-    const receivers = (await serverProcesses(server.data)).filter(({ title }) => title.includes('walreceiver'));
+    const receivers = await walreceivers(server.data);
     if (receivers.length === 0) break;
     // SIGTERM: it flushes and answers once more; SIGKILL would crash the server.
-    for (const { pid } of receivers) kill(pid, 'SIGTERM');
+    for (const pid of receivers) kill(pid, 'SIGTERM');
     await server.clock.sleep(5, server.signal);
   }
-  return { epoch, lsn: await endOfLog(server) };
+  return endOfLog(server);
+}
+
+interface LogEnd {
+  readonly lsn: string;
+  /** Bytes of it that are not replayed yet. */
+  readonly backlog: number;
 }
 
 /** The end of what was received and flushed, or, after a restart, of what there was to replay. */
-async function endOfLog(server: ServerAccess): Promise<string> {
+async function endOfLog(server: ServerAccess): Promise<LogEnd> {
   for (;;) {
     const [row] = await server.session((session) =>
       session.query(
@@ -64,8 +70,9 @@ async function endOfLog(server: ServerAccess): Promise<string> {
     if (replayed) {
       // Without a walreceiver's word, the log's end is known once the startup process waits for more.
       const atRest = /^Recovery(WalStream|RetrieveRetryInterval|WalAll)$/.test(startup ?? '');
-      if (received) return parseLsn(received) > parseLsn(replayed) ? received : replayed;
-      if (atRest) return replayed;
+      const ahead = received ? Number(parseLsn(received) - parseLsn(replayed)) : 0;
+      if (received && ahead > 0) return { lsn: received, backlog: ahead };
+      if (received || atRest) return { lsn: replayed, backlog: 0 };
     }
     await server.clock.sleep(10, server.signal);
   }

@@ -1,4 +1,5 @@
 /** Sessions of the agent: over the Unix socket, as superuser by the peer rule, each with a deadline. */
+import { Socket } from 'node:net';
 import pg from 'pg';
 import { MainstayError } from '../../platform/errors.ts';
 
@@ -20,7 +21,10 @@ export async function withSession<T>(
   database = 'postgres',
 ): Promise<T> {
   signal.throwIfAborted();
+  // Our own, since the client's end is a farewell, for which a server that hangs would have to be there.
+  const socket = new Socket();
   const client = new pg.Client({
+    stream: () => socket,
     host: socketDirectory,
     user: 'postgres',
     database,
@@ -30,16 +34,15 @@ export async function withSession<T>(
   });
   // The socket's end is reported to whoever waits on a query; without a listener it would end the process as well.
   client.on('error', () => undefined);
-  const destroy = (): void => {
-    void client.end().catch(() => undefined);
-  };
-  signal.addEventListener('abort', destroy, { once: true });
+  const abort = (): void => void socket.destroy(signal.reason instanceof Error ? signal.reason : undefined);
+  signal.addEventListener('abort', abort, { once: true });
   try {
     await client.connect();
     return await use({
       query: async (text, values) => (await client.query<Row>(text, values as unknown[])).rows,
     });
   } catch (cause) {
+    socket.destroy();
     throw new MainstayError(
       'DatabaseUnreachable',
       `PostgreSQL: ${cause instanceof Error ? cause.message : String(cause)}`,
@@ -49,11 +52,33 @@ export async function withSession<T>(
       },
     );
   } finally {
-    signal.removeEventListener('abort', destroy);
+    signal.removeEventListener('abort', abort);
     // Not awaited: closing must not hang on a server that no longer answers.
-    destroy();
+    void client.end().catch(() => undefined);
   }
 }
 
 export const literal = (text: string): string => pg.escapeLiteral(text);
 export const identifier = (text: string): string => pg.escapeIdentifier(text);
+
+/** Too many connections: the server lives, but nobody gets in. */
+const noConnectionLeft = '53300';
+
+/**
+ * A new session that has a primary force its log to the disk, and a replica answer. The message is written outside of a
+ * transaction: it takes no transaction number, waits for no replica, and is flushed all the same (since PostgreSQL 17).
+ */
+export async function canary(socketDirectory: string, signal: AbortSignal): Promise<'committed' | 'refused'> {
+  try {
+    await withSession(socketDirectory, 60_000, signal, (session) =>
+      session.query(
+        "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_logical_emit_message(false, 'mainstay', 'canary', true) END",
+      ),
+    );
+    return 'committed';
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    if (cause instanceof pg.DatabaseError && cause.code === noConnectionLeft) return 'refused';
+    throw error;
+  }
+}

@@ -1,0 +1,153 @@
+/** One real PostgreSQL under the engine, in a container of its own, driven by a test. */
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import type { DatabaseEffect, DatabaseState, Health } from '../../operator/ha/state.ts';
+import { systemClock } from '../../operator/platform/clock.ts';
+import { insideNode, insideRepository, startContainer, type Container, type ContainerProcess } from './container.ts';
+import type { Answer, Report } from './postgres-driver.ts';
+
+export interface DrivenPostgres {
+  readonly container: Container;
+  /** On the machine; its file system is the instance's own where `ownDisk` was asked for. */
+  readonly volume: string;
+  run(effect: DatabaseEffect, limit?: number): Promise<DatabaseState>;
+  inspect(): Promise<DatabaseState>;
+  /** From nothing to a primary that serves. */
+  serve(): Promise<void>;
+  /** Everything told so far, newest last. */
+  readonly health: readonly Health[];
+  readonly changes: readonly DatabaseState[];
+  /** Resolves with the milliseconds that it took. */
+  untilHealth(status: Health['status'], limitMs: number): Promise<number>;
+  /** Of the server, the postmaster first. */
+  server(): readonly ContainerProcess[];
+  psql(sql: string, timeoutMs?: number): { readonly ok: boolean; readonly output: string };
+  remove(): Promise<void>;
+}
+
+const user = 999;
+/** Of a sparse file. */
+const megabytes = 2000;
+
+/** `ownDisk`: a file system of its own (ext4 on a loop device), which can be frozen. */
+export async function drivePostgres(
+  root: string,
+  options: { readonly ownDisk?: boolean; readonly parameters?: Readonly<Record<string, string>> } = {},
+): Promise<DrivenPostgres> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'mainstay-postgres-'));
+  const volume = path.join(folder, 'volume');
+  if (options.ownDisk) {
+    const disk = path.join(folder, 'disk');
+    command('truncate', '-s', `${megabytes}M`, disk);
+    command('mkfs.ext4', '-q', '-F', disk);
+    command('mkdir', volume);
+    command('mount', '-o', 'loop', disk, volume);
+  } else command('mkdir', volume);
+  await chown(volume, user, user);
+
+  const container = startContainer({
+    root,
+    user,
+    mounts: { [volume]: '/var/lib/mainstay' },
+    argv: [
+      insideNode,
+      '--no-warnings',
+      `${insideRepository}/hack/container/postgres-driver.ts`,
+      JSON.stringify(options.parameters ?? {}),
+    ],
+  });
+  const { child } = container;
+  const health: Health[] = [];
+  const changes: DatabaseState[] = [];
+  const answers = new Map<number, (report: Answer) => void>();
+  let complaints = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    complaints = (complaints + text).slice(-4000);
+    if (process.env['MAINSTAY_TEST_LOG']) process.stderr.write(text);
+  });
+  const ready = new Promise<void>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`the driver ended with ${String(code)}: ${complaints}`)));
+    createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+      const report = JSON.parse(line) as Report;
+      if ('ready' in report) resolve();
+      else if ('health' in report) health.push(report.health);
+      else if ('changed' in report) changes.push(report.changed);
+      else answers.get(report.id)?.(report);
+    });
+  });
+  let requests = 0;
+  const ask = async (request: object): Promise<DatabaseState> => {
+    const id = ++requests;
+    const answered = new Promise<Answer>((resolve) => answers.set(id, resolve));
+    child.stdin?.write(`${JSON.stringify({ id, ...request })}\n`);
+    const report = await answered;
+    if (report.error !== undefined) throw new Error(report.error);
+    return report.state;
+  };
+  await ready;
+
+  const server = (): readonly ContainerProcess[] =>
+    container
+      .processes()
+      .filter(({ command: text }) => /^(postgres: |\S*\/bin\/postgres -D)/.test(text))
+      .toSorted(
+        (a, b) => Number(b.command.includes('/bin/postgres -D')) - Number(a.command.includes('/bin/postgres -D')),
+      );
+
+  return {
+    container,
+    volume,
+    health,
+    changes,
+    server,
+    run: (effect, limit) => ask({ effect, limit }),
+    inspect: () => ask({ inspect: true }),
+    serve: async () => {
+      for (const effect of [
+        { type: 'initialize' },
+        { type: 'start' },
+        { type: 'seal' },
+        { type: 'promote', epoch: 1, timeline: 2, sync: { members: [], acknowledgements: 0 } },
+        { type: 'open' },
+      ] as const)
+        await ask({ effect });
+    },
+    untilHealth: async (status, limitMs) => {
+      const begun = systemClock.now();
+      while ((health.at(-1)?.status ?? 'well') !== status) {
+        if (systemClock.now() - begun > limitMs) throw new Error(`not ${status} within ${limitMs} ms`);
+        await systemClock.sleep(20);
+      }
+      return systemClock.now() - begun;
+    },
+    psql: (sql, timeoutMs = 10_000) => {
+      const inside = container.processes().find(({ innerPid }) => innerPid === 1);
+      const done = spawnSync(
+        'nsenter',
+        [
+          ...['--target', String(inside?.pid), '--mount', '--pid', '--root', '--wd=/'],
+          ...['--setuid', String(user), '--setgid', String(user)],
+          ...['--', 'psql', '-h', '/run/mainstay', '-U', 'postgres', '-XAtq', '-c', sql, 'postgres'],
+        ],
+        { encoding: 'utf8', timeout: timeoutMs, killSignal: 'SIGKILL', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } },
+      );
+      return { ok: done.status === 0, output: (done.stdout + done.stderr).trim() };
+    },
+    remove: async () => {
+      const ended = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
+      await container.kill();
+      await ended;
+      if (options.ownDisk) command('umount', volume);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function command(file: string, ...args: readonly string[]): void {
+  const done = spawnSync(file, args, { encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`${file} ${args.join(' ')}: ${done.stderr || String(done.error)}`);
+}

@@ -1,0 +1,82 @@
+/**
+ * Writes a few kilobytes to the disk and has them forced down. In a child, because a thread that waits for a stalled disk
+ * can be neither cancelled nor killed: in this process it would take one of the four that do all file access, and hold up
+ * even its exit. A shell that starts `dd` costs a millisecond a second; a second Node would cost 40 MiB.
+ */
+import { spawn } from 'node:child_process';
+import { realpath, stat, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { walDirectory, type Layout } from './layout.ts';
+
+export type Write =
+  { readonly outcome: 'written' } | { readonly outcome: 'full' | 'read-only' | 'failed'; readonly detail: string };
+
+export interface DiskCanary {
+  /** Resolves when the disk has answered, which may be never; at most one is to be under way. */
+  write(): Promise<Write>;
+  /** Ends the shell; a write that hangs ends when the disk does answer. */
+  stop(): void;
+}
+
+const mebibyte = 1024 * 1024;
+/** PostgreSQL ends in a panic when it can't make its next WAL segment, of 16 MiB. */
+const fullBelow = 16 * mebibyte;
+/** So that a disk at the edge isn't full and well by turns. */
+const roomAgainFrom = 64 * mebibyte;
+
+/** One line in, one line out. The random bytes are for file systems that write no zeros. */
+const script = `while IFS= read -r _; do
+  said=$(for file; do dd if=/dev/urandom of="$file" bs=4096 count=1 conv=notrunc,fsync status=none || exit; done 2>&1) && said=written
+  printf '%s\\n' "\${said//$'\\n'/ }"
+done`;
+
+/** A canary for these folders, one for each file system that the server writes to. */
+export function diskCanary(folders: readonly string[]): DiskCanary {
+  const files = folders.map((folder) => join(folder, 'disk-canary'));
+  const child = spawn('bash', ['-c', script, 'disk-canary', ...files], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, LC_ALL: 'C' },
+  });
+  let answer: (line: string) => void = () => undefined;
+  let ended = false;
+  child.stdin.on('error', () => undefined);
+  child.on('error', () => (ended = true));
+  child.on('exit', () => (ended = true));
+  createInterface({ input: child.stdout }).on('line', (line) => answer(line));
+  let wasFull = false;
+
+  return {
+    write: async () => {
+      if (ended) return { outcome: 'failed', detail: 'the process that probes the disk has ended' };
+      const line = await new Promise<string>((resolve) => {
+        answer = resolve;
+        child.stdin.write('\n');
+      });
+      if (line !== 'written') return { outcome: reasonOf(line), detail: line };
+      // In this process, since a disk that has just answered won't keep it.
+      const free = Math.min(...(await Promise.all(folders.map(freeBytes))));
+      wasFull = free < (wasFull ? roomAgainFrom : fullBelow);
+      return wasFull ? { outcome: 'full', detail: `${Math.floor(free / mebibyte)} MiB free` } : { outcome: 'written' };
+    },
+    stop: () => void child.kill('SIGKILL'),
+  };
+}
+
+function reasonOf(message: string): 'full' | 'read-only' | 'failed' {
+  if (/No space left|Disk quota exceeded/.test(message)) return 'full';
+  return message.includes('Read-only file system') ? 'read-only' : 'failed';
+}
+
+async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
+/** The volume, and the WAL's if it is another. */
+export async function foldersWrittenTo(layout: Layout): Promise<readonly string[]> {
+  const volume = dirname(layout.data);
+  const wal = dirname(await realpath(walDirectory(layout.data)));
+  const devices = await Promise.all([stat(volume), stat(wal)]);
+  return devices[0].dev === devices[1].dev ? [volume] : [volume, wal];
+}

@@ -1,0 +1,182 @@
+/** The engine's signs of life and its end, on real PostgreSQL processes and a disk that can be frozen. */
+import { afterEach, expect, test } from '@jest/globals';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { whyNoContainer } from '../../../hack/container/container.ts';
+import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
+import { postgresRoot } from '../../../hack/container/root.ts';
+import { systemClock } from '../../platform/clock.ts';
+
+const noContainer = whyNoContainer();
+const root = noContainer === undefined ? await postgresRoot() : undefined;
+const whyNot =
+  noContainer ?? (root === undefined ? 'no image of PostgreSQL has been built yet (make images)' : undefined);
+const onRealServer = whyNot === undefined ? test : test.skip;
+const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+
+let running: DrivenPostgres | undefined;
+let busy: ChildProcess[] = [];
+afterEach(async () => {
+  for (const child of busy) child.kill('SIGKILL');
+  busy = [];
+  const pg = running;
+  running = undefined;
+  if (!pg) return;
+  thaw(pg);
+  await pg.remove();
+}, 30_000);
+
+async function serving(options: Parameters<typeof drivePostgres>[1] = {}): Promise<DrivenPostgres> {
+  const pg = await drivePostgres(root as string, options);
+  running = pg;
+  await pg.serve();
+  return pg;
+}
+
+const signalAll = (pg: DrivenPostgres, name: NodeJS.Signals): void => {
+  for (const { pid } of pg.server()) process.kill(pid, name);
+};
+const freeze = (pg: DrivenPostgres): void => void spawnSync('fsfreeze', ['--freeze', pg.volume]);
+const thaw = (pg: DrivenPostgres): void => void spawnSync('fsfreeze', ['--unfreeze', pg.volume]);
+const kill = { type: 'kill', reason: 'test' } as const;
+
+onRealServer(
+  title('all processes stopped: told in time, well again, and killed though they are stopped'),
+  async () => {
+    const pg = await serving();
+    await systemClock.sleep(1500);
+    signalAll(pg, 'SIGSTOP');
+    expect(await pg.untilHealth('failing', 15_000)).toBeLessThan(6000);
+    expect(pg.health.at(-1)).toMatchObject({ reason: 'DatabaseHung' });
+    signalAll(pg, 'SIGCONT');
+    await pg.untilHealth('well', 15_000);
+    signalAll(pg, 'SIGSTOP');
+    await expect(pg.run(kill, 5000)).resolves.toMatchObject({ status: 'stopped' });
+    expect(pg.server()).toEqual([]);
+    expect(pg.health.at(-1)).toEqual({ status: 'well' });
+  },
+  60_000,
+);
+
+onRealServer(
+  title('a stopped postmaster is told though its sessions go on writing'),
+  async () => {
+    const pg = await serving();
+    expect(pg.psql('CREATE TABLE t (n int)').ok).toBe(true);
+    busy.push(
+      session(pg, 'DO $$ BEGIN LOOP INSERT INTO t VALUES (1); COMMIT; PERFORM pg_sleep(0.01); END LOOP; END $$'),
+    );
+    await systemClock.sleep(1500);
+    const [postmaster] = pg.server();
+    process.kill(postmaster?.pid ?? 0, 'SIGSTOP');
+    await pg.untilHealth('failing', 15_000);
+    expect(pg.health.at(-1)).toMatchObject({
+      reason: 'DatabaseHung',
+      detail: expect.stringMatching('postmaster is stopped') as unknown,
+    });
+  },
+  60_000,
+);
+
+onRealServer(
+  title('a frozen disk: told in time; who waits for it can’t be killed, and its end is told when it comes'),
+  async () => {
+    const pg = await serving({ ownDisk: true });
+    await pg.run({ type: 'open' });
+    busy.push(
+      session(
+        pg,
+        'CREATE TABLE t (n int); DO $$ BEGIN LOOP INSERT INTO t VALUES (1); COMMIT; PERFORM pg_sleep(0.01); END LOOP; END $$',
+      ),
+    );
+    await systemClock.sleep(1500);
+    freeze(pg);
+    expect(await pg.untilHealth('failing', 15_000)).toBeLessThan(6000);
+    expect(pg.health.at(-1)).toMatchObject({ reason: 'DiskStalled' });
+    await expect(pg.run(kill, 1000)).rejects.toThrow();
+    expect(pg.server().length).toBeGreaterThan(0);
+    expect(pg.changes).toEqual([]);
+    const killing = pg.run(kill, 20_000);
+    thaw(pg);
+    expect(await killing).toMatchObject({ status: 'stopped' });
+    expect(pg.server()).toEqual([]);
+  },
+  60_000,
+);
+
+onRealServer(
+  title('a full disk: told, and told to be over'),
+  async () => {
+    const pg = await serving({ ownDisk: true });
+    const ballast = join(pg.volume, 'ballast');
+    spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1M', 'status=none']);
+    await pg.untilHealth('failing', 15_000);
+    expect(pg.health.at(-1)).toMatchObject({ reason: 'DiskFull' });
+    await rm(ballast);
+    await pg.untilHealth('well', 15_000);
+  },
+  60_000,
+);
+
+onRealServer(
+  title('a database that is busy in all the usual ways is not hung'),
+  async () => {
+    const pg = await serving({ ownDisk: true, parameters: { max_connections: '20' } });
+    expect(
+      pg.psql('CREATE TABLE t AS SELECT n, repeat(md5(n::text), 8) AS x FROM generate_series(1, 100000) n').ok,
+    ).toBe(true);
+    // Both processors taken, and more than that.
+    for (let n = 0; n < 4; n++) busy.push(spawn('bash', ['-c', 'while :; do :; done'], { stdio: 'ignore' }));
+    busy.push(
+      // A checkpoint storm over tables rewritten under exclusive locks.
+      session(
+        pg,
+        ...Array.from({ length: 40 }, () => ['VACUUM FULL t', 'UPDATE t SET n = n + 1', 'CHECKPOINT']).flat(),
+      ),
+      // A lock held long, and somebody waiting for it.
+      session(pg, 'CREATE TABLE locked (n int)', 'BEGIN', 'LOCK TABLE locked', 'SELECT pg_sleep(60)'),
+      session(pg, 'SELECT pg_sleep(1)', 'SELECT * FROM locked'),
+      // Commits that wait for a replica that isn't there.
+      session(pg, "SET application_name = 'waiter'", 'SET synchronous_commit = on', 'INSERT INTO t VALUES (0)'),
+      // Every other connection taken.
+      ...Array.from({ length: 20 }, () => session(pg, 'SELECT pg_sleep(60)')),
+    );
+    await systemClock.sleep(15_000);
+    expect([pg.health, pg.changes]).toEqual([[], []]);
+    expect(pg.psql('SELECT 1').output).toMatch(/too many clients|remaining connection slots|^1$/);
+  },
+  60_000,
+);
+
+onRealServer(
+  title('a start that fails says why; a crash says what it will cost'),
+  async () => {
+    const pg = await serving();
+    await systemClock.sleep(300);
+    const [postmaster] = pg.server();
+    process.kill(postmaster?.pid ?? 0, 'SIGKILL');
+    while (pg.changes.length === 0) await systemClock.sleep(20);
+    expect(pg.changes[0]).toMatchObject({ status: 'stopped' });
+    const wal = join(pg.volume, 'pgdata/pg_wal');
+    for (const name of await readdir(wal)) if (/^[0-9A-F]{24}$/.test(name)) await rm(join(wal, name));
+    await expect(pg.run({ type: 'start' })).rejects.toThrow(
+      /DatabaseUnreachable: PostgreSQL ended while starting: (FATAL|PANIC): {2}\S+/,
+    );
+  },
+  60_000,
+);
+
+/** A client that runs these one after another, until the test ends. */
+function session(pg: DrivenPostgres, ...statements: readonly string[]): ChildProcess {
+  const inside = pg.container.processes().find(({ innerPid }) => innerPid === 1);
+  return spawn(
+    'nsenter',
+    [
+      ...['--target', String(inside?.pid), '--mount', '--root', '--wd=/', '--setuid', '999', '--setgid', '999'],
+      ...['--', 'psql', '-h', '/run/mainstay', '-U', 'postgres', '-XAtq', 'postgres'],
+      ...statements.flatMap((statement) => ['-c', statement]),
+    ],
+    { stdio: 'ignore', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } },
+  );
+}
