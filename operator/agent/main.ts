@@ -1,6 +1,7 @@
 /** The process in each database Pod: `install DIR` in the init container, `run` as PID 1 beside the database. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { credentialsIn } from '../dcs/etcd-credentials.ts';
 import { etcdDcs } from '../dcs/etcd.ts';
 import { installedVersion, layout } from '../engines/postgres/layout.ts';
 import { postgresEngine } from '../engines/postgres/engine.ts';
@@ -41,7 +42,15 @@ async function run(): Promise<void> {
   await untilUnlocked(paths.lock, clock, log, patience);
   const agent = await startAgent({
     settings,
-    dcs: etcdDcs({ endpoints: settings.etcdEndpoints, clock }),
+    dcs: etcdDcs({
+      endpoints: settings.etcdEndpoints,
+      clock,
+      ...(settings.etcdCredentials !== undefined && {
+        credentials: credentialsIn(settings.etcdCredentials, (problem) =>
+          log.error({ err: problem }, 'the renewed credentials of etcd can’t be used; going on with the former'),
+        ),
+      }),
+    }),
     engine: postgresEngine({ instance: settings.instance, layout: paths, clock, log }),
     volume: await openVolume(settings.volume),
     kubernetes: await clientInCluster(log),

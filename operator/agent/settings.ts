@@ -11,6 +11,7 @@ const Environment = z.object({
   MAINSTAY_NODE: z.string().default(''),
   MAINSTAY_POD_IP: z.string().min(1),
   MAINSTAY_ETCD_ENDPOINTS: z.string().min(1),
+  MAINSTAY_ETCD_CREDENTIALS: z.string().default(''),
   MAINSTAY_SERVICE_RW: z.string().default(''),
   MAINSTAY_VOLUME: z.string().default('/var/lib/mainstay'),
   MAINSTAY_AGENT_PORT: z.coerce.number().int().default(8008),
@@ -24,6 +25,8 @@ export interface AgentSettings {
   readonly node: string;
   readonly podIp: string;
   readonly etcdEndpoints: readonly string[];
+  /** Folder with what etcd asks of clients (operator/dcs/etcd-credentials.ts); undefined: nothing. */
+  readonly etcdCredentials: string | undefined;
   /** EndpointSlice that the primary keeps; empty: none. */
   readonly serviceRw: string;
   readonly volume: string;
@@ -46,6 +49,7 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
     node: e.MAINSTAY_NODE,
     podIp: e.MAINSTAY_POD_IP,
     etcdEndpoints: e.MAINSTAY_ETCD_ENDPOINTS.split(','),
+    etcdCredentials: e.MAINSTAY_ETCD_CREDENTIALS || undefined,
     serviceRw: e.MAINSTAY_SERVICE_RW,
     volume: e.MAINSTAY_VOLUME,
     agentPort: e.MAINSTAY_AGENT_PORT,
