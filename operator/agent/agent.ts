@@ -98,6 +98,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   let etcdSilentSince: number | undefined;
   const keepAliveDue = createAlarm(clock, signal);
   const publishDue = createAlarm(clock, signal);
+  const heartbeatDue = createAlarm(clock, signal);
 
   function dispatch(event: Event): void {
     const before = state;
@@ -407,6 +408,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   // ---- start and end -------------------------------------------------------------------------------------------------
 
   engine.onChange((database) => dispatch({ type: 'database', database }));
+  // A broken stream is the first sign of a primary's death: its agent may refuse the connection half a second sooner.
+  engine.onStreamLost(() => heartbeatDue.ring());
   engine.onHealth((health) => {
     if (health.status === 'failing') log.error({ ...health }, 'the database is failing');
     else log.info('the database is well');
@@ -450,6 +453,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         dispatch({ type: 'pledged', epoch });
         return { epoch, instance: settings.instance, incarnation: volume.incarnation() };
       },
+      heartbeatDue,
       clock,
       signal,
     ),

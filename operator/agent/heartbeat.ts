@@ -7,6 +7,7 @@ import { Agent, request } from 'undici';
 import { z } from 'zod';
 import type { Epoch, Member } from '../api/cluster-state.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { Alarm } from './alarm.ts';
 
 const period = 500;
 const missesUntilLost = 3;
@@ -57,6 +58,7 @@ export async function watchPrimary(
   watched: () => Watched | undefined,
   onLost: (epoch: Epoch | undefined) => void,
   word: () => Word | undefined,
+  due: Alarm,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
@@ -85,7 +87,7 @@ export async function watchPrimary(
       misses = answer === 'there' ? 0 : answer === 'gone' ? missesUntilLost : misses + 1;
       if (last === key) onLost(misses >= missesUntilLost ? target.epoch : undefined);
     }
-    await clock.sleep(Math.max(10, period - (clock.now() - startedAt)), signal).catch(() => undefined);
+    await due.wait(Math.max(10, period - (clock.now() - startedAt)));
   }
   await dispatcher.close().catch(() => undefined);
 }

@@ -33,6 +33,8 @@ export interface Engine {
   configure(definition: Definition, signal: AbortSignal): Promise<void>;
   /** Called when the state changed by itself: the process has ended, all its children gone, or it cannot follow any more. */
   onChange(listener: (state: DatabaseState) => void): void;
+  /** Called when the replica's stream from its primary has broken, as soon as it says so. */
+  onStreamLost(listener: () => void): void;
   /**
    * Called whenever the health of the running database changes; `well` whenever none runs. It is probed on deadlines of its
    * own while a server runs, whatever `run` is busy with.
