@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { Registry, collectDefaultMetrics } from 'prom-client';
 import { operatorMetrics } from './controllers/metrics.ts';
 import { runControllers } from './controllers/run-controllers.ts';
+import { asFiles, credentialsIn } from './dcs/etcd-credentials.ts';
 import { etcdDcs } from './dcs/etcd.ts';
 import { startHttpServer } from './http-server.ts';
 import { fromKubeconfig, inCluster } from './kubernetes/access.ts';
@@ -12,6 +13,7 @@ import { createLeaderElection } from './kubernetes/leader-election.ts';
 import { runtimeMetrics } from './kubernetes/metrics.ts';
 import { surroundingsFrom } from './kubernetes/surroundings.ts';
 import { createLogger } from './platform/log.ts';
+import type { Installation } from './resources/installation.ts';
 import { readSettings } from './settings.ts';
 
 const leaseName = 'mainstay-operator';
@@ -38,7 +40,21 @@ async function run(): Promise<void> {
   const metrics = runtimeMetrics(registry);
   const access = settings.kubeconfig === undefined ? await inCluster() : await fromKubeconfig(settings.kubeconfig);
   const client = kubernetesClient(access, { ...surroundings, metrics });
-  const dcs = etcdDcs({ endpoints: settings.installation.etcdEndpoints, clock: surroundings.clock });
+  const credentials =
+    settings.etcdCredentials === undefined
+      ? undefined
+      : credentialsIn(settings.etcdCredentials, (problem) =>
+          log.error({ err: problem }, 'the renewed credentials of etcd can’t be used; going on with the former'),
+        );
+  const installation = (): Installation => ({
+    ...settings.installation,
+    ...(credentials && { etcdCredentials: asFiles(credentials()) }),
+  });
+  const dcs = etcdDcs({
+    endpoints: settings.installation.etcdEndpoints,
+    clock: surroundings.clock,
+    ...(credentials && { credentials }),
+  });
   const events = createEventRecorder({
     ...surroundings,
     client,
@@ -61,7 +77,7 @@ async function run(): Promise<void> {
           client,
           dcs,
           events,
-          installation: settings.installation,
+          installation,
           watchNamespace: settings.watchNamespace,
           metrics: { ...metrics, ...operatorMetrics(registry) },
           surroundings,

@@ -3,6 +3,7 @@ import { readSettings } from './settings.ts';
 
 const given = {
   MAINSTAY_ETCD_ENDPOINTS: 'http://a:2379, http://b:2379',
+  MAINSTAY_ETCD_CREDENTIALS: '/etc/mainstay/etcd',
   MAINSTAY_IMAGE: 'mainstay:1',
   MAINSTAY_POSTGRES_IMAGE_18: 'postgres:18',
   MAINSTAY_POSTGRES_IMAGE_17: '',
@@ -17,6 +18,7 @@ test('reads the environment', () => {
       postgresImages: { '18': 'postgres:18' },
       etcdEndpoints: ['http://a:2379', 'http://b:2379'],
     },
+    etcdCredentials: '/etc/mainstay/etcd',
     watchNamespace: undefined,
     podName: 'operator-1',
     podNamespace: 'mainstay',

@@ -5,6 +5,8 @@ import type { Installation } from './resources/installation.ts';
 
 export interface Settings {
   readonly installation: Installation;
+  /** Folder with what etcd asks of clients (operator/dcs/etcd-credentials.ts); undefined: nothing. */
+  readonly etcdCredentials: string | undefined;
   /** The only namespace to look after; all if undefined. */
   readonly watchNamespace: string | undefined;
   readonly podName: string;
@@ -18,6 +20,7 @@ const imagePrefix = 'MAINSTAY_POSTGRES_IMAGE_';
 
 const Environment = z.object({
   MAINSTAY_ETCD_ENDPOINTS: z.string().min(1),
+  MAINSTAY_ETCD_CREDENTIALS: z.string().default(''),
   MAINSTAY_IMAGE: z.string().min(1),
   MAINSTAY_WATCH_NAMESPACE: z.string().default(''),
   POD_NAME: z.string().min(1),
@@ -44,6 +47,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
         .map((endpoint) => endpoint.trim())
         .filter((endpoint) => endpoint !== ''),
     },
+    etcdCredentials: given.MAINSTAY_ETCD_CREDENTIALS || undefined,
     watchNamespace: given.MAINSTAY_WATCH_NAMESPACE || undefined,
     podName: given.POD_NAME,
     podNamespace: given.POD_NAMESPACE,

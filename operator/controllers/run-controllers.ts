@@ -1,5 +1,6 @@
 /** All controllers of one operator, from the moment it leads until the signal aborts. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { RuntimeMetrics } from '../kubernetes/metrics.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { apiVersion } from '../api/postgres-cluster.ts';
@@ -15,6 +16,7 @@ import type { Surroundings } from '../kubernetes/surroundings.ts';
 import type { Installation } from '../resources/installation.ts';
 import { reconcileNode } from './node/controller.ts';
 import { postgresClusterReconciler } from './postgres-cluster/controller.ts';
+import type { Observer } from './postgres-cluster/observe.ts';
 import { createSources } from './postgres-cluster/sources.ts';
 import { createRuntimeView } from './runtime-view.ts';
 import { switchoverRequests } from './switchover-requests.ts';
@@ -24,7 +26,8 @@ export interface ControllersOptions {
   readonly client: KubernetesClient;
   readonly dcs: Dcs;
   readonly events: EventRecorder;
-  readonly installation: Installation;
+  /** Asked anew each time: the credentials in it are renewed without a word. */
+  readonly installation: () => Installation;
   readonly watchNamespace: string | undefined;
   readonly metrics: RuntimeMetrics & OperatorMetrics;
   readonly surroundings: Surroundings;
@@ -36,6 +39,8 @@ export interface ControllersOptions {
 const laterMs = 5_000;
 /** How long to wait for etcd before looking after clusters without it. */
 const etcdPatienceMs = 10_000;
+/** The kubelet takes a minute to bring a renewed Secret; this much more does not matter. */
+const credentialsEveryMs = 10_000;
 
 export async function runControllers(options: ControllersOptions, signal: AbortSignal): Promise<void> {
   const { client, dcs, events, installation, metrics, surroundings } = options;
@@ -69,7 +74,18 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
   metrics.watchEtcd(() => view.silentForMs());
   const requests = switchoverRequests(dcs, clock, randomUUID);
   const streaks = syncStreaks(clock);
-  const observer = { client, sources, view, requests, streaks, installation, clock, log };
+  const observer: Observer = {
+    get installation() {
+      return installation();
+    },
+    client,
+    sources,
+    view,
+    requests,
+    streaks,
+    clock,
+    log,
+  };
   const effector = { client, dcs, requests, newPassword, metrics, log };
   const note = (regarding: ApiObject, reason: EventReason, text: string): void =>
     events.record({ regarding, type: eventReasons[reason].type, reason, note: text });
@@ -84,7 +100,17 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
     log,
   };
 
-  const following = Promise.all([sources.start(signal), view.start(signal)]);
+  const followInstallation = async (): Promise<void> => {
+    let before = installation();
+    while (!signal.aborted) {
+      await clock.sleep(credentialsEveryMs, signal).catch(() => undefined);
+      const now = installation();
+      if (!isDeepStrictEqual(now, before)) everyCluster();
+      before = now;
+    }
+  };
+
+  const following = Promise.all([sources.start(signal), view.start(signal), followInstallation()]);
   await sources.whenSynced(signal).catch(() => undefined);
   // Without etcd there is still work to do: objects, and a status that says so.
   await Promise.race([

@@ -7,6 +7,8 @@ export interface Installation {
   /** Default image by major version of PostgreSQL. */
   readonly postgresImages: Readonly<Partial<Record<string, string>>>;
   readonly etcdEndpoints: readonly string[];
+  /** What etcd asks of clients, by file name (operator/dcs/etcd-credentials.ts); undefined: nothing. */
+  readonly etcdCredentials?: Readonly<Record<string, string>>;
 }
 
 /** The image that a cluster's instances run; undefined when nobody knows one for its version. */

@@ -25,6 +25,7 @@ export const serviceNames = {
 export const secretNames = {
   application: (cluster: string) => `${cluster}-app`,
   system: (cluster: string) => `${cluster}-system`,
+  etcd: (cluster: string) => `${cluster}-etcd`,
 } as const;
 
 export const ports = { postgres: 5432, agent: 8008 } as const;

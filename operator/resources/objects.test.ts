@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { definitionFor, definitionText } from './definition.ts';
 import { primaryEndpointSlice } from './endpoint-slice.ts';
+import { etcdSecret } from './etcd-secret.ts';
 import { intentHash, withIntent } from './intent.ts';
 import { instanceNumber } from './names.ts';
 import { volumeFor } from './persistent-volume-claim.ts';
@@ -58,6 +59,7 @@ describe('what outlives the cluster has no owner', () => {
     ['RoleBinding', roleBindingFor(cluster)],
     ['Service', primaryService(cluster)],
     ['EndpointSlice', primaryEndpointSlice(cluster)],
+    ['Secret for etcd', etcdSecret(cluster, { password: 'p' })],
     ['PodDisruptionBudget', podDisruptionBudgetFor(cluster)],
   ])('%s goes with it', (_, object) => {
     expect(object?.metadata?.ownerReferences).toMatchObject([{ uid: sampleUid, kind: 'PostgresCluster' }]);
@@ -116,6 +118,17 @@ test('the application Secret opens the database, whatever is in the password', (
   expect(stringData['jdbc-uri']).toBe(
     'jdbc:postgresql://orders-rw.shop.svc:5432/app?user=app&password=p%40ss%2Fw%26rd&targetServerType=primary',
   );
+});
+
+test('the copy of etcd’s credentials holds each file, and a renewal is a new intent', () => {
+  const secret = etcdSecret(cluster, { 'ca.crt': 'PEM', password: 'größer' });
+  const decoded = Object.entries(secret.data ?? {}).map(([file, text]) => [
+    file,
+    Buffer.from(text, 'base64').toString(),
+  ]);
+  expect(Object.fromEntries(decoded)).toEqual({ 'ca.crt': 'PEM', password: 'größer' });
+  const renewed = etcdSecret(cluster, { 'ca.crt': 'PEM', password: 'other' });
+  expect(renewed.metadata?.annotations).not.toEqual(secret.metadata?.annotations);
 });
 
 describe('definition', () => {

@@ -70,6 +70,22 @@ test('the contract with the agent', () => {
   expect(JSON.stringify(pod)).not.toMatch(/password/i);
 });
 
+test('credentials of etcd are mounted where there are any; a renewal leaves the Pod alone', () => {
+  const withFiles = (files: Record<string, string>) => ({
+    ...facts,
+    installation: { ...sampleInstallation, etcdCredentials: files },
+  });
+  const guarded = podFor(sampleCluster(), 'orders-2', withFiles({ password: 'kept secret' })).spec;
+  const [database] = guarded?.containers ?? [];
+  expect(guarded?.volumes).toContainEqual({ name: 'etcd', secret: { secretName: 'orders-etcd', defaultMode: 0o440 } });
+  expect(database?.volumeMounts).toContainEqual({ name: 'etcd', mountPath: '/etc/mainstay/etcd', readOnly: true });
+  expect(database?.env).toContainEqual({ name: 'MAINSTAY_ETCD_CREDENTIALS', value: '/etc/mainstay/etcd' });
+  expect(JSON.stringify(guarded)).not.toContain('kept secret');
+  const intent = (files: Record<string, string>) => podIntent(sampleCluster(), 'orders-2', withFiles(files));
+  expect(intent({ password: 'two' })).toBe(intent({ password: 'one' }));
+  expect(intent({})).not.toBe(podIntent(sampleCluster(), 'orders-2', facts));
+});
+
 test.each([
   ['the number of instances', sampleCluster({ instances: 5 }), false],
   ['a PostgreSQL parameter', sampleCluster({ postgresql: { parameters: { work_mem: '8MB' } } }), false],

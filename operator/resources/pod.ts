@@ -127,10 +127,11 @@ function intent(cluster: PostgresCluster, instance: InstanceName, facts: PodFact
             { name: 'shm', mountPath: '/dev/shm' },
             { name: 'system', mountPath: '/etc/mainstay/system', readOnly: true },
             { name: 'app', mountPath: '/etc/mainstay/app', readOnly: true },
+            ...(withEtcdSecret(facts) ? [{ name: 'etcd', mountPath: etcdCredentials, readOnly: true }] : []),
           ],
         },
       ],
-      volumes: volumes(name, instance),
+      volumes: volumes(name, instance, facts),
     },
   };
 }
@@ -146,11 +147,16 @@ function environment(cluster: PostgresCluster, instance: InstanceName, facts: Po
     { name: 'MAINSTAY_NODE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'spec.nodeName' } } },
     { name: 'MAINSTAY_POD_IP', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
     { name: 'MAINSTAY_ETCD_ENDPOINTS', value: facts.installation.etcdEndpoints.join(',') },
+    ...(withEtcdSecret(facts) ? [{ name: 'MAINSTAY_ETCD_CREDENTIALS', value: etcdCredentials }] : []),
     { name: 'MAINSTAY_SERVICE_RW', value: serviceNames.primary(name) },
   ];
 }
 
-function volumes(cluster: string, instance: InstanceName): Wire<V1Volume[]> {
+const etcdCredentials = '/etc/mainstay/etcd';
+/** That there is one, not what is in it: the agents see by themselves that it was renewed. */
+const withEtcdSecret = ({ installation }: PodFacts): boolean => installation.etcdCredentials !== undefined;
+
+function volumes(cluster: string, instance: InstanceName, facts: PodFacts): Wire<V1Volume[]> {
   return [
     { name: 'data', persistentVolumeClaim: { claimName: instance } },
     { name: 'mainstay', emptyDir: {} },
@@ -160,6 +166,9 @@ function volumes(cluster: string, instance: InstanceName): Wire<V1Volume[]> {
     { name: 'shm', emptyDir: { medium: 'Memory' } },
     { name: 'system', secret: { secretName: secretNames.system(cluster), defaultMode: 0o440 } },
     { name: 'app', secret: { secretName: secretNames.application(cluster), defaultMode: 0o440 } },
+    ...(withEtcdSecret(facts)
+      ? [{ name: 'etcd', secret: { secretName: secretNames.etcd(cluster), defaultMode: 0o440 } }]
+      : []),
   ];
 }
 

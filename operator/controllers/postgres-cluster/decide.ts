@@ -80,7 +80,7 @@ function finalizerActions({ cluster }: Facts): readonly Action[] {
 }
 
 function objectActions(facts: Facts): readonly Action[] {
-  const desired = desiredObjects(facts.cluster);
+  const desired = desiredObjects(facts.cluster, facts.installation);
   const applied = desired
     .filter(({ kind, name, intent }) => {
       const seen = facts.objects.get(objectId(kind, name));
@@ -107,7 +107,7 @@ function onceOwnership(facts: Facts): readonly Action[] {
 function unwantedBudget(facts: Facts): readonly Action[] {
   const { name } = facts.cluster.metadata;
   const seen = facts.objects.get(objectId('PodDisruptionBudget', name));
-  const wanted = desiredObjects(facts.cluster).some(({ kind }) => kind === 'PodDisruptionBudget');
+  const wanted = desiredObjects(facts.cluster, facts.installation).some(({ kind }) => kind === 'PodDisruptionBudget');
   if (wanted || !seen?.ours || seen.deleting) return [];
   return [{ type: 'delete-object', kind: 'PodDisruptionBudget', name, seen: asSeen(seen) }];
 }

@@ -1,5 +1,7 @@
 import type { PostgresCluster } from '../../api/postgres-cluster.ts';
 import { primaryEndpointSlice } from '../../resources/endpoint-slice.ts';
+import { etcdSecret } from '../../resources/etcd-secret.ts';
+import type { Installation } from '../../resources/installation.ts';
 import { annotations } from '../../resources/labels.ts';
 import { secretNames } from '../../resources/names.ts';
 import { dataOwners, ownerReference } from '../../resources/owner.ts';
@@ -17,7 +19,7 @@ export interface Desired {
 }
 
 /** Objects that are ours entirely: applied whenever our intent changes. */
-export function desiredObjects(cluster: PostgresCluster): readonly Desired[] {
+export function desiredObjects(cluster: PostgresCluster, { etcdCredentials }: Installation): readonly Desired[] {
   const budget = podDisruptionBudgetFor(cluster);
   return [
     serviceAccountFor(cluster),
@@ -28,6 +30,7 @@ export function desiredObjects(cluster: PostgresCluster): readonly Desired[] {
     anyService(cluster),
     podsService(cluster),
     ...(budget ? [budget] : []),
+    ...(etcdCredentials ? [etcdSecret(cluster, etcdCredentials)] : []),
   ].map(describe);
 }
 

@@ -107,13 +107,13 @@ async function withMissing<T extends { metadata?: { name?: string } }>(
 }
 
 async function observeObjects(
-  { client, sources }: Observer,
+  { client, sources, installation }: Observer,
   cluster: PostgresCluster,
   options: { readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<ReadonlyMap<string, ObservedObject>> {
   const { namespace, name: clusterName } = cluster.metadata;
   const budget = { kind: 'PodDisruptionBudget', name: clusterName };
-  const identities = [...desiredObjects(cluster), ...onceObjects(cluster), budget];
+  const identities = [...desiredObjects(cluster, installation), ...onceObjects(cluster), budget];
   const objects = new Map<string, ObservedObject>();
   await Promise.all(
     identities.map(async ({ kind, name }) => {

@@ -60,7 +60,7 @@ export function lostData(facts: Facts): Stall | undefined {
 }
 
 function takenName(facts: Facts): Stall | undefined {
-  const taken = [...desiredObjects(facts.cluster), ...onceObjects(facts.cluster)].find(
+  const taken = [...desiredObjects(facts.cluster, facts.installation), ...onceObjects(facts.cluster)].find(
     ({ kind, name }) => facts.objects.get(objectId(kind, name))?.ours === false,
   );
   if (taken) return conflict(taken.kind, taken.name);
