@@ -5,6 +5,8 @@ import { operatorMetrics } from './controllers/metrics.ts';
 import { runControllers } from './controllers/run-controllers.ts';
 import { asFiles, credentialsIn } from './dcs/etcd-credentials.ts';
 import { etcdDcs } from './dcs/etcd.ts';
+import { explain } from './ha/explain.ts';
+import { parseView } from './ha/view.ts';
 import { startHttpServer } from './http-server.ts';
 import { fromKubeconfig, inCluster } from './kubernetes/access.ts';
 import { kubernetesClient } from './kubernetes/client.ts';
@@ -78,6 +80,7 @@ async function run(): Promise<void> {
           dcs,
           events,
           installation,
+          explain: (entries, at) => explain(parseView(entries, at)),
           watchNamespace: settings.watchNamespace,
           metrics: { ...metrics, ...operatorMetrics(registry) },
           surroundings,

@@ -54,6 +54,13 @@ export function postgresCluster(): CustomResource {
               column('Status', 'string', '.status.summary', 'What is going on.'),
               column('Version', 'string', '.spec.version', 'Major version of PostgreSQL.'),
               column('Sync', 'string', '.status.sync.members', 'Instances whose acknowledgement counts.', 1),
+              column(
+                'If primary lost',
+                'string',
+                '.status.instancesStatus[?(@.role=="primary")].ifLost',
+                'What the loss of the primary would mean now.',
+                1,
+              ),
               column('Epoch', 'integer', '.status.epoch', 'Number of the current primary’s reign.', 1),
               column('Age', 'date', '.metadata.creationTimestamp', 'Time since it was made.'),
             ],

@@ -29,6 +29,7 @@ export const InstanceStatus = z.object({
   position: described(text(32).exactOptional(), 'Last flushed position of its log.'),
   lagBytes: described(z.int().min(0).exactOptional(), 'How much of the primary’s log it does not have yet.'),
   sync: described(z.boolean(), 'Whether its acknowledgement counts for durability.'),
+  ifLost: described(text(128).exactOptional(), 'What its loss would mean now, in few words; their wording may change.'),
   message: described(text(1024).exactOptional(), 'What it is waiting for or failing at.'),
 });
 

@@ -14,10 +14,16 @@ import {
   type Epoch,
   type InstanceName,
 } from '../api/cluster-state.ts';
+import type { Explanation } from './explanation.ts';
 
 export interface StoredValue {
   readonly value: string;
   readonly modRevision: number;
+}
+
+/** With what only the protocol needs to know of it. */
+export interface LeasedValue extends StoredValue {
+  readonly lease: string;
 }
 
 export interface ClusterRuntime {
@@ -34,6 +40,8 @@ export interface ClusterRuntime {
   /** A person asks for a forced failover, or for going on with another etcd. */
   readonly emergency: FailoverRequest | AdoptRequest | undefined;
   readonly answer: Answer | undefined;
+  /** Undefined if the protocol can't understand what is stored. */
+  readonly explanation: Explanation | undefined;
   /** Nothing at all is stored. */
   readonly empty: boolean;
 }
@@ -54,7 +62,10 @@ const historyEntries = 200;
  * `entries` by key relative to the cluster's prefix. A value on which a removal may depend and that doesn't parse throws:
  * to guess would be worse than to wait. A member that doesn't parse (a newer agent's) is as good as silent.
  */
-export function parseRuntime(entries: ReadonlyMap<string, StoredValue>): ClusterRuntime {
+export function parseRuntime(
+  entries: ReadonlyMap<string, StoredValue>,
+  explanation: Explanation | undefined,
+): ClusterRuntime {
   const parsed = <T>(key: string, schema: ZodType<T>): T | undefined => {
     const entry = entries.get(key);
     return entry === undefined ? undefined : schema.parse(JSON.parse(entry.value));
@@ -76,6 +87,7 @@ export function parseRuntime(entries: ReadonlyMap<string, StoredValue>): Cluster
     },
     emergency: parsed(keys.failover, FailoverRequest) ?? parsed(keys.adopt, AdoptRequest),
     answer: parsed(keys.answer, Answer),
+    explanation,
     empty: entries.size === 0,
   };
 }

@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { RuntimeMetrics } from '../kubernetes/metrics.ts';
+import type { Explain } from './explanation.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { apiVersion } from '../api/postgres-cluster.ts';
 import { eventReasons, type EventReason } from '../api/event-reasons.ts';
@@ -28,6 +29,7 @@ export interface ControllersOptions {
   readonly events: EventRecorder;
   /** Asked anew each time: the credentials in it are renewed without a word. */
   readonly installation: () => Installation;
+  readonly explain: Explain;
   readonly watchNamespace: string | undefined;
   readonly metrics: RuntimeMetrics & OperatorMetrics;
   readonly surroundings: Surroundings;
@@ -63,6 +65,7 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
     clock,
     random,
     log,
+    explain: options.explain,
     onChange({ namespace, name }, soon) {
       const key = `${namespace}/${name}`;
       if (!sources.clusters.get(key)) return;

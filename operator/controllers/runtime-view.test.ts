@@ -27,6 +27,10 @@ function start() {
     clock: systemClock,
     random: () => 0,
     log: pino({ level: 'silent' }),
+    explain: (entries, at) => {
+      if (entries.has('odd')) throw new Error('?');
+      return { summary: `${entries.size} keys in ${at.clusterId}`, ifLost: new Map() };
+    },
     onChange: ({ namespace, name }, soon) => changes.push([`${namespace}/${name}`, soon]),
     onConnection: () => {
       connections += 1;
@@ -78,6 +82,19 @@ test('a value that can’t be understood is an error, not an absence; a member t
   expect(view.of(orders)?.members.size).toBe(0);
   await put('sync', '{"epoch":"?"}');
   await expect(view.readNow(orders, signal)).rejects.toThrow();
+});
+
+test('asks the protocol for an explanation, and does without one that it can’t give', async () => {
+  const { view, put, signal } = start();
+  await view.whenSynced(signal);
+  await put('epoch', '3');
+  await eventually(() => view.of(orders)?.epoch === 3);
+  const { summary = '' } = view.of(orders)?.explanation ?? {};
+  expect(summary).toMatch(/^1 keys in .+/);
+  expect((await view.readNow(orders, signal)).explanation?.summary).toBe(summary);
+  await put('odd', '1');
+  await eventually(() => view.of(orders)?.explanation === undefined);
+  expect(view.of(orders)?.epoch).toBe(3);
 });
 
 test.each([

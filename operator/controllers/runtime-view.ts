@@ -3,7 +3,8 @@ import { clusterPrefix, keys, type ClusterIdentity, type Member } from '../api/c
 import type { Dcs, WatchEvent } from '../dcs/dcs.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
-import { parseRuntime, type ClusterRuntime, type StoredValue } from './cluster-runtime.ts';
+import { parseRuntime, type ClusterRuntime, type LeasedValue } from './cluster-runtime.ts';
+import type { Explain, Explanation } from './explanation.ts';
 
 export const root = '/mainstay/';
 
@@ -12,6 +13,7 @@ export interface RuntimeViewOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
+  readonly explain: Explain;
   /** Something about a cluster has changed; `soon: false` for what can wait, such as positions. */
   readonly onChange: (cluster: { readonly namespace: string; readonly name: string }, soon: boolean) => void;
   /** The watch was lost, or stands again: everything is worth another look. */
@@ -36,9 +38,10 @@ const readTimeoutMs = 10_000;
 const backoffMs = { first: 500, longest: 10_000 };
 
 export function createRuntimeView(options: RuntimeViewOptions): RuntimeView {
-  const { dcs, clock, random, log } = options;
+  const { dcs, clock, random, log, explain } = options;
   /** By prefix of the cluster, then by key relative to it. */
-  const clusters = new Map<string, Map<string, StoredValue>>();
+  const clusters = new Map<string, Map<string, LeasedValue>>();
+  let seen = { revision: 0, clusterId: '' };
   const synced = Promise.withResolvers<undefined>();
   let hasSynced = false;
   let silentSince: number | undefined = clock.now();
@@ -77,19 +80,31 @@ export function createRuntimeView(options: RuntimeViewOptions): RuntimeView {
         });
       }),
     silentForMs: () => (silentSince === undefined ? 0 : clock.now() - silentSince),
-    of: (cluster) => (hasSynced ? parseRuntime(clusters.get(clusterPrefix(cluster)) ?? new Map()) : undefined),
+    of: (cluster) => (hasSynced ? understood(clusters.get(clusterPrefix(cluster)) ?? new Map(), seen) : undefined),
     async readNow(cluster, signal) {
       const prefix = clusterPrefix(cluster);
       const snapshot = await dcs.read(prefix, { milliseconds: readTimeoutMs, signal });
-      return parseRuntime(new Map([...snapshot.entries].map(([key, entry]) => [key.slice(prefix.length), entry])));
+      const entries = new Map([...snapshot.entries].map(([key, entry]) => [key.slice(prefix.length), entry]));
+      return understood(entries, snapshot);
     },
   };
+
+  function understood(entries: ReadonlyMap<string, LeasedValue>, at: typeof seen): ClusterRuntime {
+    let explanation: Explanation | undefined;
+    try {
+      explanation = explain(entries, at);
+    } catch (error) {
+      log.debug({ err: error }, 'the protocol does not understand what etcd holds about a cluster');
+    }
+    return parseRuntime(entries, explanation);
+  }
 
   async function follow(signal: AbortSignal): Promise<void> {
     const snapshot = await dcs.read(root, { milliseconds: readTimeoutMs, signal });
     clusters.clear();
+    seen = { revision: snapshot.revision, clusterId: snapshot.clusterId };
     for (const [key, entry] of snapshot.entries) put(key, entry);
-    for await (const { events } of dcs.watch(root, snapshot.revision + 1, signal)) {
+    for await (const { revision, events } of dcs.watch(root, snapshot.revision + 1, signal)) {
       // The first item says that the watch stands.
       if (silentSince !== undefined) {
         silentSince = undefined;
@@ -98,6 +113,7 @@ export function createRuntimeView(options: RuntimeViewOptions): RuntimeView {
         synced.resolve(undefined);
         options.onConnection();
       }
+      seen = { ...seen, revision };
       for (const event of events) handle(event);
     }
     throw new Error('the watch ended');
@@ -114,11 +130,11 @@ export function createRuntimeView(options: RuntimeViewOptions): RuntimeView {
     options.onChange(place.cluster, soon);
   }
 
-  function put(key: string, { value, modRevision }: StoredValue): void {
+  function put(key: string, { value, modRevision, lease }: LeasedValue): void {
     const place = placeOf(key);
     if (!place) return;
-    const cluster = clusters.get(place.prefix) ?? new Map<string, StoredValue>();
-    clusters.set(place.prefix, cluster.set(place.key, { value, modRevision }));
+    const cluster = clusters.get(place.prefix) ?? new Map<string, LeasedValue>();
+    clusters.set(place.prefix, cluster.set(place.key, { value, modRevision, lease }));
   }
 
   function remove(place: Place): void {

@@ -1,4 +1,4 @@
-import type { InstanceName, Position, Tags } from '../api/cluster-state.ts';
+import type { InstanceName, Member, Position, Tags } from '../api/cluster-state.ts';
 import type { ClusterRuntime } from './cluster-runtime.ts';
 
 /**
@@ -14,7 +14,7 @@ export function switchoverCandidate(
     .filter(
       (name) =>
         name !== runtime.leader?.instance &&
-        runtime.members.get(name)?.state === 'streaming' &&
+        isWell(runtime.members.get(name)) &&
         !publishedTags(runtime, name).noFailover,
     )
     .map((name) => ({
@@ -37,6 +37,10 @@ const untagged: Tags = { priority: 0, noFailover: false, noSync: false };
 /** As the agents know them. */
 export const publishedTags = (runtime: ClusterRuntime, instance: InstanceName): Tags =>
   runtime.definition?.tags[instance] ?? untagged;
+
+/** Follows, and could serve. */
+export const isWell = (member: Member | undefined): boolean =>
+  member?.state === 'streaming' && member.failing === undefined;
 
 function comparePositions(a: Position | undefined, b: Position | undefined): number {
   if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined);

@@ -12,12 +12,17 @@ function runtime(members: readonly string[], epoch = 3, streaming: readonly stri
     members: new Map(streaming.map((name) => [name, member(name, false, epoch)])),
   };
 }
+const failing = ({ members, ...rest }: ReturnType<typeof runtime>) => ({
+  ...rest,
+  members: new Map(members).set('orders-3', member('orders-3', false, 3, { failing: 'DiskFull' })),
+});
 const both = ['orders-2', 'orders-3'];
 
 test.each([
   ['nothing happens', runtime(both), { 'orders-2': 1_500, 'orders-3': 1_500 }],
   ['one leaves the sync set', runtime(['orders-2']), { 'orders-2': 1_500, 'orders-3': 500 }],
   ['one does not stream', runtime(both, 3, ['orders-2']), { 'orders-2': 1_500, 'orders-3': 500 }],
+  ['one’s disk fails', failing(runtime(both)), { 'orders-2': 1_500, 'orders-3': 500 }],
   ['another epoch begins', runtime(both, 4), { 'orders-2': 500, 'orders-3': 500 }],
   ['etcd is silent', undefined, { 'orders-2': 500, 'orders-3': 500 }],
 ])('%s', (_, between, expected) => {

@@ -1,6 +1,7 @@
 import type { Epoch, InstanceName } from '../api/cluster-state.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { ClusterRuntime } from './cluster-runtime.ts';
+import { isWell } from './switchover-candidate.ts';
 
 /** For how long replicas have followed in the sync set without a break. Known from watching only: a new process begins anew. */
 export interface SyncStreaks {
@@ -23,7 +24,7 @@ export function syncStreaks(clock: Pick<Clock, 'now'>): SyncStreaks {
       const since = new Map(
         sync.members
           .map((voter) => voter.instance)
-          .filter((instance) => runtime.members.get(instance)?.state === 'streaming')
+          .filter((instance) => isWell(runtime.members.get(instance)))
           .map((instance) => [
             instance,
             (before?.epoch === sync.epoch ? before.since.get(instance) : undefined) ?? now,

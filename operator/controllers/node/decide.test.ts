@@ -36,6 +36,10 @@ const facts = (change: Partial<ClusterOnNode> = {}, node: NodeFacts['node'] = dr
   node,
   clusters: [{ ...cluster, ...change }],
 });
+const withFailing = (name: string) => ({
+  ...runtime,
+  members: new Map(runtime.members).set(name, member(name, false, 3, { failing: 'DiskStalled' })),
+});
 const bothMembers = ['orders-2', 'orders-3'].map((instance) => ({ instance, incarnation: instance }));
 const tagged = (tags: Record<string, Partial<Tags>>) => ({
   ...runtime,
@@ -46,6 +50,7 @@ const request = { id: 'x', from: 'orders-1', reason: 'r', deadline: '', modRevis
 test.each<[string, NodeFacts, string | undefined]>([
   ['a member of the sync set first', facts(), 'orders-3'],
   ['another, if that one is not eligible', facts({ eligible: ['orders-2'] }), 'orders-2'],
+  ['one whose disk fails', facts({ runtime: withFailing('orders-3') }), 'orders-2'],
   ['nobody eligible', facts({ eligible: [] }), undefined],
   ['one that never leads', facts({ runtime: tagged({ 'orders-3': { noFailover: true } }) }), 'orders-2'],
   [
@@ -87,4 +92,9 @@ test.each([
     ready: true,
     ...expected,
   });
+});
+
+test('the zone of a node is what its label says', () => {
+  expect(nodeState({ metadata: { labels: { 'topology.kubernetes.io/zone': 'eu-west-1a' } } }).zone).toBe('eu-west-1a');
+  expect(nodeState({ metadata: { labels: {} } }).zone).toBeUndefined();
 });

@@ -130,6 +130,12 @@ describe('a preferred replica', () => {
       [],
     ],
     ['of a primary that was forced', { instances: preferred }, (world) => force(world, 2), []],
+    [
+      'that a new spec no longer prefers, before the agents know',
+      { instances: preferred },
+      (world) => respec(world, { failover: { failback: 'Automatic', instances: [{ ordinal: 2, priority: 50 }] } }),
+      [],
+    ],
     ['while etcd is silent', { instances: preferred }, (world) => (world.etcdAnswers = false), []],
     ['of a paused cluster', { instances: preferred }, (world) => respec(world, { paused: true }), []],
   ])('%s', (_, failover, change, expected) => {

@@ -46,6 +46,7 @@ export const emptyRuntime: ClusterRuntime = {
   switchover: undefined,
   emergency: undefined,
   answer: undefined,
+  explanation: undefined,
   empty: true,
 };
 

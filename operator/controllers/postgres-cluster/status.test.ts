@@ -185,7 +185,10 @@ describe('conditions', () => {
     const world = atRest();
     for (const instance of ['orders-1', 'orders-3']) silence(world, instance);
     world.runtime = { ...world.runtime, leader: undefined };
+    const explanation = { summary: 'Blocked: bring orders-1 back.', ifLost: new Map() };
+    world.runtime = { ...world.runtime, explanation };
     const message = condition(statusFor(factsOf(world)), 'Available')?.message;
+    expect(message).toContain('Blocked: bring orders-1 back.');
     expect(message).toContain('orders-1 (node n1)');
     expect(message).toContain('orders-3 (node n3)');
   });
@@ -323,6 +326,17 @@ test('the answer to a request is shown, and stays while etcd is silent', () => {
   expect(writeStatus(world).lastRequest).toEqual(shown);
   world.etcdAnswers = false;
   expect(writeStatus(world).lastRequest).toEqual(shown);
+});
+
+test('what the loss of each instance would mean', () => {
+  const world = atRest();
+  const ifLost = new Map([
+    ['orders-1', { outcome: 'failover', successor: 'orders-3' } as const],
+    ['orders-2', { outcome: 'unaffected' } as const],
+  ]);
+  world.runtime = { ...world.runtime, explanation: { summary: 'orders-1 leads.', ifLost } };
+  const told = statusFor(factsOf(world)).instancesStatus?.map((instance) => instance.ifLost);
+  expect(told).toEqual(['failover to orders-3', 'service goes on', undefined]);
 });
 
 describe('events', () => {

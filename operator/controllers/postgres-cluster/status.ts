@@ -10,6 +10,7 @@ import type { ConditionReason, ConditionType } from '../../api/conditions.ts';
 import { quantityValue } from '../../api/quantity.ts';
 import { podSelector } from '../../resources/labels.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
+import { ifLostText } from '../explanation.ts';
 import { lsnOffset } from '../switchover-candidate.ts';
 import { currentRuntime, type Facts, type ObservedPod } from './facts.ts';
 import { lastForce, standingForce } from './forced-failover.ts';
@@ -244,17 +245,17 @@ function judgeAvailable(facts: Facts, runtime: ClusterRuntime | undefined): Judg
 
 const silentEtcd = 'etcd does not answer the operator. The agents go on by themselves.';
 
-/** Names those whose word the election lacks (DESIGN §5, rule 14). */
-function withoutPrimary(facts: Facts, runtime: ClusterRuntime): string {
-  if (!runtime.sync) return 'No primary has been elected yet.';
-  const voters = [runtime.sync.primary, ...runtime.sync.members].map((voter) => voter.instance);
-  const silent = [...new Set(voters)].filter((instance) => !runtime.members.has(instance)).sort();
-  if (silent.length === 0) return 'No instance leads; an election is running.';
+/** Why, and where those are whose word the election lacks (DESIGN §5, rule 14). */
+function withoutPrimary(facts: Facts, { explanation, sync, members }: ClusterRuntime): string {
+  const why = explanation?.summary ?? 'No instance leads.';
+  const voters = sync ? [sync.primary, ...sync.members].map((voter) => voter.instance) : [];
+  const silent = [...new Set(voters)].filter((instance) => !members.has(instance)).sort();
+  if (silent.length === 0) return why;
   const nodes = silent.map((instance) => {
     const node = podOf(facts, instance)?.node;
     return node === undefined ? instance : `${instance} (node ${node})`;
   });
-  return `No instance leads; silent members of the sync set: ${nodes.join(', ')}. If the election doesn’t end, bring one of them back.`;
+  return `${why} Silent: ${nodes.join(', ')}.`;
 }
 
 function judgeDegraded(
@@ -342,7 +343,8 @@ function instanceStatus(
   const pod = podOf(facts, instance);
   const member = runtime?.members.get(instance);
   const leader = runtime?.leader?.instance;
-  const message = member?.message ?? pod?.unschedulable?.message ?? waitingMessage(pod?.waiting);
+  const ifLost = runtime?.explanation?.ifLost.get(instance);
+  const message = member?.failing ?? member?.message ?? pod?.unschedulable?.message ?? waitingMessage(pod?.waiting);
   return {
     name: instance,
     ...(leader === instance ? { role: 'primary' as const } : member && { role: 'replica' as const }),
@@ -353,6 +355,7 @@ function instanceStatus(
     ...(member?.position && { position: `${member.position.epoch}:${member.position.lsn}` }),
     ...lag(runtime, member),
     sync: (runtime?.sync?.members ?? []).some((voter) => voter.instance === instance),
+    ...(ifLost && { ifLost: ifLostText(ifLost).slice(0, 128) }),
     ...(message !== undefined && { message: message.slice(0, 1024) }),
   };
 }

@@ -1,0 +1,28 @@
+import { expect, test } from '@jest/globals';
+import { Registry } from 'prom-client';
+import { operatorMetrics } from './metrics.ts';
+
+const condition = (type: string, status: 'True' | 'False') => ({
+  type,
+  status,
+  lastTransitionTime: '2026-11-21T08:00:00Z',
+  reason: 'r',
+  message: 'm',
+});
+
+test('clusters are counted by what their conditions say now', async () => {
+  const registry = new Registry();
+  const metrics = operatorMetrics(registry);
+  metrics.conditions('shop/orders', [condition('Ready', 'True')]);
+  metrics.conditions('shop/users', [condition('Ready', 'True')]);
+  metrics.conditions('shop/gone', [condition('Ready', 'True')]);
+  metrics.conditions('shop/users', [condition('Ready', 'False')]);
+  metrics.conditions('shop/gone', undefined);
+  metrics.action('create-pod', 'done');
+  metrics.watchEtcd(() => 2_500);
+  const text = await registry.metrics();
+  expect(text).toContain('mainstay_clusters{type="Ready",status="True"} 1');
+  expect(text).toContain('mainstay_clusters{type="Ready",status="False"} 1');
+  expect(text).toContain('mainstay_actions_total{action="create-pod",outcome="done"} 1');
+  expect(text).toContain('mainstay_etcd_silent_seconds 2.5');
+});
