@@ -14,7 +14,7 @@ import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import { createAlarm } from './alarm.ts';
-import { deadmanLimit, startDeadman } from './deadman.ts';
+import { startDeadman } from './deadman.ts';
 import { issueStamps, watchPrimary } from './heartbeat.ts';
 import { serveHttp, type Answers } from './http.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -213,10 +213,14 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     metrics.transactions.inc({ purpose, outcome });
     log.info({ purpose, outcome }, `transaction ${purpose}: ${outcome}`);
     if (purpose === 'claim' || purpose === 'initialize' || purpose === 'reclaim') keepAliveDue.ring();
-    const fresh = await refresh();
     // The claim put the key on this lease and was applied: the lease lived, and runs from its last renewal.
-    if (outcome === 'applied' && leads() && renewedAt !== undefined && state.view)
-      dispatch({ type: 'leadership-proven', sentAt: renewedAt, epoch: state.view.epoch });
+    const prove = (): void => {
+      if (outcome === 'applied' && leads() && renewedAt !== undefined && state.view)
+        dispatch({ type: 'leadership-proven', sentAt: renewedAt, epoch: state.view.epoch });
+    };
+    prove(); // the watch may have told of it already
+    const fresh = await refresh();
+    prove();
     // Without a look at what it left behind, the next change of the sync set would be planned from before it.
     dispatch({ type: 'txn-ended', purpose, outcome: purpose === 'sync' && !fresh ? 'unknown' : outcome });
   }
@@ -419,11 +423,14 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     dispatch({ type: 'incarnation', incarnation: await volume.renewIncarnation() });
   });
   const server = await serveHttp(settings.agentPort, answers, metrics.registry);
-  const deadman = startDeadman(
-    () => state.database.status !== 'primary' || (serveUntil(state) ?? 0) - clock.now() >= deadmanLimit,
+  const deadman = startDeadman({
+    limit: settings.deadmanLimit,
+    proof: state.settings.ttl - state.settings.margin,
+    mayLive: () =>
+      state.database.status !== 'primary' || (serveUntil(state) ?? 0) - clock.now() >= settings.deadmanLimit,
     clock,
     log,
-  );
+  });
   dispatch({ type: 'database', database: await engine.inspect() });
   const loops = [
     keepLease(),

@@ -56,6 +56,8 @@ const limits = {
 /** A walreceiver's last words when the primary's process ended, or its machine reset the connection. */
 const brokenStream = /could not (receive data from|send data to) WAL stream|replication terminated by primary server/;
 
+const checkpointDelay = 2000;
+
 type Replica = DatabaseState & { readonly status: 'replica' };
 
 export function postgresEngine({ instance, layout, clock, log }: PostgresOptions): Engine {
@@ -101,12 +103,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     await writeDynamic(layout, dynamic);
   };
 
-  const gate = (access: ServerAccess): Gate => ({
-    set: async (to) => {
-      await writeGate(layout, to);
-      await access.reload();
-    },
-  });
+  const gate: Gate = { write: (to) => writeGate(layout, to) };
 
   async function inspect(): Promise<DatabaseState> {
     inspection ??= lookAtData().finally(() => (inspection = undefined));
@@ -303,8 +300,9 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'seal': {
         const replica = asReplica('seal');
         await change({ primaryConninfo: '', primarySlotName: '' });
-        const { lsn, backlog } = await seal(access);
-        timeline = await lastTimeline(layout, signal);
+        // Slots are made before anybody can win: followers turn to the winner at once, and are refused while theirs is missing.
+        const { lsn, backlog } = await seal(access, (session) => trySlots(session, context.definition.instances));
+        timeline = await lastTimeline(layout, signal, timeline);
         const { highest } = await listWal(layout.data);
         const known = epochOfTimeline(context.history, timeline);
         // The log is newer than the view: a position of epoch 0 would let a lesser log win.
@@ -313,8 +311,6 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
             retryable: true,
           });
         const epoch = known > 0 || timeline === 1 ? known : epochOfForgottenTimeline(context.history, timeline);
-        // Made before anybody can win: followers turn to the winner at once, and are refused while their slot is missing.
-        await access.session((session) => trySlots(session, context.definition.instances));
         return {
           ...replica,
           following: undefined,
@@ -342,7 +338,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'promote': {
         const replica = asReplica('promote');
         if (!replica.sealed) throw unexpected('promote without a seal', state);
-        const lineage = await promote(access, gate(access), effect, (value) =>
+        const lineage = await promote(access, gate, effect, (value) =>
           change({ synchronousStandbyNames: value }),
         ).catch(async (error: unknown) => {
           // Half promoted is neither replica nor primary: nothing less than its end is known to be safe.
@@ -363,9 +359,14 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'open': {
         const primary = asPrimary('open');
         if (!primary.applied) throw unexpected('open without a known sync set', state);
-        await openToClients(access, gate(access), primary.applied);
-        // In the background: a later pg_rewind from this server wants its control file to name the new timeline.
-        void access.session((session) => session.query('CHECKPOINT'), 600_000).catch(() => undefined);
+        await openToClients(access, gate, primary.applied);
+        // A later pg_rewind from this server wants its control file to name the new timeline. Not now, when clients come back.
+        clock.after(checkpointDelay, () => {
+          if (state.status === 'primary')
+            void accessTo(AbortSignal.timeout(600_000))
+              .session((session) => session.query('CHECKPOINT'), 600_000)
+              .catch(() => undefined);
+        });
         return { ...primary, open: true };
       }
       case 'configure-sync': {
@@ -384,8 +385,9 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
             .catch((error: unknown) => {
               log.warn({ error }, 'checkpoint before the hand-over failed');
             });
-          await gate(access).set('closed');
-          await endClientSessions(access);
+          await gate.write('closed');
+          await access.reload();
+          await access.session(endClientSessions);
         }
         return end('clean', signal);
       }
@@ -398,7 +400,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     access: ServerAccess,
   ): Promise<DatabaseState> {
     const replica = asReplica('follow');
-    timeline = await lastTimeline(layout, access.signal);
+    timeline = await lastTimeline(layout, access.signal, timeline);
     const [row] = await access.session((session) => session.query('SELECT pg_last_wal_replay_lsn()::text AS lsn'));
     const own = { timeline, epoch: epochOfTimeline(context.history, timeline), replayed: String(row?.['lsn']) };
     const fits = compatibility(own, effect.history);

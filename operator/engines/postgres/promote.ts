@@ -3,20 +3,20 @@ import { formatLsn } from '../../ha/position.ts';
 import type { SyncSet } from '../../ha/sync-set.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import { synchronousStandbyNames } from './names.ts';
-import { enoughHold, flushedLsn, until, untilSetting, type ServerAccess } from './replication.ts';
+import { enoughHold, flushedLsn, until, onceSet, type ServerAccess } from './replication.ts';
+import type { Session } from './sql.ts';
 import { listWal, readLineage, reserveTimelinesBelow, timelineName, type Lineage } from './timeline.ts';
 
 export interface Gate {
-  set(to: 'open' | 'closed'): Promise<void>;
+  /** Takes effect with the next reload. */
+  write(to: 'open' | 'closed'): Promise<void>;
 }
 
 /** Sessions opened while it was a replica could write after the promotion, gate or not (pg-lab.md §4). */
-export async function endClientSessions(server: ServerAccess): Promise<void> {
-  await server.session((session) =>
-    session.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name <> 'mainstay-agent'`,
-    ),
+export async function endClientSessions(session: Session): Promise<void> {
+  await session.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name <> 'mainstay-agent'`,
   );
 }
 
@@ -27,12 +27,9 @@ export async function promote(
   wanted: { readonly timeline: number; readonly sync: SyncSet },
   writeNames: (value: string) => Promise<void>,
 ): Promise<Lineage> {
-  await gate.set('closed');
   const names = synchronousStandbyNames(wanted.sync);
-  await writeNames(names);
+  await Promise.all([gate.write('closed'), writeNames(names)]);
   await server.reload();
-  await untilSetting(server, 'synchronous_standby_names', names);
-  await endClientSessions(server);
   const { highest } = await listWal(server.data);
   if (highest >= wanted.timeline)
     throw new MainstayError(
@@ -41,17 +38,12 @@ export async function promote(
     );
   // From 2 on: one that began as a clone has no files for what was before, and its own followers may need them.
   await reserveTimelinesBelow(server.data, wanted.timeline, 1);
-
-  await server.session((session) => session.query('SELECT pg_promote(false)'));
-  for (;;) {
-    const [row] = await server.session((session) => session.query('SELECT pg_is_in_recovery() AS recovering'));
-    if (row?.['recovering'] === false) break;
-    await server.clock.sleep(10, server.signal);
-  }
-  const [row] = await server.session((session) =>
-    session.query('SELECT pg_walfile_name(pg_current_wal_lsn()) AS file'),
-  );
-  const file = String(row?.['file']);
+  // A new session that shows the names proves that the postmaster has reloaded, the gate included.
+  const file = await onceSet(server, 'synchronous_standby_names', names, async (session) => {
+    await endClientSessions(session);
+    await session.query('SELECT pg_promote(false)');
+    return untilPromoted(server, session);
+  });
   if (!file.startsWith(timelineName(wanted.timeline)))
     throw new MainstayError(
       'DataDirectoryUnusable',
@@ -60,11 +52,23 @@ export async function promote(
   return readLineage(server.data, wanted.timeline);
 }
 
+/** The WAL file that it writes to once it has left recovery, asked for in a session from before: those go on. */
+async function untilPromoted(server: ServerAccess, session: Session): Promise<string> {
+  for (;;) {
+    const [row] = await session.query(
+      'SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END AS file',
+    );
+    if (typeof row?.['file'] === 'string') return row['file'];
+    await server.clock.sleep(5, server.signal);
+  }
+}
+
 /** Lets clients in once `sync.acknowledgements` members hold the whole log, its end-of-recovery record included (rule 8). */
 export async function openToClients(server: ServerAccess, gate: Gate, sync: SyncSet): Promise<void> {
   const end = await server.session(flushedLsn);
   await until(server, 500, `replicas to hold ${formatLsn(end)}`, () =>
     server.session((session) => enoughHold(session, sync, end)),
   );
-  await gate.set('open');
+  await gate.write('open');
+  await server.reload();
 }

@@ -21,30 +21,47 @@ export interface ServerAccess {
   readonly data: string;
 }
 
-/** Reads a setting in new sessions until it has the value: then the postmaster has reloaded and told its children. */
-export async function untilSetting(server: ServerAccess, name: string, value: string): Promise<void> {
+/**
+ * Hands `use` a session that shows the setting with this value. Only a new session can: it proves that the postmaster has
+ * reloaded and told its children.
+ */
+export async function onceSet<T>(
+  server: ServerAccess,
+  name: string,
+  value: string,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
   for (;;) {
-    const [row] = await server.session((session) => session.query('SELECT current_setting($1) AS value', [name]));
-    if (row?.['value'] === value) return;
+    const outcome = await server.session(async (session) => {
+      const [row] = await session.query('SELECT current_setting($1) AS value', [name]);
+      return row?.['value'] === value ? { result: await use(session) } : undefined;
+    });
+    if (outcome) return outcome.result;
     await server.clock.sleep(5, server.signal);
   }
 }
 
+const nothingMore = (): Promise<void> => Promise.resolve();
+
 /**
  * Stops receiving for good, with `primary_conninfo` already empty on disk; the final position. A reload alone is no seal:
- * while replay is paused or blocked the walreceiver goes on receiving and acknowledging (pg-lab.md §2).
+ * while replay is paused or blocked the walreceiver goes on receiving and acknowledging (pg-lab.md §2). `also` is done in the
+ * same session afterwards: the time of opening another counts.
  */
-export async function seal(server: ServerAccess): Promise<LogEnd> {
+export async function seal(server: ServerAccess, also: (session: Session) => Promise<void>): Promise<LogEnd> {
   await server.reload();
-  await untilSetting(server, 'primary_conninfo', '');
-  for (;;) {
-    const receivers = await walreceivers(server.data);
-    if (receivers.length === 0) break;
-    // SIGTERM: it flushes and answers once more; SIGKILL would crash the server.
-    for (const pid of receivers) kill(pid, 'SIGTERM');
-    await server.clock.sleep(5, server.signal);
-  }
-  return endOfLog(server);
+  return onceSet(server, 'primary_conninfo', '', async (session) => {
+    for (;;) {
+      const receivers = await walreceivers(server.data);
+      if (receivers.length === 0) break;
+      // SIGTERM: it flushes and answers once more; SIGKILL would crash the server.
+      for (const pid of receivers) kill(pid, 'SIGTERM');
+      await server.clock.sleep(5, server.signal);
+    }
+    const end = await endOfLog(server, session);
+    await also(session);
+    return end;
+  });
 }
 
 interface LogEnd {
@@ -54,16 +71,14 @@ interface LogEnd {
 }
 
 /** The end of what was received and flushed, or, after a restart, of what there was to replay. */
-async function endOfLog(server: ServerAccess): Promise<LogEnd> {
+async function endOfLog(server: ServerAccess, session: Session): Promise<LogEnd> {
   for (;;) {
-    const [row] = await server.session((session) =>
-      session.query(
-        `SELECT pg_last_wal_receive_lsn()::text AS received, pg_last_wal_replay_lsn()::text AS replayed,
-                pg_is_wal_replay_paused() AS paused,
-                (SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup') AS startup`,
-      ),
+    const [row] = await session.query(
+      `SELECT pg_last_wal_receive_lsn()::text AS received, pg_last_wal_replay_lsn()::text AS replayed,
+              pg_is_wal_replay_paused() AS paused,
+              (SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup') AS startup`,
     );
-    if (row?.['paused'] === true) await server.session((session) => session.query('SELECT pg_wal_replay_resume()'));
+    if (row?.['paused'] === true) await session.query('SELECT pg_wal_replay_resume()');
     const replayed = row?.['replayed'] as string | null | undefined;
     const received = row?.['received'] as string | null | undefined;
     const startup = row?.['startup'] as string | null | undefined;
@@ -144,7 +159,7 @@ export async function applySyncSet(
   const change = async (value: string, priority: (name: string) => number): Promise<void> => {
     await write(value);
     await server.reload();
-    await untilSetting(server, 'synchronous_standby_names', value);
+    await onceSet(server, 'synchronous_standby_names', value, nothingMore);
     for (;;) {
       const rows = await server.session((session) =>
         session.query('SELECT application_name AS name, sync_priority AS priority FROM pg_stat_replication'),

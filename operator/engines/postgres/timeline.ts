@@ -47,11 +47,11 @@ export async function listWal(data: string): Promise<WalFiles> {
   return { names, withSegments, highest: Math.max(1, ...withSegments, ...numbers(/^[0-9A-F]{8}\.history$/)) };
 }
 
-/** The highest timeline that the WAL holds records of. */
-export async function lastTimeline(layout: Layout, signal: AbortSignal): Promise<number> {
+/** The highest timeline that the WAL holds records of; `known` is one of which that was seen before, in this server's life. */
+export async function lastTimeline(layout: Layout, signal: AbortSignal, known = 1): Promise<number> {
   const wal = await listWal(layout.data);
   for (const timeline of wal.withSegments)
-    if (timeline === 1 || (await hasRecords(layout, timeline, wal, signal))) return timeline;
+    if (timeline <= known || (await hasRecords(layout, timeline, wal, signal))) return timeline;
   return wal.withSegments.at(-1) ?? 1;
 }
 
