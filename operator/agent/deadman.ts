@@ -1,34 +1,54 @@
 /** A shell child that kills everything in the container when the agent falls silent: the only one to act while Node is stopped. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import type { Clock } from '../platform/clock.ts';
+import { MainstayError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
+import { ownsNamespace } from './init.ts';
 
-/** Silence after which it strikes. Less than TTL − margin: a stopped agent's database is dead before its lease ends. */
-const limitSeconds = 3;
-export const deadmanLimit = limitSeconds * 1000;
+/** Milliseconds between two signs of life. */
 const beat = 500;
 
-/** `read -t` fails on silence and on end of input alike. PID 1 itself, the agent, is out of its reach. */
-const script = `while IFS= read -r -t ${limitSeconds} _; do :; done; kill -9 -1`;
+/** `read -t` fails on silence and on end of input alike. PID 1 is out of its reach, and ends by itself when the agent does. */
+const script = 'while IFS= read -r -t "$1" _; do :; done; kill -9 -1';
 
-/** Fed only while `mayLive` holds, so that its limit never reaches beyond what is proven, whenever the agent stops. */
-export function startDeadman(mayLive: () => boolean, clock: Clock, log: Logger): { stop(): void } {
-  if (process.pid !== 1) {
+export interface DeadmanOptions {
+  /** Silence after which it strikes, in milliseconds. */
+  readonly limit: number;
+  /** For how long leadership is proven at most (TTL − margin): a stopped agent's database must be dead before that ends. */
+  readonly proof: number;
+  /** It is fed only while this holds, so that its limit never reaches beyond what is proven, whenever the agent stops. */
+  readonly mayLive: () => boolean;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** ConfigurationInvalid if the limit is not between two beats and the proof. */
+export function startDeadman({ limit, proof, mayLive, clock, log }: DeadmanOptions): { stop(): void } {
+  if (limit < 2 * beat || limit >= proof)
+    throw new MainstayError(
+      'ConfigurationInvalid',
+      `MAINSTAY_DEADMAN_SECONDS is ${limit / 1000}; it must be at least ${(2 * beat) / 1000}, and less than the lease's TTL − margin (${proof / 1000}), or a stopped primary would outlive its lease.`,
+    );
+  if (!ownsNamespace()) {
     // Outside a container of its own, `kill -1` would hit strangers.
-    log.warn('not PID 1: no deadman');
+    log.warn('not the first process of a container: no deadman');
     return { stop: () => undefined };
   }
   let stopped = false;
   let cancelBeat = (): void => undefined;
+  let cancelReplacement = (): void => undefined;
   let child = start();
 
-  function start(): ReturnType<typeof spawn> {
-    const started = spawn('bash', ['-c', script], { stdio: ['pipe', 'ignore', 'ignore'] });
+  function start(): ChildProcess {
+    const started = spawn('bash', ['-c', script, 'deadman', String(limit / 1000)], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
     started.stdin.on('error', () => undefined);
     started.on('exit', () => {
       if (stopped) return;
       log.error('the deadman has ended; replacing it');
-      child = start();
+      // Not at once: where processes can't be started at all, that would never end.
+      cancelReplacement = clock.after(beat / 10, () => (child = start()));
     });
     return started;
   }
@@ -41,6 +61,7 @@ export function startDeadman(mayLive: () => boolean, clock: Clock, log: Logger):
     stop: () => {
       stopped = true;
       cancelBeat();
+      cancelReplacement();
       child.kill('SIGKILL');
     },
   };

@@ -9,7 +9,7 @@ import { inCluster } from '../kubernetes/access.ts';
 import { kubernetesClient, type KubernetesClient } from '../kubernetes/client.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
-import { startAgent } from './agent.ts';
+import { startAgent, type RunningAgent } from './agent.ts';
 import { install } from './install.ts';
 import { agentMetrics } from './metrics.ts';
 import { readSettings } from './settings.ts';
@@ -23,6 +23,18 @@ async function run(): Promise<void> {
     process.on(event, (error: unknown) => {
       log.fatal({ err: error }, 'unexpected error');
       process.exit(70);
+    });
+
+  let agent: Promise<RunningAgent> | undefined = undefined;
+  let ending = false;
+  // From the first moment on: PID 1 and its like don't die of a signal that they don't listen to.
+  for (const name of ['SIGTERM', 'SIGINT'] as const)
+    process.on(name, () => {
+      if (ending) return;
+      ending = true;
+      log.info({ signal: name }, 'ending');
+      if (!agent) process.exit(0); // waiting for the volume: nothing has been begun
+      void agent.then((running) => running.end()).then(() => process.exit(0));
     });
 
   const clock = systemClock;
@@ -40,7 +52,8 @@ async function run(): Promise<void> {
     patience,
   );
   await untilUnlocked(paths.lock, clock, log, patience);
-  const agent = await startAgent({
+  const [volume, kubernetes] = await Promise.all([openVolume(settings.volume), clientInCluster(log)]);
+  agent = startAgent({
     settings,
     dcs: etcdDcs({
       endpoints: settings.etcdEndpoints,
@@ -52,21 +65,13 @@ async function run(): Promise<void> {
       }),
     }),
     engine: postgresEngine({ instance: settings.instance, layout: paths, clock, log }),
-    volume: await openVolume(settings.volume),
-    kubernetes: await clientInCluster(log),
+    volume,
+    kubernetes,
     clock,
     log,
     metrics: agentMetrics(),
   });
-
-  let ending = false;
-  for (const name of ['SIGTERM', 'SIGINT'] as const)
-    process.on(name, () => {
-      if (ending) return;
-      ending = true;
-      log.info({ signal: name }, 'ending');
-      void agent.end().then(() => process.exit(0));
-    });
+  await agent;
 }
 
 async function clientInCluster(log: Logger): Promise<KubernetesClient | undefined> {

@@ -15,6 +15,7 @@ const Environment = z.object({
   MAINSTAY_SERVICE_RW: z.string().default(''),
   MAINSTAY_VOLUME: z.string().default('/var/lib/mainstay'),
   MAINSTAY_AGENT_PORT: z.coerce.number().int().default(8008),
+  MAINSTAY_DEADMAN_SECONDS: z.coerce.number().positive().default(3),
 });
 
 export interface AgentSettings {
@@ -31,6 +32,8 @@ export interface AgentSettings {
   readonly serviceRw: string;
   readonly volume: string;
   readonly agentPort: number;
+  /** Silence of the agent after which the deadman kills everything, in milliseconds. */
+  readonly deadmanLimit: number;
 }
 
 export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
@@ -53,5 +56,6 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
     serviceRw: e.MAINSTAY_SERVICE_RW,
     volume: e.MAINSTAY_VOLUME,
     agentPort: e.MAINSTAY_AGENT_PORT,
+    deadmanLimit: e.MAINSTAY_DEADMAN_SECONDS * 1000,
   };
 }
