@@ -244,6 +244,28 @@ describe('a folder with credentials', () => {
       await expect(refused).rejects.toThrow('Issue one without');
     });
 
+    test('a user with rights on one prefix can do all that we need there, and nothing elsewhere', async () => {
+      await cluster.addUser('mainstay', 'limited', '/mainstay/');
+      const dcs = client({ ...tls(), username: 'mainstay', password: 'limited' });
+      const key = '/mainstay/a';
+      const lease = await dcs.grantLease(30, soon);
+      const applied = await dcs.txn([{ key, is: 'absent' }], [{ put: key, value: '', lease }], soon);
+      expect(applied.outcome).toBe('applied');
+      expect(await dcs.keepAliveOnce(lease, soon)).toBe(30);
+      const { revision } = await dcs.read('/mainstay/', soon);
+      const watch = dcs.watch('/mainstay/', revision + 1, AbortSignal.timeout(5_000))[Symbol.asyncIterator]();
+      await watch.next();
+      await dcs.revokeLease(lease, soon);
+      expect(await nextEvents(watch)).toMatchObject([{ type: 'delete', key }]);
+      await watch.return?.();
+
+      await expect(dcs.txn([], [put], soon)).rejects.toMatchObject(rejected);
+      await expect(dcs.read('/', soon)).rejects.toMatchObject(rejected);
+      await expect(dcs.watch('/', 0, AbortSignal.timeout(5_000))[Symbol.asyncIterator]().next()).rejects.toMatchObject(
+        rejected,
+      );
+    });
+
     test('an expired token is renewed within the call, and within the opening of a watch', async () => {
       const { revision } = await admin.read('/', soon);
       const calls: readonly ((dcs: Dcs) => Promise<unknown>)[] = [

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Agent, request } from 'undici';
 
 import { systemClock } from '../platform/clock.ts';
+import { rangeOf } from './etcd-messages.ts';
 import type { Pair } from './local-certificates.ts';
 
 export interface LocalEtcd {
@@ -20,7 +21,8 @@ export interface LocalEtcd {
   presentCertificate(pair: Pair): Promise<void>;
   /** From now on nobody gets in without a login; our own calls are made as root. */
   enableAuthentication(rootPassword: string): Promise<void>;
-  /** As root. */
+  /** One who may read and write under a prefix, and nothing else. */
+  addUser(user: string, password: string, prefix: string): Promise<void>;
   changePassword(user: string, password: string): Promise<void>;
   readonly stop: () => Promise<void>;
 }
@@ -170,6 +172,13 @@ export async function startEtcd(
       await post(first, 'auth/user/grant', { user: 'root', role: 'root' });
       await post(first, 'auth/enable', {});
       rootPassword = password;
+    },
+    addUser: async (name, password, prefix) => {
+      const perm = { permType: 'READWRITE', ...rangeOf(prefix) };
+      await post(first, 'auth/user/add', { name, password });
+      await post(first, 'auth/role/add', { name });
+      await post(first, 'auth/role/grant', { name, perm });
+      await post(first, 'auth/user/grant', { user: name, role: name });
     },
     changePassword: async (name, password) => {
       await post(first, 'auth/user/changepw', { name, password });
