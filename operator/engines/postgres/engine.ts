@@ -461,7 +461,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
         return {
           member: { timeline, position, replayLsn: position.lsn, ...pending },
           streaming: false,
-          replicas: await replicas(session),
+          replicas: await replicas(session, context.definition.instances),
         };
       });
     }

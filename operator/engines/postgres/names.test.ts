@@ -1,13 +1,35 @@
 import { expect, test } from '@jest/globals';
-import { everyStandbyName, nobody, slotName, standbyName, synchronousStandbyNames, voterOf } from './names.ts';
+import {
+  everyStandbyName,
+  isStandbyName,
+  nobody,
+  slotName,
+  standbyName,
+  synchronousStandbyNames,
+  voterOf,
+} from './names.ts';
 
 const b = { instance: 'orders-2', incarnation: 'ab12' };
 const c = { instance: 'orders-3', incarnation: 'cd34' };
 
 test('a replica’s name carries the life of its data, both ways', () => {
-  expect(voterOf(standbyName(b))).toEqual(b);
-  expect(voterOf('psql')).toBeUndefined();
-  expect(voterOf('a:b:c')).toBeUndefined();
+  expect(voterOf(standbyName(b), ['orders-1', 'orders-2'])).toEqual(b);
+  expect(voterOf(standbyName(b), [])).toEqual(b);
+  expect(voterOf('psql', [])).toBeUndefined();
+  expect(voterOf('a:b:c', [])).toBeUndefined();
+  expect(isStandbyName('mainstay-agent')).toBe(false);
+});
+
+test.each([54, 55, 63])('names of %i characters fit, stay apart, and lead back to their instances', (length) => {
+  const instances = [1, 2, 12].map((n) => `${'x'.repeat(length - String(n).length - 1)}-${n}`);
+  const voters = instances.map((instance) => ({ instance, incarnation: 'ab12cd34' }));
+  const names = voters.map(standbyName);
+  expect(names.map((name) => voterOf(name, instances))).toEqual(voters);
+  for (const all of [names, instances.map(slotName)]) {
+    expect(new Set(all).size).toBe(instances.length);
+    expect(Math.max(...all.map((name) => name.length))).toBeLessThanOrEqual(63);
+  }
+  for (const name of instances.map(slotName)) expect(name).toMatch(/^mainstay_[a-z0-9_]+$/);
 });
 
 test.each([

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { InstanceName, Voter } from '../../api/cluster-state.ts';
 import type { SyncSet } from '../../ha/sync-set.ts';
 
@@ -7,16 +8,31 @@ export const rewindRole = 'mainstay_rewind';
 /** A name that no standby has: it makes every commit wait, and keeps the setting from ever being empty (pg-lab.md §3). */
 export const nobody = 'mainstay_nobody';
 
-/** application_name of a replica: names the instance and the life of its data, so that a re-cloned one counts anew. */
-export const standbyName = (voter: Voter): string => `${voter.instance}:${voter.incarnation}`;
+/** PostgreSQL cuts longer names off in silence; an incarnation and the longest prefix below take nine bytes. */
+const longest = 63 - 9;
 
-export function voterOf(applicationName: string): Voter | undefined {
-  const [instance, incarnation, ...rest] = applicationName.split(':');
-  return instance && incarnation && rest.length === 0 ? { instance, incarnation } : undefined;
+/** The name itself where it fits, else its beginning and a digest; no instance's name holds an underscore. */
+function fitted(instance: InstanceName): string {
+  if (instance.length <= longest) return instance;
+  const digest = createHash('sha256').update(instance).digest('hex').slice(0, 8);
+  return `${instance.slice(0, longest - 1 - digest.length)}_${digest}`;
+}
+
+/** application_name of a replica: names the instance and the life of its data, so that a re-cloned one counts anew. */
+export const standbyName = (voter: Voter): string => `${fitted(voter.instance)}:${voter.incarnation}`;
+
+export const isStandbyName = (applicationName: string): boolean => /^[^:]+:[^:]+$/.test(applicationName);
+
+/** Whose name it is, given the instances that there are; undefined for a client's. */
+export function voterOf(applicationName: string, instances: readonly InstanceName[]): Voter | undefined {
+  if (!isStandbyName(applicationName)) return undefined;
+  const [name = '', incarnation = ''] = applicationName.split(':');
+  return { instance: instances.find((instance) => fitted(instance) === name) ?? name, incarnation };
 }
 
 /** Slot names allow only lower case, digits and underscores. */
-export const slotName = (instance: InstanceName): string => `mainstay_${instance.replaceAll(/[^a-z0-9]/g, '_')}`;
+export const slotName = (instance: InstanceName): string =>
+  `mainstay_${fitted(instance).replaceAll(/[^a-z0-9]/g, '_')}`;
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 

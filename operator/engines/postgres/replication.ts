@@ -1,10 +1,10 @@
 /** Following a primary, sealing, and the primary's own view of its replicas and sync set. */
-import type { Voter } from '../../api/cluster-state.ts';
+import type { InstanceName } from '../../api/cluster-state.ts';
 import { formatLsn, parseLsn } from '../../ha/position.ts';
 import type { ReplicaHealth, SyncSet } from '../../ha/sync-set.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
-import { everyStandbyName, slotName, standbyName, synchronousStandbyNames, voterOf } from './names.ts';
+import { everyStandbyName, isStandbyName, slotName, standbyName, synchronousStandbyNames, voterOf } from './names.ts';
 import { kill, walreceivers } from './process.ts';
 import type { Session } from './sql.ts';
 
@@ -94,7 +94,7 @@ async function endOfLog(server: ServerAccess, session: Session): Promise<LogEnd>
 }
 
 interface Walsender {
-  readonly voter: Voter;
+  readonly name: string;
   readonly state: string;
   readonly flushed: bigint;
   /** The standby's own clock when it last answered: good for telling whether it has, not when. */
@@ -106,38 +106,42 @@ async function walsenders(session: Session): Promise<readonly Walsender[]> {
     `SELECT application_name AS name, state, coalesce(flush_lsn, '0/0')::text AS flushed, coalesce(reply_time::text, '') AS answered
        FROM pg_stat_replication`,
   );
-  return rows.flatMap((row) => {
-    const voter = voterOf(String(row['name']));
-    if (!voter) return [];
-    const text = (key: string): string => String(row[key]);
-    return [{ voter, state: text('state'), flushed: parseLsn(text('flushed')), answered: text('answered') }];
-  });
+  return rows
+    .map((row) => {
+      const text = (key: string): string => String(row[key]);
+      const [name, state, answered] = [text('name'), text('state'), text('answered')];
+      return { name, state, answered, flushed: parseLsn(text('flushed')) };
+    })
+    .filter(({ name }) => isStandbyName(name));
 }
 
 /** The replicas as the primary sees them, call by call: fit are those that stream and have answered lately by our clock. */
-export function replicaWatch(clock: Clock): (session: Session) => Promise<readonly ReplicaHealth[]> {
+export function replicaWatch(
+  clock: Clock,
+): (session: Session, instances: readonly InstanceName[]) => Promise<readonly ReplicaHealth[]> {
   let heard = new Map<string, { readonly answered: string; readonly at: number }>();
-  return async (session) => {
+  return async (session, instances) => {
     const rows = await walsenders(session);
     heard = new Map(
-      rows.map(({ voter, answered }) => {
-        const before = heard.get(standbyName(voter));
-        return [standbyName(voter), before?.answered === answered ? before : { answered, at: clock.now() }];
+      rows.map(({ name, answered }) => {
+        const before = heard.get(name);
+        return [name, before?.answered === answered ? before : { answered, at: clock.now() }];
       }),
     );
-    return rows.map(({ voter, state }) => ({
-      voter,
-      streaming: state === 'streaming' && clock.now() - (heard.get(standbyName(voter))?.at ?? 0) < silenceBeforeUnfit,
-    }));
+    return rows.flatMap(({ name, state }) => {
+      const voter = voterOf(name, instances);
+      const silence = clock.now() - (heard.get(name)?.at ?? 0);
+      return voter ? [{ voter, streaming: state === 'streaming' && silence < silenceBeforeUnfit }] : [];
+    });
   };
 }
 
 /** True when as many members as must acknowledge a write have flushed everything up to `lsn`. */
 export async function enoughHold(session: Session, sync: SyncSet, lsn: bigint): Promise<boolean> {
   if (sync.acknowledgements === 0) return true;
-  const names = new Set(sync.members.map(standbyName));
-  const holders = (await walsenders(session)).filter((r) => names.has(standbyName(r.voter)) && r.flushed >= lsn);
-  return new Set(holders.map((r) => r.voter.instance)).size >= sync.acknowledgements;
+  const holding = new Set((await walsenders(session)).filter((r) => r.flushed >= lsn).map((r) => r.name));
+  const holders = sync.members.filter((member) => holding.has(standbyName(member)));
+  return new Set(holders.map((member) => member.instance)).size >= sync.acknowledgements;
 }
 
 export async function flushedLsn(session: Session): Promise<bigint> {
@@ -165,7 +169,7 @@ export async function applySyncSet(
         session.query('SELECT application_name AS name, sync_priority AS priority FROM pg_stat_replication'),
       );
       const late = rows.filter(
-        (row) => voterOf(String(row['name'])) && Number(row['priority']) !== priority(String(row['name'])),
+        (row) => isStandbyName(String(row['name'])) && Number(row['priority']) !== priority(String(row['name'])),
       );
       if (late.length === 0) return;
       await server.clock.sleep(5, server.signal);
