@@ -288,7 +288,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     while (!ended()) {
       const context = engineContext();
       const { status } = state.database;
-      if (context && (status === 'primary' || status === 'replica')) {
+      const runs = status === 'primary' || status === 'replica';
+      // What is being done to it matters more than what it looks like; and each question costs it time.
+      const busy = state.inFlight.database !== undefined && state.inFlight.database !== 'configure-sync';
+      if (context && runs && !busy) {
         try {
           await engine.configure(context.definition, signal);
           observation = await engine.observe(context, signal);
@@ -296,7 +299,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         } catch (error) {
           if (!ended()) log.debug({ err: error }, 'could not observe the database');
         }
-      } else observation = { member: {}, streaming: false, replicas: [] };
+      } else if (!runs) observation = { member: {}, streaming: false, replicas: [] };
       dispatch({ type: 'tick' });
       await clock.sleep(observePeriod, signal).catch(() => undefined);
     }

@@ -4,7 +4,7 @@ import { claim, reclaim } from './claim.ts';
 import { act, answered, transact, voterOf, vow, wait, type Known } from './decision.ts';
 import { wordUntil } from './proof.ts';
 import type { Decision } from './state.ts';
-import { awaitedVoters, bestCandidate, tagsOf, worthWaitingForRestart } from './successor.ts';
+import { awaitedVoters, bestCandidate, standsBack, tagsOf, worthWaitingForRestart } from './successor.ts';
 import { judgeTakeover, sameVoter, takeoverQuorum } from './takeover.ts';
 import { writesAtRisk } from './writes-at-risk.ts';
 
@@ -22,6 +22,7 @@ export function elect(state: Known): Decision {
       return wait('dataless', 'no data yet; waiting for a primary to clone from');
     case 'stopped':
       if (state.ending) return wait('ending', 'ending');
+      if (standsBack(state)) return wait('standing-back', 'leaving the election to the others for a moment');
       return database.needsPrimary
         ? wait('dataless', 'rewound, and waiting for a primary to start from')
         : act(state, 'starting', 'starting the database', { type: 'start' });

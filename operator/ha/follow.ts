@@ -3,6 +3,7 @@ import { keys, type Leader, type Member } from '../api/cluster-state.ts';
 import { act, transact, voterOf, vow, wait, type Known } from './decision.ts';
 import { mustReplaceData } from './member-state.ts';
 import type { Decision } from './state.ts';
+import { standsBack } from './successor.ts';
 import { sameVoter } from './takeover.ts';
 
 export function followLeader(state: Known, leader: Leader): Decision {
@@ -18,6 +19,8 @@ export function followLeader(state: Known, leader: Leader): Decision {
     case 'broken':
       return replaceData(state, primary, { type: 'clone' });
     case 'stopped':
+      if (standsBack(state))
+        return wait('standing-back', `${leader.instance} is becoming primary: leaving it the machine`);
       if (database.systemIdentifier !== view.initialize?.systemIdentifier)
         return state.vow === 0
           ? replaceData(state, primary, { type: 'clone' })

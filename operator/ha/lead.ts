@@ -4,10 +4,12 @@ import { reclaim } from './claim.ts';
 import { act, answered, now, revoke, transact, vow, wait, type Known, type Primary } from './decision.ts';
 import { isFounder } from './found.ts';
 import type { Decision, DatabaseState } from './state.ts';
-import { hasSuccessor, tagsOf } from './successor.ts';
+import { hasSuccessor, soonestSuccessor, tagsOf } from './successor.ts';
 import { planSyncSet } from './sync-set.ts';
 import { promisesFor, sameVoter, takeoverQuorum } from './takeover.ts';
 
+/** A successor is at work at once; a restarted primary has to be elected as well. */
+const successorHeadStart = 250;
 /** A database that fails, and has no successor, is restarted in place after this time. */
 const restartAfter = 30_000;
 
@@ -213,9 +215,14 @@ function releaseStopped(state: Known, database: DatabaseState & { readonly statu
   const { view, givingUp } = state;
   if (state.ending || view.switchover) return release(state, 'Switchover');
   if (givingUp?.epoch === view.epoch) return release(state, givingUp.reason);
-  // Once it may come back by itself, if that is sooner; one that crashes again leaves leadership to others (rule 8).
-  const restart = state.crashes.length <= 1 ? database.recovery : undefined;
-  return release(state, 'DatabaseExited', restart);
+  // Once it may come back by itself, where that is sooner; one that crashes again leaves leadership to others (rule 8).
+  const successor = soonestSuccessor(view, state.self.instance) ?? Infinity;
+  const back = (database.recovery ?? Infinity) + successorHeadStart;
+  return release(
+    state,
+    'DatabaseExited',
+    state.crashes.length <= 1 && back < successor ? database.recovery : undefined,
+  );
 }
 
 /** Gives up leadership after the database has ended, so that the others need not wait for the lease. */

@@ -43,6 +43,10 @@ export const phases = {
 
   // Electing.
   starting: { does: 'starts the database as a replica of nobody', until: 'it answers, or its limit is over' },
+  'standing-back': {
+    does: 'leaves the machine and the election to the others',
+    until: 'one of them serves, or 1 s is over',
+  },
   sealing: { does: 'stops receiving for good', until: 'the position is final' },
   'keeping-word': { does: 'has pledged not to promise yet', until: 'the pledge is over, or the primary has ended' },
   vowing: { does: 'writes a vow to its own disk', until: 'it is durable' },

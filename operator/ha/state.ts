@@ -112,6 +112,8 @@ export interface HaState {
   readonly pledges: ReadonlyMap<InstanceName, Pledge>;
   /** When the database ended by itself while it was primary, lately. */
   readonly crashes: readonly Milliseconds[];
+  /** This instance has given up leadership of `epoch` then, with nothing to gain from coming back soon. */
+  readonly released: { readonly epoch: Epoch; readonly at: Milliseconds } | undefined;
   /** Leadership of this epoch is being given up because the database fails: the lease is not renewed any more. */
   readonly givingUp: { readonly epoch: Epoch; readonly reason: string } | undefined;
   /** Where each instance's log was when it last said so: what may be lost with those that are missing. */

@@ -46,6 +46,7 @@ export function initialState(
     pledged: undefined,
     pledges: new Map(),
     crashes: [],
+    released: undefined,
     givingUp: undefined,
     lastPositions: new Map(),
     lostPrimaryOf: undefined,
@@ -231,6 +232,7 @@ function begin(state: HaState, effect: Effect): HaState {
     case 'txn':
       return {
         ...state,
+        released: effect.purpose === 'release' ? { epoch: state.view?.epoch ?? 0, at: state.now } : state.released,
         syncUnsettled: [...state.syncUnsettled, ...(effect.purpose === 'sync' ? attemptedSets(effect.txn) : [])],
         inFlight: { ...state.inFlight, dcs: effect.purpose },
         retired: effect.purpose === 'retire' ? { epoch: state.view?.epoch ?? 0, settled: false } : state.retired,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Member } from '../api/cluster-state.ts';
 import type { HaState, Health } from './state.ts';
 import { step } from './step.ts';
 import { bestCandidate, hasSuccessor } from './successor.ts';
@@ -93,14 +94,17 @@ describe('a database that hangs (rule 10)', () => {
 
 describe('a database that has crashed', () => {
   const crashed = { ...stopped, recovery: 400 };
-  test('says when it would be back', () =>
-    expect(written(of('a', {}, { database: crashed, crashes: [time.now] }), 'release')).toMatchObject({
-      restart: 400,
-    }));
+  const behind = (instance: string): Member => member(instance, { position: at(1, '1/0'), replayLsn: '0/1000000' }); // 4 GB to replay
+  const slowOthers: ViewParts = { members: [behind('b'), behind('c')] };
+  test('says when it would be back, where the others have more to replay', () => {
+    const state = (parts: ViewParts): HaState => of('a', parts, { database: crashed, crashes: [time.now] });
+    expect(written(state(slowOthers), 'release')).toMatchObject({ restart: 400 });
+    expect(written(state({}), 'release')).not.toHaveProperty('restart', 400);
+  });
   test('and not the second time within the window', () => {
     const crash = (state: HaState, now: number): HaState =>
       step({ ...state, database: primary() }, { type: 'database', database: crashed }, { ...time, now }).state;
-    const once = crash(of('a', {}), time.now);
+    const once = crash(of('a', slowOthers), time.now);
     const twice = crash(once, time.now + 60_000);
     expect(once.crashes).toHaveLength(1);
     expect(written({ ...twice, inFlight: { ...twice.inFlight, dcs: undefined } }, 'release')).not.toHaveProperty(
@@ -215,4 +219,27 @@ test('data that cannot be started is replaced, but only outside the sync set', (
   expect(
     first(of('a', { ...parts, sync: { primary: voter('b'), members: [voter('a')] } }, { database: stopped, failures })),
   ).toMatch(/^wait: waiting to leave the sync set/);
+});
+
+describe('a former primary that others can replace', () => {
+  const released = { epoch: 1, at: time.now - 200 };
+  const release = { epoch: 1, instance: 'a', reason: 'DatabaseExited' };
+  const members = [member('a', { state: 'stopped' }), member('b'), member('c')];
+  const state = (parts: ViewParts, over: Partial<HaState> = {}): HaState =>
+    of('a', { leader: undefined, release, members, ...parts }, { database: stopped, released, ...over });
+  test('leaves them the machine for a moment', () => {
+    expect(first(state({}))).toMatch(/^wait: leaving the election/);
+    expect(first(state({}, { now: time.now + 1000 }))).toBe('start');
+  });
+  test('until one of them serves', () => {
+    const led = { epoch: 2, leader: 'b', release: undefined };
+    const promoting = [member('a'), member('b', { role: 'primary', state: 'promoting' }), member('c')];
+    const running = [member('a'), member('b', { role: 'primary', state: 'running' }), member('c')];
+    expect(first(state({ ...led, members: promoting }))).toMatch(/^wait: b is becoming primary/);
+    expect(first(state({ ...led, members: running }))).toBe('start');
+  });
+  test('not where it is needed, or will be back sooner', () => {
+    expect(first(state({ members: [member('b')] }))).toBe('start');
+    expect(first(state({ release: { ...release, restart: 300 } }))).toBe('start');
+  });
 });

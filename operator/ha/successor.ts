@@ -1,7 +1,7 @@
 /** Who of those that may claim should, and whether a primary that stops would have a successor (DESIGN §5, rules 5, 7, 10). */
 import type { InstanceName, Member, PromiseRecord, Tags, Voter } from '../api/cluster-state.ts';
-import { comparePositions } from './position.ts';
-import type { Milliseconds } from './state.ts';
+import { comparePositions, parseLsn } from './position.ts';
+import type { HaState, Milliseconds } from './state.ts';
 import { judgeTakeover, promisesFor, sameVoter, takeoverQuorum } from './takeover.ts';
 import type { ClusterView } from './view.ts';
 
@@ -84,6 +84,28 @@ export function hasSuccessor(view: ClusterView, self: InstanceName): boolean {
   if (!mayLead) return false;
   if (sync.acknowledgements === 0) return view.definition?.durability.mode === 'Async';
   return sync.members.length >= sync.acknowledgements && fit.length >= takeoverQuorum(sync);
+}
+
+/** Milliseconds until the soonest of those who could succeed would serve, by what they last said of themselves. */
+export function soonestSuccessor(view: ClusterView, self: InstanceName): Milliseconds | undefined {
+  if (!hasSuccessor(view, self)) return undefined;
+  const backlog = ({ position, replayLsn }: Member): number =>
+    position && replayLsn !== undefined ? Math.max(0, Number(parseLsn(position.lsn) - parseLsn(replayLsn))) : 0;
+  return Math.min(
+    ...[...view.members.values()]
+      .filter((member) => member.instance !== self && isWell(member))
+      .map((member) => promotionTime + backlog(member) / replayRate),
+  );
+}
+
+const standBackFor: Milliseconds = 1000;
+
+/** Where others are enough to elect one of them, a former primary that started at once would only take their time. */
+export function standsBack({ view, self, released, now }: HaState): boolean {
+  if (!view || !released || now - released.at > standBackFor || view.epoch > released.epoch + 1) return false;
+  const leader = view.leader?.value.instance;
+  if (leader !== undefined && leader !== self.instance) return view.members.get(leader)?.state !== 'running';
+  return view.epoch === released.epoch && view.release?.restart === undefined && hasSuccessor(view, self.instance);
 }
 
 const isWell = ({ state, failing }: Member): boolean =>

@@ -31,7 +31,7 @@ import { progressOf } from './progress.ts';
 import { recoveryEstimate } from './recovery.ts';
 import { clone, discardFormer, exists, forgetRewound, giveUpRewound, rewind } from './rejoin.ts';
 import { applySyncSet, keepSlots, replicaWatch, seal, type ServerAccess } from './replication.ts';
-import { canary, withSession, type Session } from './sql.ts';
+import { canary, keptSession, withSession, type Session } from './sql.ts';
 import { compatibility, lastTimeline, listWal, setAsideAbortedTimelines } from './timeline.ts';
 
 export interface PostgresOptions {
@@ -82,6 +82,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   let floors: Readonly<Record<string, number>> = {};
   /** Why PostgreSQL refused the newest ones, if it did. */
   let refusal: string | undefined;
+  const observer = keptSession(layout.run, limits.query);
   let changeListener: (state: DatabaseState) => void = () => undefined;
   let streamLostListener: () => void = () => undefined;
   let incarnationListener: () => Promise<void> = () => Promise.resolve();
@@ -244,6 +245,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
 
   function forgetServer(): void {
     server = undefined;
+    observer.close();
     health?.stop();
     health = undefined;
     if (told.status !== 'well') tellHealth({ status: 'well' });
@@ -450,9 +452,8 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
 
   async function measure(context: EngineContext, signal: AbortSignal): Promise<Observation> {
     const nothing: Observation = { member: {}, streaming: false, replicas: [] };
-    const access = accessTo(signal);
     if (state.status === 'primary') {
-      return access.session(async (session) => {
+      return observer.run(signal, async (session) => {
         const [row] = await session.query('SELECT pg_current_wal_flush_lsn()::text AS lsn');
         if (state.status === 'primary' && state.open) await trySlots(session, context.definition.instances);
         const position = { epoch: epochOfTimeline(context.history, timeline), lsn: String(row?.['lsn']) };
@@ -466,7 +467,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       });
     }
     if (state.status !== 'replica') return nothing;
-    const { row, pending } = await access.session(async (session) => {
+    const { row, pending } = await observer.run(signal, async (session) => {
       const rows = await session.query(
         `SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text AS lsn, pg_last_wal_replay_lsn()::text AS replayed,
                 (SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming') AS timeline`,
@@ -476,6 +477,12 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     const receiving = row?.['timeline'] as number | null | undefined;
     const streaming = receiving !== null && receiving !== undefined;
     if (streaming && (await exists(layout.former))) await discardFormer(layout);
+    // Looked at now, so that no vote has to wait for it.
+    if (streaming && receiving > timeline) {
+      const of = server;
+      const last = await lastTimeline(layout, signal, timeline);
+      if (server === of) timeline = Math.max(timeline, last);
+    }
     const shown = receiving ?? timeline;
     const replayed = row?.['replayed'] as string | null | undefined;
     const received = row?.['lsn'] as string | null | undefined;

@@ -36,8 +36,7 @@ export async function promote(
       'DataDirectoryUnusable',
       `Timeline ${wanted.timeline} of the claim is used already: this log has ${highest}`,
     );
-  // From 2 on: one that began as a clone has no files for what was before, and its own followers may need them.
-  await reserveTimelinesBelow(server.data, wanted.timeline, 1);
+  await reserveTimelinesBelow(server.data, wanted.timeline);
   // A new session that shows the names proves that the postmaster has reloaded, the gate included.
   const file = await onceSet(server, 'synchronous_standby_names', names, async (session) => {
     await endClientSessions(session);
@@ -65,10 +64,10 @@ async function untilPromoted(server: ServerAccess, session: Session): Promise<st
 
 /** Lets clients in once `sync.acknowledgements` members hold the whole log, its end-of-recovery record included (rule 8). */
 export async function openToClients(server: ServerAccess, gate: Gate, sync: SyncSet): Promise<void> {
-  const end = await server.session(flushedLsn);
-  await until(server, 500, `replicas to hold ${formatLsn(end)}`, () =>
-    server.session((session) => enoughHold(session, sync, end)),
-  );
+  await server.session(async (session) => {
+    const end = await flushedLsn(session);
+    await until(server, 500, `replicas to hold ${formatLsn(end)}`, () => enoughHold(session, sync, end));
+  });
   await gate.write('open');
   await server.reload();
 }

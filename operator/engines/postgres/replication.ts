@@ -190,10 +190,12 @@ export async function applySyncSet(
     await session.query("SELECT pg_logical_emit_message(true, 'mainstay', 'sync set')");
   });
   if (!barrier || to.members.length < to.acknowledgements) return;
-  const end = await server.session(flushedLsn);
-  await until(server, 2000, `${to.acknowledgements} of ${names.join(', ')} to hold ${formatLsn(end)}`, () =>
-    server.session((session) => enoughHold(session, to, end)),
-  );
+  await server.session(async (session) => {
+    const end = await flushedLsn(session);
+    await until(server, 2000, `${to.acknowledgements} of ${names.join(', ')} to hold ${formatLsn(end)}`, () =>
+      enoughHold(session, to, end),
+    );
+  });
 }
 
 export async function until(

@@ -20,7 +20,42 @@ export async function withSession<T>(
   use: (session: Session) => Promise<T>,
   database = 'postgres',
 ): Promise<T> {
-  signal.throwIfAborted();
+  const connection = connect(socketDirectory, timeoutMs, database);
+  try {
+    return await connection.run(signal, use);
+  } finally {
+    connection.close();
+  }
+}
+
+/** A session for what is asked again and again: kept, and opened anew after any failure. */
+export function keptSession(socketDirectory: string, timeoutMs: number): Connection {
+  let kept: Connection | undefined;
+  return {
+    run: async (signal, use) => {
+      const connection = (kept ??= connect(socketDirectory, timeoutMs, 'postgres'));
+      try {
+        return await connection.run(signal, use);
+      } catch (error) {
+        if (kept === connection) kept = undefined;
+        connection.close();
+        throw error;
+      }
+    },
+    close: () => {
+      kept?.close();
+      kept = undefined;
+    },
+  };
+}
+
+export interface Connection {
+  run<T>(signal: AbortSignal, use: (session: Session) => Promise<T>): Promise<T>;
+  close(): void;
+}
+
+/** Connects with the first use; useless after a failure. */
+function connect(socketDirectory: string, timeoutMs: number, database: string): Connection {
   // Our own, since the client's end is a farewell, for which a server that hangs would have to be there.
   const socket = new Socket();
   const client = new pg.Client({
@@ -34,28 +69,31 @@ export async function withSession<T>(
   });
   // The socket's end is reported to whoever waits on a query; without a listener it would end the process as well.
   client.on('error', () => undefined);
-  const abort = (): void => void socket.destroy(signal.reason instanceof Error ? signal.reason : undefined);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    await client.connect();
-    return await use({
-      query: async (text, values) => (await client.query<Row>(text, values as unknown[])).rows,
-    });
-  } catch (cause) {
-    socket.destroy();
-    throw new MainstayError(
-      'DatabaseUnreachable',
-      `PostgreSQL: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-        retryable: true,
-      },
-    );
-  } finally {
-    signal.removeEventListener('abort', abort);
+  let connected: Promise<unknown> | undefined;
+  return {
+    run: async (signal, use) => {
+      signal.throwIfAborted();
+      const abort = (): void => void socket.destroy(signal.reason instanceof Error ? signal.reason : undefined);
+      signal.addEventListener('abort', abort, { once: true });
+      try {
+        await (connected ??= client.connect());
+        return await use({
+          query: async (text, values) => (await client.query<Row>(text, values as unknown[])).rows,
+        });
+      } catch (cause) {
+        socket.destroy();
+        throw new MainstayError(
+          'DatabaseUnreachable',
+          `PostgreSQL: ${cause instanceof Error ? cause.message : String(cause)}`,
+          { cause, retryable: true },
+        );
+      } finally {
+        signal.removeEventListener('abort', abort);
+      }
+    },
     // Not awaited: closing must not hang on a server that no longer answers.
-    void client.end().catch(() => undefined);
-  }
+    close: () => void client.end().catch(() => undefined),
+  };
 }
 
 export const literal = (text: string): string => pg.escapeLiteral(text);

@@ -51,7 +51,7 @@ test('stubs fill the gap below the wanted timeline and spare what is there', asy
     await mkdir(wal);
     await writeFile(join(wal, '00000002.history'), '1\t0/1\t\n');
     await writeFile(join(wal, '000000020000000000000001'), '');
-    await reserveTimelinesBelow(data, 6, 2);
+    await reserveTimelinesBelow(data, 6);
     expect((await readdir(wal)).toSorted()).toEqual([
       '00000002.history',
       '000000020000000000000001',

@@ -96,15 +96,16 @@ export async function setAsideAbortedTimelines(layout: Layout, signal: AbortSign
 }
 
 /** Makes the next promotion take `wanted`: PostgreSQL takes one more than the unbroken run of history files it finds. */
-export async function reserveTimelinesBelow(data: string, wanted: number, current: number): Promise<void> {
-  for (let timeline = current + 1; timeline < wanted; timeline++) {
-    const file = await open(join(walDirectory(data), `${timelineName(timeline)}.history`), 'wx').catch(
-      (error: unknown) => {
-        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
-        throw error;
-      },
-    );
-    if (!file) continue;
+export async function reserveTimelinesBelow(data: string, wanted: number): Promise<void> {
+  const { names } = await listWal(data);
+  const present = new Set(names);
+  // From 2 on: one that began as a clone has no files for what was before, and its own followers may need them.
+  const missing = Array.from(
+    { length: Math.max(0, wanted - 2) },
+    (_, index) => `${timelineName(index + 2)}.history`,
+  ).filter((name) => !present.has(name));
+  for (const name of missing) {
+    const file = await open(join(walDirectory(data), name), 'wx');
     try {
       await file.writeFile(stubText);
       await file.sync();
@@ -112,7 +113,7 @@ export async function reserveTimelinesBelow(data: string, wanted: number, curren
       await file.close();
     }
   }
-  await syncDirectory(walDirectory(data));
+  if (missing.length > 0) await syncDirectory(walDirectory(data));
 }
 
 export type Compatibility = 'same' | 'diverged' | 'unknown';
