@@ -1,4 +1,4 @@
-/** The process in each database Pod: `install DIR` in the init container, `run` as PID 1 beside the database. */
+/** The process in each database Pod: `install DIR` in the init container, `run` beside the database, below the PID 1 that it installs. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { credentialsIn } from '../dcs/etcd-credentials.ts';

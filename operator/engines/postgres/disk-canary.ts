@@ -10,7 +10,9 @@ import { createInterface } from 'node:readline';
 import { walDirectory, type Layout } from './layout.ts';
 
 export type Write =
-  { readonly outcome: 'written' } | { readonly outcome: 'full' | 'read-only' | 'failed'; readonly detail: string };
+  | { readonly outcome: 'written' }
+  /** `unable`: no write could be tried, which says nothing of the disk. */
+  | { readonly outcome: 'full' | 'read-only' | 'failed' | 'unable'; readonly detail: string };
 
 export interface DiskCanary {
   /** Resolves when the disk has answered, which may be never; at most one is to be under way. */
@@ -34,36 +36,65 @@ done`;
 /** A canary for these folders, one for each file system that the server writes to. */
 export function diskCanary(folders: readonly string[]): DiskCanary {
   const files = folders.map((folder) => join(folder, 'disk-canary'));
-  const child = spawn('bash', ['-c', script, 'disk-canary', ...files], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-    env: { ...process.env, LC_ALL: 'C' },
-  });
-  let answer: (line: string) => void = () => undefined;
-  let ended = false;
-  child.stdin.on('error', () => undefined);
-  child.on('error', () => (ended = true));
-  child.on('exit', () => (ended = true));
-  createInterface({ input: child.stdout }).on('line', (line) => answer(line));
+  let shell: Shell | undefined;
+  let stopped = false;
   let wasFull = false;
 
   return {
     write: async () => {
-      if (ended) return { outcome: 'failed', detail: 'the process that probes the disk has ended' };
-      const line = await new Promise<string>((resolve) => {
-        answer = resolve;
-        child.stdin.write('\n');
-      });
+      if (stopped) return { outcome: 'unable', detail: 'stopped' };
+      if (shell?.ended !== false) shell = startShell(files);
+      const line = await shell.ask();
       if (line !== 'written') return { outcome: reasonOf(line), detail: line };
       // In this process, since a disk that has just answered won't keep it.
       const free = Math.min(...(await Promise.all(folders.map(freeBytes))));
       wasFull = free < (wasFull ? roomAgainFrom : fullBelow);
       return wasFull ? { outcome: 'full', detail: `${Math.floor(free / mebibyte)} MiB free` } : { outcome: 'written' };
     },
-    stop: () => void child.kill('SIGKILL'),
+    stop: () => {
+      stopped = true;
+      shell?.end();
+    },
   };
 }
 
-function reasonOf(message: string): 'full' | 'read-only' | 'failed' {
+interface Shell {
+  readonly ended: boolean;
+  ask(): Promise<string>;
+  end(): void;
+}
+
+function startShell(files: readonly string[]): Shell {
+  const child = spawn('bash', ['-c', script, 'disk-canary', ...files], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, LC_ALL: 'C' },
+  });
+  let ended = false;
+  let answer: (line: string) => void = () => undefined;
+  const onEnd = (): void => {
+    ended = true;
+    answer('the shell that probes the disk has ended');
+  };
+  child.stdin.on('error', () => undefined);
+  child.on('error', onEnd);
+  child.on('exit', onEnd);
+  createInterface({ input: child.stdout }).on('line', (line) => answer(line));
+  return {
+    get ended() {
+      return ended;
+    },
+    ask: () =>
+      new Promise((resolve) => {
+        answer = resolve;
+        child.stdin.write('\n');
+      }),
+    end: () => void child.kill('SIGKILL'),
+  };
+}
+
+/** What dd complains of is the disk's; what the shell does (no dd, no more processes) is not. */
+function reasonOf(message: string): 'full' | 'read-only' | 'failed' | 'unable' {
+  if (!message.startsWith('dd: ')) return 'unable';
   if (/No space left|Disk quota exceeded/.test(message)) return 'full';
   return message.includes('Read-only file system') ? 'read-only' : 'failed';
 }

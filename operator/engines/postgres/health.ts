@@ -74,9 +74,10 @@ export function watchHealth(probes: Probes, clock: Clock, log: Logger, tell: (he
     );
     const result = await probes.disk
       .write()
-      .catch((error: unknown) => ({ outcome: 'failed', detail: String(error) }) as const);
+      .catch((error: unknown) => ({ outcome: 'unable', detail: String(error) }) as const);
     cancel();
     disk.underWay = false;
+    if (result.outcome === 'unable' && !stopping.signal.aborted) log.warn(result, 'the disk can’t be probed');
     note({ type: 'disk', outcome: result.outcome, detail: 'detail' in result ? result.detail : '' });
   }
 

@@ -33,9 +33,12 @@ export type Sign =
   | { readonly type: 'progress'; readonly progress: Progress }
   | {
       readonly type: 'disk';
-      readonly outcome: 'written' | 'full' | 'read-only' | 'failed' | 'silent';
+      readonly outcome: DiskOutcome;
       readonly detail: string;
     };
+
+/** `unable`: no write could be tried. */
+export type DiskOutcome = 'written' | 'full' | 'read-only' | 'failed' | 'unable' | 'silent';
 
 export interface Signs {
   readonly lookedAt: Milliseconds;
@@ -133,14 +136,10 @@ function withCanary(
   return { ...signs, committedAt: now, provenAt: now, movedAt: now, unanswered: 0, stoppedLooks: 0 };
 }
 
-function withDisk(
-  signs: Signs,
-  outcome: 'written' | 'full' | 'read-only' | 'failed' | 'silent',
-  detail: string,
-  now: Milliseconds,
-): Signs {
+function withDisk(signs: Signs, outcome: DiskOutcome, detail: string, now: Milliseconds): Signs {
   switch (outcome) {
     case 'written':
+    case 'unable':
       return { ...signs, writtenAt: now, unwritten: 0, refusal: undefined };
     case 'silent':
     case 'failed':
