@@ -1,5 +1,9 @@
-/** A TCP proxy for tests that fails as networks do. */
+/** Networks for tests that fail as real ones do. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+import { systemClock } from '../platform/clock.ts';
 
 /**
  * `frozen`: accepts and keeps silent; what it was given meanwhile it delivers, in both directions, once it passes again.
@@ -19,6 +23,7 @@ interface Pair {
   held: { readonly to: Socket; readonly chunk: Buffer }[];
 }
 
+/** A TCP proxy. */
 export async function createBlackHole(targetPort: number): Promise<BlackHole> {
   const pairs = new Set<Pair>();
   let mode: ProxyMode = 'pass';
@@ -64,6 +69,41 @@ export async function createBlackHole(targetPort: number): Promise<BlackHole> {
       mode = 'cut';
       pairs.forEach(apply);
       await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+export interface DeafPort {
+  readonly port: number;
+  close(): void;
+}
+
+/** To connect to it hangs, as to a node without power: its process is stopped, and the kernel's queue for it is full. */
+export async function createDeafPort(): Promise<DeafPort> {
+  const program =
+    "const server = require('node:net').createServer();" +
+    "server.listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => console.log(server.address().port));";
+  const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const port = Number(line.toString());
+  child.kill('SIGSTOP');
+  const queued: Socket[] = [];
+  const isAnswered = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+      queued.push(socket);
+      const cancel = systemClock.after(200, () => resolve(false));
+      socket.once('connect', () => {
+        cancel();
+        resolve(true);
+      });
+    });
+  while (await isAnswered());
+  return {
+    port,
+    close: () => {
+      for (const socket of queued) socket.destroy();
+      child.kill('SIGKILL');
     },
   };
 }

@@ -1,30 +1,46 @@
 /** What every Dcs does, real or in memory. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { systemClock } from '../platform/clock.ts';
-import { noLease, type Dcs, type WatchEvent } from './dcs.ts';
-import { etcdDcs } from './etcd.ts';
-import { findEtcdBinary, startEtcd } from './local-etcd.ts';
+import { MainstayError } from '../platform/errors.ts';
+import { createBlackHole } from './black-hole.ts';
+import { noLease, type Dcs, type KeyValue, type WatchEvent } from './dcs.ts';
+import { etcdDcs, type EtcdOptions } from './etcd.ts';
+import { createAuthority } from './local-certificates.ts';
+import { findEtcdBinary, startEtcd, type LocalEtcd } from './local-etcd.ts';
 import { createMemoryStore } from './memory-store.ts';
-import { memoryDcs } from './memory.ts';
+import { createLink, memoryDcs } from './memory.ts';
+
+/** Nobody may look at the wall clock: it jumps. */
+const clock = {
+  ...systemClock,
+  wall: (): Date => {
+    throw new Error('a decision by the wall clock');
+  },
+};
 
 interface Subject {
   readonly dcs: Dcs;
-  /** A second client of the same etcd. */
+  /** A second client of the same etcd, which nothing disturbs. */
   readonly other: Dcs;
+  /** What befalls the network of `dcs`. */
+  readonly disturb: (how: 'not at all' | 'cut' | 'silent' | 'answers lost') => void;
   readonly compact: (revision: number) => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
 const soon = { milliseconds: 5_000 };
+const unreachable = { code: 'DcsUnreachable', retryable: true };
 const binary = await findEtcdBinary();
 
 function memorySubject(): Promise<Subject> {
-  const store = createMemoryStore({ clock: systemClock });
-  const client = (): Dcs => memoryDcs({ clock: systemClock, store });
+  const store = createMemoryStore({ clock });
+  const link = createLink();
+  const states = { 'not at all': 'up', cut: 'refused', silent: 'silent', 'answers lost': 'answers-lost' } as const;
   return Promise.resolve({
-    dcs: client(),
-    other: client(),
+    dcs: memoryDcs({ clock, store, link }),
+    other: memoryDcs({ clock, store }),
+    disturb: (how) => link.set(states[how]),
     compact: (revision) => {
       store.compact(revision);
       return Promise.resolve();
@@ -33,14 +49,43 @@ function memorySubject(): Promise<Subject> {
   });
 }
 
-async function etcdSubject(): Promise<Subject> {
-  const cluster = await startEtcd(binary ?? '', { size: 3 });
-  const client = (): Dcs => etcdDcs({ endpoints: cluster.urls, clock: systemClock });
-  return { dcs: client(), other: client(), compact: cluster.compact, stop: cluster.stop };
+async function etcdSubject(options: Omit<EtcdOptions, 'endpoints' | 'clock'>, cluster: LocalEtcd): Promise<Subject> {
+  const proxies = await Promise.all(cluster.members.map(({ port }) => createBlackHole(port)));
+  const scheme = new URL(cluster.urls[0] ?? '').protocol;
+  const urls = proxies.map(({ port }) => `${scheme}//127.0.0.1:${port}`);
+  const modes = { 'not at all': 'pass', cut: 'cut', silent: 'frozen', 'answers lost': 'answers-dropped' } as const;
+  return {
+    dcs: etcdDcs({ ...options, endpoints: urls, clock }),
+    other: etcdDcs({ ...options, endpoints: cluster.urls, clock }),
+    disturb: (how) => proxies.forEach((proxy) => proxy.set(modes[how])),
+    compact: cluster.compact,
+    stop: async () => {
+      await Promise.all(proxies.map((proxy) => proxy.close()));
+      await cluster.stop();
+    },
+  };
 }
 
+async function guardedSubject(): Promise<Subject> {
+  const authority = await createAuthority('etcd');
+  const [server, client] = await Promise.all([
+    authority.issue('/CN=etcd', ['IP:127.0.0.1']),
+    authority.issue('/O=client'),
+  ]);
+  const { ca } = authority;
+  await authority.remove();
+  const flags = ['--auth-token-ttl=1'];
+  const cluster = await startEtcd(binary ?? '', { size: 1, tls: { ca, ...server, client }, flags });
+  await cluster.enableAuthentication('secret');
+  return etcdSubject({ credentials: () => ({ ca, ...client, username: 'root', password: 'secret' }) }, cluster);
+}
+
+const whereEtcdIs = binary === undefined ? describe.skip : describe;
 describe('memory', () => conformance(memorySubject));
-(binary === undefined ? describe.skip : describe)('etcd', () => conformance(etcdSubject));
+whereEtcdIs('etcd of three members', () =>
+  conformance(async () => etcdSubject({}, await startEtcd(binary ?? '', { size: 3 }))),
+);
+whereEtcdIs('etcd with TLS and logins', () => conformance(guardedSubject));
 
 function conformance(start: () => Promise<Subject>): void {
   let subject: Subject;
@@ -55,6 +100,7 @@ function conformance(start: () => Promise<Subject>): void {
     await subject.other.close();
     await subject.stop();
   });
+  afterEach(() => subject.disturb('not at all'));
   const freshPrefix = (): string => `/conformance/${(tests += 1)}/`;
 
   async function put(key: string, value: string, lease = noLease): Promise<number> {
@@ -180,7 +226,7 @@ function conformance(start: () => Promise<Subject>): void {
     const renewed = (async () => {
       while (!renewing.signal.aborted) {
         expect(await subject.other.keepAliveOnce(kept, soon)).toBe(2);
-        await systemClock.sleep(300);
+        await clock.sleep(300);
       }
     })();
     const events = await collect(dcs, prefix, revision + 1, 2);
@@ -252,6 +298,124 @@ function conformance(start: () => Promise<Subject>): void {
     expect(await collect(dcs, prefix, last, 1)).toHaveLength(1);
   });
 
+  test('a write whose answer is lost has an unknown outcome, and is not sent again', async () => {
+    const key = `${freshPrefix()}key`;
+    await dcs.read(key, soon);
+    // Until its connection is free again: the handshake of a new one would not get its answer either.
+    await clock.sleep(20);
+    subject.disturb('answers lost');
+    const lost = dcs.txn([], [{ put: key, value: '' }], { milliseconds: 500 });
+    expect(await lost).toMatchObject({ outcome: 'unknown', cause: unreachable });
+    subject.disturb('not at all');
+    const entry = (await subject.other.read(key, soon)).entries.get(key);
+    expect(entry?.modRevision).toBe(entry?.createRevision);
+    expect(entry).toBeDefined();
+  });
+
+  test('where nobody answers, each call settles by its deadline; when somebody does, the next one works', async () => {
+    const lease = await dcs.grantLease(30, soon);
+    subject.disturb('silent');
+    const deadline = { milliseconds: 300 };
+    const calls = {
+      read: () => dcs.read('/', deadline),
+      grant: () => dcs.grantLease(5, deadline),
+      renew: () => dcs.keepAliveOnce(lease, deadline),
+      revoke: () => dcs.revokeLease('4711', deadline),
+      write: () => dcs.txn([], [{ put: freshPrefix(), value: '' }], deadline),
+    };
+    const took = await Promise.all(
+      Object.entries(calls).map(async ([name, call]) => {
+        const started = clock.now();
+        const end: unknown = await call().catch((error: unknown) => error);
+        // A write that still waited for a connection was certainly not sent, and is no exception to the deadline either.
+        const isUnknown = name === 'write' && !(end instanceof MainstayError);
+        expect([name, end]).toMatchObject([name, isUnknown ? { outcome: 'unknown' } : unreachable]);
+        return clock.now() - started;
+      }),
+    );
+    expect(Math.min(...took)).toBeGreaterThan(250);
+    expect(Math.max(...took)).toBeLessThan(450);
+    subject.disturb('not at all');
+    expect(await dcs.keepAliveOnce(lease, soon)).toBe(30);
+    await dcs.revokeLease(lease, soon);
+  });
+
+  test('a lost watch is taken up again without missing or repeating a change', async () => {
+    const prefix = freshPrefix();
+    const from = (await put(`${prefix}c`, '')) + 1;
+    const last = 29;
+    const told: string[] = [];
+    const following = follow(dcs, prefix, from, (events) => {
+      told.push(...events.map((event) => inShort(prefix, event)));
+      return told.includes(`a=${last}`);
+    });
+    for (let n = 0; n <= last; n += 1) {
+      const value = String(n);
+      const both = [
+        { put: `${prefix}b`, value },
+        { put: `${prefix}a`, value },
+      ];
+      expect((await subject.other.txn([], both, soon)).outcome).toBe('applied');
+      if (n % 6 === 2) subject.disturb('cut');
+      if (n % 6 === 4) subject.disturb('not at all');
+      await clock.sleep(10);
+    }
+    expect(await following).toBeGreaterThan(0);
+    expect(told).toEqual(Array.from({ length: last + 1 }, (_, n) => [`b=${n}`, `a=${n}`]).flat());
+  });
+
+  test('compaction leaves a standing watch alone; one that was behind reads again and goes on from there', async () => {
+    const prefix = freshPrefix();
+    const { other } = subject;
+    const write = async (key: string, value: string): Promise<number> => {
+      const result = await other.txn([], [{ put: prefix + key, value }], soon);
+      if (result.outcome !== 'applied') throw new Error(result.outcome);
+      return result.revision;
+    };
+    const known = new Map<string, string>();
+    const revisions: number[] = [];
+    const standing = Promise.withResolvers<number>();
+    const learn = ({ key, value, modRevision }: KeyValue): void => {
+      known.set(key.slice(prefix.length), value);
+      revisions.push(modRevision);
+      if (value === 'a1') standing.resolve(modRevision);
+    };
+    const from = await write('a', 'a0');
+    let compactions = 0;
+    const following = (async () => {
+      for (let next = from; ;) {
+        try {
+          await follow(dcs, prefix, next, (events) => {
+            for (const event of events) if (event.type === 'put') learn(event.entry);
+            return known.has('end');
+          });
+          return;
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'DcsCompacted', retryable: true });
+          compactions += 1;
+          const snapshot = await dcs.read(prefix, soon);
+          const last = revisions.at(-1) ?? 0;
+          const unknown = [...snapshot.entries.values()].filter(({ modRevision }) => modRevision > last);
+          unknown.sort((a, b) => a.modRevision - b.modRevision).forEach(learn);
+          next = snapshot.revision + 1;
+        }
+      }
+    })();
+    await write('a', 'a1');
+    await subject.compact(await standing.promise);
+    await write('a', 'a2');
+    subject.disturb('cut');
+    await write('b', 'b1');
+    await write('b', 'b2');
+    await subject.compact(await write('a', 'a3'));
+    subject.disturb('not at all');
+    await write('end', '');
+    await following;
+    expect(compactions).toBe(1);
+    expect(Object.fromEntries(known)).toEqual({ a: 'a3', b: 'b2', end: '' });
+    expect(revisions).toEqual([...new Set(revisions)].sort((a, b) => a - b));
+  });
+
   test('an aborted call ends at once', async () => {
     const stop = AbortSignal.abort();
     await expect(dcs.read('/', { ...soon, signal: stop })).rejects.toMatchObject({ code: 'DcsUnreachable' });
@@ -269,4 +433,32 @@ async function collect(dcs: Dcs, prefix: string, from: number, count: number): P
     if (seen.length >= count) break;
   }
   return seen;
+}
+
+/** Follows as a client should; resolves with how often the watch was lost when `onEvents` says that it is enough. */
+async function follow(
+  dcs: Dcs,
+  prefix: string,
+  from: number,
+  onEvents: (events: readonly WatchEvent[]) => boolean,
+): Promise<number> {
+  const limit = AbortSignal.timeout(10_000);
+  let next = from;
+  for (let losses = 0; ; losses += 1) {
+    try {
+      for await (const { revision, events } of dcs.watch(prefix, next, limit)) {
+        next = revision + 1;
+        if (onEvents(events)) return losses;
+      }
+      throw new Error('followed for too long');
+    } catch (error) {
+      if (!(error instanceof MainstayError) || error.code !== 'DcsUnreachable') throw error;
+      await clock.sleep(10);
+    }
+  }
+}
+
+function inShort(prefix: string, event: WatchEvent): string {
+  if (event.type === 'delete') return `${event.key.slice(prefix.length)} gone`;
+  return `${event.entry.key.slice(prefix.length)}=${event.entry.value}`;
 }
