@@ -1,17 +1,20 @@
 /** Deliberate bugs: what the judge must catch, or it proves nothing. Each names the finding whose rule it breaks. */
-import { keys, type Definition, type PromiseRecord, type SyncState } from '../api/cluster-state.ts';
+import { keys, type PromiseRecord, type SyncState } from '../api/cluster-state.ts';
 import { notAbove, parseLsn } from '../ha/position.ts';
 import type { Effect, Event, HaState, Settings, Txn } from '../ha/state.ts';
 import type { ClusterView, Versioned } from '../ha/view.ts';
 import type { FaultKind } from './faults.ts';
+import type { Scheduled, Shape } from './simulate.ts';
 
 export interface Bug {
   readonly name: string;
   /** Of model/findings.md, or the rule of DESIGN §5. */
   readonly breaks: string;
   /** The world in which it shows soonest; by chance if absent. */
-  readonly definition?: Pick<Definition, 'instances' | 'durability'>;
+  readonly shape?: Shape;
   readonly faults?: readonly FaultKind[];
+  /** In place of chance, where it would take too long. */
+  readonly schedule?: readonly Scheduled[];
   readonly settings?: Partial<Settings>;
   /** What the instance takes etcd to hold. */
   view?(view: ClusterView, state: HaState): ClusterView;
@@ -19,10 +22,26 @@ export interface Bug {
   state?(after: HaState, before: HaState, event: Event): HaState;
   effects?(effects: readonly Effect[], state: HaState): readonly Effect[];
   /** A part that the model, not operator/ha, carries out. */
-  readonly model?: 'no-seal' | 'vow-not-durable' | 'no-marker' | 'opens-at-once' | 'no-read-back' | 'no-barrier';
+  readonly model?:
+    | 'no-seal'
+    | 'vow-not-durable'
+    | 'no-marker'
+    | 'opens-at-once'
+    | 'no-read-back'
+    | 'no-barrier'
+    | 'position-by-replay'
+    | 'released-before-dead'
+    | 'blind-retry'
+    | 'keepalive-proves'
+    | 'no-deadman'
+    | 'wall-clock'
+    | 'removed-while-counted'
+    | 'renews-while-giving-up'
+    | 'stamps-of-former-lives'
+    | 'pledge-from-receipt';
 }
 
-const preferred: Pick<Definition, 'instances' | 'durability'> = {
+const preferred: Shape = {
   instances: ['a', 'b', 'c'],
   durability: { mode: 'Preferred', acknowledgements: 1 },
 };
@@ -79,20 +98,20 @@ export const bugs: readonly Bug[] = [
   {
     name: 'acknowledgements-lowered-in-the-database-first',
     breaks: 'F5: k the other way round than S',
-    definition: preferred,
+    shape: preferred,
     effects: (effects, state) =>
       alsoInDatabase(effects, state, (to, from) => to.acknowledgements < from.acknowledgements),
   },
   {
     name: 'acknowledgements-raised-in-etcd-first',
     breaks: 'F5: k the other way round than S',
-    definition: preferred,
+    shape: preferred,
     effects: (effects, state) => firstInEtcd(effects, state, (to, from) => to.acknowledgements > from.acknowledgements),
   },
   {
     name: 'anybody-claims-from-an-empty-set',
     breaks: 'F5: with k = 0 only the recorded primary holds all',
-    definition: preferred,
+    shape: preferred,
     view: (view) =>
       view.definition && view.sync?.value.acknowledgements === 0
         ? { ...view, definition: { ...view.definition, durability: { mode: 'Async', acknowledgements: 0 } } }

@@ -6,6 +6,7 @@ import type { InstanceName, Voter } from '../api/cluster-state.ts';
 import type { SyncSet } from '../ha/sync-set.ts';
 import { sameVoter } from '../ha/takeover.ts';
 import type { Cluster } from './cluster.ts';
+import type { Disk } from './disk.ts';
 import type { Host } from './host.ts';
 import type { Connection } from './network.ts';
 
@@ -80,6 +81,7 @@ export interface Server {
   readonly append: (id: number) => void;
   /** A client's write; its acknowledgement is told to the judge. */
   readonly write: (id: number) => void;
+  /** Clients that wait: for the disk, or for an acknowledgement. */
   readonly waitingWrites: () => number;
   /** Writes the setting; every process reads it in its own time. */
   readonly configure: (to: SyncSet) => void;
@@ -103,8 +105,13 @@ export function startServer(
   self: {
     readonly name: InstanceName;
     readonly host: Host;
+    readonly disk: Disk;
     readonly voter: () => Voter;
     readonly onHopeless: () => void;
+    /** It could not write its log: the server ends. */
+    readonly onPanic: () => void;
+    /** The primary's end has closed the connection. */
+    readonly onStreamLost: () => void;
   },
   data: DataDirectory,
 ): Server {
@@ -118,6 +125,7 @@ export function startServer(
   let receiver: Receiver | undefined;
   let released = 0;
   let waiting: { readonly id: number; readonly index: number }[] = [];
+  let unflushed = 0;
 
   /** `deliver` meets the peer's server of then, if it has one. */
   const send = (to: InstanceName, deliver: (server: Server) => void, way: Connection): void =>
@@ -160,6 +168,15 @@ export function startServer(
     if (done.length === 0) return;
     waiting = waiting.filter(({ index }) => index >= released);
     for (const { id, index } of done) judge.acknowledged(name, id, index);
+  }
+
+  /** What is not on disk yet is as if it were not there: it is neither sent on nor acknowledged. */
+  function flush(done: () => void): void {
+    const inTurn = (then: () => void) => (): void =>
+      host.receive(() => {
+        if (!dead) then();
+      });
+    self.disk.write(inTurn(done), inTurn(self.onPanic));
   }
 
   function append(id: number): void {
@@ -223,14 +240,18 @@ export function startServer(
       ...[...senders.values()].filter(counts).map((s) => s.loaded),
       ...(backends.acknowledgements === 0 ? [backends] : []),
     ],
-    append,
+    append: (id) => flush(() => append(id)),
     write: (id) => {
-      const index = log.length;
-      append(id);
-      if (backends.acknowledgements === 0) judge.acknowledged(name, id, index);
-      else waiting.push({ id, index });
+      unflushed++;
+      flush(() => {
+        unflushed--;
+        const index = log.length;
+        append(id);
+        if (backends.acknowledgements === 0) judge.acknowledged(name, id, index);
+        else waiting.push({ id, index });
+      });
     },
-    waitingWrites: () => waiting.length,
+    waitingWrites: () => unflushed + waiting.length,
     configure: (to) => {
       setting = to;
       host.later(random.between(1, 20), () => load('backends', to));
@@ -270,11 +291,15 @@ export function startServer(
       if (receiver?.connection !== connection) return;
       receiver.heardAt = time.now();
       receiver.streaming = true;
-      if (from > log.length || from + records.length <= log.length) return;
-      judge.received(name, receiver.epoch);
-      log.push(...records.slice(log.length - from));
-      data.highestTimeline = Math.max(data.highestTimeline, lastTimeline(log));
-      pull(receiver, false);
+      const mine = receiver;
+      if (from + records.length > log.length)
+        flush(() => {
+          if (receiver !== mine || from > log.length || from + records.length <= log.length) return;
+          judge.received(name, mine.epoch);
+          for (let index = log.length - from; index < records.length; index++) log.push(records[index] as LogRecord);
+          data.highestTimeline = Math.max(data.highestTimeline, lastTimeline(log));
+          pull(mine, false);
+        });
     },
     onRefused: (connection, forked) => {
       if (receiver?.connection !== connection) return;
@@ -286,6 +311,7 @@ export function startServer(
       if (receiver?.primary !== primary) return;
       const { epoch, connection } = receiver;
       receiver.streaming = false;
+      self.onStreamLost();
       host.later(200, () => {
         if (!dead && receiver?.connection === connection) connect(primary, epoch);
       });

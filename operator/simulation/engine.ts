@@ -1,11 +1,12 @@
 /** The effects on the modelled database, in the steps and with the limits of operator/engines/postgres. */
-import type { HistoryEntry } from '../api/cluster-state.ts';
+import type { HistoryEntry, Position } from '../api/cluster-state.ts';
 import { compatibility } from '../engines/postgres/timeline.ts';
 import { formatLsn } from '../ha/position.ts';
 import type { DatabaseEffect, DatabaseState } from '../ha/state.ts';
 import type { ReplicaHealth } from '../ha/sync-set.ts';
-import { epochOfTimeline, type ClusterView } from '../ha/view.ts';
+import { epochOfForgottenTimeline, epochOfTimeline, type ClusterView } from '../ha/view.ts';
 import type { Cluster } from './cluster.ts';
+import type { Disk } from './disk.ts';
 import { lastTimeline, startServer, type DataDirectory, type LogRecord, type Server, type Volume } from './database.ts';
 import { Failed, type Activity, type Host } from './host.ts';
 
@@ -16,10 +17,14 @@ export interface Engine {
   readonly run: (effect: DatabaseEffect, view: ClusterView) => Activity<void>;
   readonly replicas: () => readonly ReplicaHealth[];
   readonly streaming: () => boolean;
+  /** Where the running server's log ends. */
+  readonly position: (view: ClusterView | undefined) => Position | undefined;
   /** The server ends by itself; the agent notices when all its processes are gone. */
   readonly crash: () => void;
   /** Everything ends at once, unseen. */
   readonly lose: () => void;
+  /** Shutdowns and starts take long from now on, or again not. */
+  slow: boolean;
 }
 
 const silenceBeforeUnfit = 2500;
@@ -31,18 +36,22 @@ export function createEngine(
   self: {
     readonly name: string;
     readonly volume: Volume;
+    readonly disk: Disk;
     readonly agentHost: Host;
     readonly databaseHost: Host;
     readonly onNewIncarnation: () => void;
+    readonly onStreamLost: () => void;
     readonly onChange: (state: DatabaseState) => void;
   },
 ): Engine {
   const { random, judge, time, bug } = cluster;
-  const { name, volume } = self;
+  const { name, volume, disk } = self;
   let state: DatabaseState = { status: 'unknown' };
   let server: Server | undefined;
 
   const pause = (low: number, high: number): number => random.between(low, high);
+  /** Shutdown checkpoints and crash recovery. */
+  const longPause = (low: number, high: number): number => pause(low, engine.slow ? 15_000 : high);
 
   function running(): Server {
     if (!server) throw new Failed('the server is gone');
@@ -63,12 +72,18 @@ export function createEngine(
     if (volume.broken) return { status: 'broken', reason: 'a rewind was interrupted' };
     if (!volume.data) return { status: 'absent' };
     const { systemIdentifier, highestTimeline, consistentAt } = volume.data;
-    return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary: consistentAt !== undefined };
+    const needsPrimary = consistentAt !== undefined;
+    const recovery = needsPrimary ? {} : { recovery: pause(50, engine.slow ? 15_000 : 800) };
+    return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary, ...recovery };
   }
 
   function lose(): void {
     server?.die();
     server = undefined;
+    // A process that hung is gone as well. A machine that stands still stays so.
+    if (!self.databaseHost.alive() || (self.agentHost.paused() && self.databaseHost.paused())) return;
+    self.databaseHost.die();
+    self.databaseHost.start();
   }
 
   /** The standby says in its log that it will never follow. */
@@ -86,6 +101,18 @@ export function createEngine(
       running();
       yield 10;
     }
+  }
+
+  /** A new connection is answered within the limit. */
+  function* answers(limit: number): Activity<Server> {
+    yield* holds(limit, () => !self.databaseHost.paused());
+    return running();
+  }
+
+  /** Files can be written and flushed. */
+  function* writable(): Activity<void> {
+    while (disk.stalled()) yield 10;
+    if (disk.full()) throw new Failed('no space left on the device');
   }
 
   function* catchUp(data: DataDirectory): Activity<void> {
@@ -116,16 +143,20 @@ export function createEngine(
       case 'kill':
         yield pause(1, 20);
         lose();
-        yield pause(5, 60);
+        // What waits for the disk is gone only after it.
+        do yield pause(5, 60);
+        while (disk.stalled());
         return inspect();
       case 'initialize':
         yield pause(500, 1500);
+        yield* writable();
         volume.data = { systemIdentifier: `system-${name}`, log: [{ timeline: 1, id: 0 }], highestTimeline: 1 };
         return inspect();
       case 'start': {
         if (state.status !== 'stopped' || !volume.data) throw new Failed(`the database is ${state.status}`);
         const { systemIdentifier } = state;
-        yield pause(50, 500);
+        yield longPause(50, 500);
+        yield* writable();
         volume.data.highestTimeline = lastTimeline(volume.data.log); // aborted ones are set aside
         const voter = (): { instance: string; incarnation: string } => ({
           instance: name,
@@ -133,7 +164,12 @@ export function createEngine(
         });
         const data = volume.data;
         const { from } = effect;
-        server = startServer(cluster, { name, host: self.databaseHost, voter, onHopeless }, data);
+        const onPanic = (): void => engine.crash();
+        server = startServer(
+          cluster,
+          { name, host: self.databaseHost, disk, voter, onHopeless, onPanic, onStreamLost: self.onStreamLost },
+          data,
+        );
         if (from) {
           server.follow({ instance: from.primary.instance, epoch: from.epoch });
           judge.bound(name, volume.incarnation, from.epoch);
@@ -152,23 +188,28 @@ export function createEngine(
       case 'seal': {
         const replica = asReplica();
         yield pause(2, 30);
+        yield* answers(10_000);
         if (bug?.model !== 'no-seal') running().follow(undefined);
         yield pause(2, 30);
-        const { log, highestTimeline } = running().data;
-        const epoch = epochOfTimeline(view.history, lastTimeline(log));
+        const { log, highestTimeline } = (yield* answers(10_000)).data;
+        const timeline = lastTimeline(log);
+        const known = epochOfTimeline(view.history, timeline);
         // Newer than the view: a position of epoch 0 would let a lesser log win.
-        if (epoch === 0 && lastTimeline(log) > 1) throw new Failed('the log ends on an unknown timeline');
+        if (known === 0 && timeline > 1 && !effect.adopting) throw new Failed('the log ends on an unknown timeline');
+        const epoch = known > 0 || timeline === 1 ? known : epochOfForgottenTimeline(view.history, timeline);
         return {
           ...replica,
           following: undefined,
-          sealed: { epoch, lsn: lsn(log.length) },
+          sealed: { epoch, lsn: lsn(bug?.model === 'position-by-replay' ? replayedOf(log) : log.length) },
+          backlog: random.pick([0, 0, 40_000_000]),
+          timeline,
           highestTimeline,
         };
       }
       case 'follow': {
         const replica = asReplica();
         yield pause(2, 20);
-        const { log } = running().data;
+        const { log } = (yield* answers(15_000)).data;
         const timeline = lastTimeline(log);
         const own = { timeline, epoch: epochOfTimeline(view.history, timeline), replayed: lsn(log.length) };
         const fits = compatibility(own, effect.history);
@@ -176,7 +217,7 @@ export function createEngine(
         if (fits === 'diverged')
           return { ...replica, following: undefined, diverged: { epoch: effect.epoch, remedy: 'rewind' } };
         yield pause(2, 20);
-        running().follow({ instance: effect.primary.instance, epoch: effect.epoch });
+        (yield* answers(15_000)).follow({ instance: effect.primary.instance, epoch: effect.epoch });
         judge.bound(name, volume.incarnation, effect.epoch);
         return {
           ...replica,
@@ -189,8 +230,10 @@ export function createEngine(
         yield pause(50, 300);
         lose();
         judge.destroys(name, volume.incarnation);
+        yield* writable();
         volume.broken = true;
         yield pause(100, 1500);
+        yield* writable();
         const source = copyOf(effect.primary.instance);
         const own = volume.data?.log ?? [];
         const fork = own.findIndex((record, index) => record.timeline !== source[index]?.timeline);
@@ -208,6 +251,7 @@ export function createEngine(
         self.onNewIncarnation();
         copyOf(effect.primary.instance);
         yield pause(300, 3000);
+        yield* writable();
         const log = [...copyOf(effect.primary.instance)];
         const systemIdentifier = cluster.etcd.view().initialize?.systemIdentifier ?? '';
         volume.data = { systemIdentifier, log, highestTimeline: lastTimeline(log) };
@@ -218,14 +262,16 @@ export function createEngine(
         const replica = asReplica();
         if (!replica.sealed) throw new Failed('not sealed');
         yield pause(2, 20);
-        running().configure(effect.sync);
+        (yield* answers(60_000)).configure(effect.sync);
         yield pause(10, 40);
-        const { data } = running();
+        yield* writable();
+        const { data } = yield* answers(60_000);
         if (data.highestTimeline >= effect.timeline && bug?.name !== 'timeline-reused')
           throw new Failed(`timeline ${effect.timeline} is used already`);
         data.highestTimeline = effect.timeline;
         yield pause(20, 150);
-        const primary = running();
+        yield* writable();
+        const primary = yield* answers(60_000);
         primary.follow(undefined);
         [primary.role, primary.timeline] = ['primary', effect.timeline];
         if (bug?.model !== 'no-marker') primary.append(-effect.epoch); // the end-of-recovery record
@@ -246,7 +292,7 @@ export function createEngine(
         if (!applied) throw new Failed('the sync set is not known');
         const end = running().data.log.length;
         if (bug?.model !== 'opens-at-once') yield* holds(500, () => running().enoughHold(applied, end));
-        running().open = true;
+        (yield* answers(5_000)).open = true;
         judge.opened(name);
         return { ...primary, open: true };
       }
@@ -255,7 +301,7 @@ export function createEngine(
         const { to } = effect;
         state = { ...primary, applied: undefined };
         yield pause(2, 10);
-        running().configure(to);
+        (yield* answers(60_000)).configure(to);
         if (bug?.model !== 'no-read-back') yield* holds(60_000, () => running().configured());
         running().append(-1_000_000); // wakes what waits for a member that has just left
         if (effect.barrier && to.members.length >= to.acknowledgements && bug?.model !== 'no-barrier') {
@@ -266,10 +312,14 @@ export function createEngine(
       }
       case 'stop': {
         if (state.status === 'primary') {
-          yield pause(10, 300);
-          running().open = false;
+          yield longPause(10, 300);
+          if (bug?.model === 'released-before-dead') {
+            time.after(pause(500, 3000), lose);
+            return inspect();
+          }
+          (yield* answers(10_000)).open = false;
           yield pause(5, 30);
-          running().append(-2_000_000); // the shutdown checkpoint
+          (yield* answers(10_000)).append(-2_000_000); // the shutdown checkpoint
           const end = running().data.log.length;
           const limit = self.agentHost.now() + 10_000;
           while (self.agentHost.now() < limit && [...running().senders.values()].some((s) => s.flushed < end)) yield 10;
@@ -280,7 +330,8 @@ export function createEngine(
     }
   }
 
-  return {
+  const engine: Engine = {
+    slow: false,
     state: () => state,
     inspect: () => (state = inspect()),
     server: () => server,
@@ -303,8 +354,14 @@ export function createEngine(
           }))
         : [],
     streaming: () => server?.receiver()?.streaming === true,
+    position: (view) => {
+      if (!server || !view || self.databaseHost.paused()) return undefined;
+      const { log } = server.data;
+      return { epoch: epochOfTimeline(view.history, lastTimeline(log)), lsn: lsn(log.length) };
+    },
     crash: () => {
-      if (!server) return;
+      // Nothing happens on a machine that stands still.
+      if (!server || (self.agentHost.paused() && self.databaseHost.paused())) return;
       lose();
       self.agentHost.later(pause(2, 50), () => {
         if (server) return;
@@ -313,7 +370,14 @@ export function createEngine(
     },
     lose,
   };
+  return engine;
 }
+
+/** What a replica has applied may be less than what it has flushed, and acknowledged. */
+const replayedOf = (log: readonly LogRecord[]): number => {
+  const sameTimeline = log.findIndex((record) => record.timeline === lastTimeline(log));
+  return Math.max(sameTimeline + 1, log.length - 3);
+};
 
 /** Each earlier timeline and where it was left. */
 function lineageOf(log: readonly LogRecord[]): NonNullable<HistoryEntry['lineage']> {

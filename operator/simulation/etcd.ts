@@ -1,9 +1,16 @@
 /**
  * etcd as the protocol meets it: one history of revisions, transactions with comparisons, leases, linearizable reads and
  * watches; and its faults: answers that never come, transactions that land after their deadline, leaderless moments after
- * which every lease lives its whole TTL again, watches that fall silent.
+ * which every lease lives its whole TTL again, watches that fall silent, transactions carried out twice, a restored snapshot.
  */
-import { keys, type Definition, type Member } from '../api/cluster-state.ts';
+import {
+  keys,
+  type AdoptionRecord,
+  type Definition,
+  type HistoryEntry,
+  type Member,
+  type PromiseRecord,
+} from '../api/cluster-state.ts';
 import type { Txn } from '../ha/state.ts';
 import type { ClusterView, Versioned } from '../ha/view.ts';
 import { until, type Activity, type Host } from './host.ts';
@@ -45,12 +52,23 @@ export interface Etcd {
   /** No leader for a while; then leases begin anew. */
   readonly losesLeader: (milliseconds: number) => void;
   readonly breakWatches: (silently: boolean) => void;
-  readonly faults: { answersLost: number; landsLate: number };
+  /** Reaches nobody, and nobody reaches it. */
+  readonly outage: (milliseconds: number) => void;
+  /** Older revisions are forgotten: a watch that lags is cancelled. */
+  readonly compact: () => void;
+  /** Somebody ends a lease that lives. */
+  readonly endLease: (lease: string) => void;
+  /** Returns what restores etcd to this moment, as another cluster of etcd. */
+  readonly snapshot: () => () => void;
+  /** No fault of its own, and a leader, since then. */
+  readonly wellSince: () => number;
+  readonly faults: { answersLost: number; landsLate: number; duplicated: number };
   readonly recover: () => void;
 }
 
 export interface EtcdListener {
   readonly committed: (view: ClusterView) => void;
+  readonly restored: (view: ClusterView) => void;
   readonly leaderExpired: (instance: string, lease: string) => void;
 }
 
@@ -66,12 +84,16 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
   const entries = new Map<string, Entry>();
   const leases = new Map<string, { readonly ttl: number; expiresAt: number }>();
   const watches = new Set<Watch>();
-  const faults = { answersLost: 0, landsLate: 0 };
+  const faults = { answersLost: 0, landsLate: 0, duplicated: 0 };
   let revision = 1;
   let granted = 0;
   let leaderlessUntil = 0;
+  let outUntil = 0;
   let queue: (() => void)[] = [];
-  let view = viewOf(entries, revision);
+  let compactedTo = 0;
+  /** Counts restores. */
+  let cluster = 1;
+  let view = viewOf(entries, revision, cluster);
 
   // ---- history -----------------------------------------------------------------------------------------------------
 
@@ -85,7 +107,7 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
           modRevision: revision,
           lease: write.leased ? (lease ?? '') : '0',
         });
-    const now = (view = viewOf(entries, revision));
+    const now = (view = viewOf(entries, revision, cluster));
     listener.committed(now);
     for (const watch of watches) tell(watch, now);
   }
@@ -148,8 +170,12 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
   function* call<T>(who: Caller, isWrite: boolean, perform: () => T): Activity<Answer<T>> {
     return yield* until<Answer<T>>((resume) => {
       who.host.later(deadline, () => resume({ failed: 'unknown' }));
+      const mine = cluster;
       const answer = (): void => {
+        if (mine !== cluster) return; // that etcd is gone
         const value = perform();
+        if (isWrite && random.chance(faults.duplicated))
+          time.after(random.between(1, 2000), () => mine === cluster && perform());
         if (!isWrite || !random.chance(faults.answersLost))
           network.send(etcdNode, who.name, () => who.host.receive(() => resume({ value })));
       };
@@ -161,9 +187,21 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
           network.send(etcdNode, who.name, () => who.host.receive(() => resume({ failed: 'refused' })));
       };
       network.send(who.name, etcdNode, () => {
+        if (time.now() < outUntil) return;
         if (isWrite && random.chance(faults.landsLate)) time.after(random.between(300, 5000), arrive);
         else arrive();
       });
+    });
+  }
+
+  function losesLeader(milliseconds: number): void {
+    leaderlessUntil = Math.max(leaderlessUntil, time.now() + milliseconds);
+    time.after(milliseconds, () => {
+      if (time.now() < leaderlessUntil) return;
+      for (const held of leases.values()) held.expiresAt = time.now() + held.ttl;
+      const due = queue;
+      queue = [];
+      for (const perform of due) perform();
     });
   }
 
@@ -194,43 +232,70 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
       const watch: Watch = { brokenAt: undefined, connection: { lastArrival: 0 }, onView, who };
       for (const former of watches) if (former.who === who) watches.delete(former);
       watches.add(watch);
+      if (fromRevision < compactedTo) watch.brokenAt = time.now();
       if (view.revision > fromRevision) tell(watch, view);
       return watch;
     },
-    put: (key, value) => commit([{ put: key, value }], undefined),
-    losesLeader: (milliseconds) => {
-      leaderlessUntil = Math.max(leaderlessUntil, time.now() + milliseconds);
-      time.after(milliseconds, () => {
-        if (time.now() < leaderlessUntil) return;
-        for (const held of leases.values()) held.expiresAt = time.now() + held.ttl;
-        const due = queue;
-        queue = [];
-        for (const perform of due) perform();
-      });
+    outage: (milliseconds) => {
+      outUntil = Math.max(outUntil, time.now() + milliseconds);
+      losesLeader(milliseconds);
+      for (const watch of watches) watch.brokenAt ??= time.now() + milliseconds;
     },
+    compact: () => {
+      compactedTo = revision;
+      for (const watch of watches) if (random.chance(0.5)) watch.brokenAt ??= time.now();
+    },
+    endLease: (lease) => end(lease, false),
+    snapshot: () => {
+      const then = { entries: [...entries], leases: [...leases], revision };
+      return () => {
+        cluster++;
+        revision = then.revision;
+        entries.clear();
+        for (const [key, entry] of then.entries) entries.set(key, entry);
+        leases.clear();
+        for (const [id, { ttl }] of then.leases) {
+          leases.set(id, { ttl, expiresAt: time.now() + ttl });
+          expireInTime(id);
+        }
+        for (const watch of watches) watch.brokenAt ??= time.now();
+        queue = [];
+        compactedTo = revision;
+        view = viewOf(entries, revision, cluster);
+        listener.restored(view);
+      };
+    },
+    wellSince: () =>
+      faults.answersLost + faults.landsLate + faults.duplicated > 0 || time.now() < leaderlessUntil
+        ? Infinity
+        : leaderlessUntil,
+    put: (key, value) => commit([{ put: key, value }], undefined),
+    losesLeader,
     // A broken stream is noticed after a while; a silent one never is, only the resync helps.
     breakWatches: (silently) => {
       for (const watch of watches) if (random.chance(0.5)) watch.brokenAt ??= silently ? Infinity : time.now();
     },
     recover: () => {
-      [faults.answersLost, faults.landsLate] = [0, 0];
+      [faults.answersLost, faults.landsLate, faults.duplicated] = [0, 0, 0];
     },
   };
 }
 
 /** As operator/ha/view.ts makes it from JSON, without the cost of parsing in each event. */
-function viewOf(entries: ReadonlyMap<string, Entry>, revision: number): ClusterView {
+function viewOf(entries: ReadonlyMap<string, Entry>, revision: number, cluster: number): ClusterView {
   const get = <T>(key: string): Versioned<T> | undefined => entries.get(key) as Versioned<T> | undefined;
   const members = new Map<string, Member>();
-  const promises = new Map();
-  const history = new Map();
+  const promises = new Map<string, Versioned<PromiseRecord>>();
+  const history = new Map<number, HistoryEntry>();
+  const adoptions = new Map<string, AdoptionRecord>();
   for (const [key, entry] of entries)
     if (key.startsWith('members/')) members.set(key.slice(8), entry.value as Member);
-    else if (key.startsWith('promises/')) promises.set(key.slice(9), entry);
-    else if (key.startsWith('history/')) history.set(Number(key.slice(8)), entry.value);
+    else if (key.startsWith('promises/')) promises.set(key.slice(9), entry as Versioned<PromiseRecord>);
+    else if (key.startsWith('history/')) history.set(Number(key.slice(8)), entry.value as HistoryEntry);
+    else if (key.startsWith('adoptions/')) adoptions.set(key.slice(10), entry.value as AdoptionRecord);
   return {
     revision,
-    etcdClusterId: 'etcd-1',
+    etcdClusterId: `etcd-${cluster}`,
     definition: get<Definition>(keys.definition)?.value,
     bootstrap: get(keys.bootstrap),
     initialize: get<NonNullable<ClusterView['initialize']>>(keys.initialize)?.value,
@@ -242,5 +307,8 @@ function viewOf(entries: ReadonlyMap<string, Entry>, revision: number): ClusterV
     promises,
     history,
     switchover: get(keys.switchover),
+    failover: get(keys.failover),
+    adopt: get(keys.adopt),
+    adoptions,
   };
 }

@@ -1,56 +1,125 @@
-/** What goes wrong, by chance: each seed allows some kinds of faults, and some strike when an instance is about to act. */
+/** What goes wrong: each seed allows some kinds of faults by chance, and some strike when an instance is about to act. */
 import { keys, type Definition, type SwitchoverRequest } from '../api/cluster-state.ts';
 import type { Cluster } from './cluster.ts';
 import { etcdNode } from './etcd.ts';
-import type { Instance } from './instance.ts';
+import { wallClock, type Instance } from './instance.ts';
+import type { Random } from './random.ts';
 
 export const faultKinds = [
   'database-crash',
+  'database-hang',
   'container-death',
   'pause',
   'agent-stall',
   'partition',
+  'bad-link',
   'slow-network',
+  'slow-database',
+  'disk-stall',
+  'disk-full',
+  'clock-jump',
   'lost-answers',
   'late-transactions',
+  'duplicates',
   'etcd-leader-change',
+  'etcd-outage',
+  'etcd-restored',
   'lost-watch',
+  'compaction',
+  'lease-revoked',
   'switchover',
   'termination',
   'instance-lost',
   'volume-lost',
+  'scale',
   'durability-change',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
+
+/** One fault, complete: the same strike in the same world does the same. */
+export interface Strike {
+  readonly kind: FaultKind;
+  /** An instance's name, or whoever has that role when it strikes. */
+  readonly on: string;
+  /** How long it lasts, where it lasts. */
+  readonly milliseconds: number;
+  /** In [0, 1): which of the kind's forms. */
+  readonly form: number;
+}
 
 export interface Faults {
   readonly kinds: readonly FaultKind[];
   /** Strikes now and then until `heal`. */
   readonly begin: () => void;
+  readonly strike: (strike: Strike) => void;
   /** An instance begins an effect. */
   readonly ambush: (instance: string) => void;
   readonly heal: () => void;
-  readonly met: ReadonlyMap<FaultKind, number>;
+  readonly dataLosses: () => number;
 }
 
 /** Mean pause between two faults, in milliseconds. */
 const meanPause = 1500;
 const ambushChance = 0.04;
-const durationOfCut = { shortest: 300, longest: 15_000 };
+/** These end what they hit for good, or for everybody: rarely allowed in a world. */
+const rare: ReadonlySet<FaultKind> = new Set(['etcd-restored', 'scale', 'disk-full', 'lease-revoked', 'etcd-outage']);
+
+/** Milliseconds, drawn for each kind. */
+const length: Readonly<Record<FaultKind, (random: Random) => number>> = {
+  'database-crash': () => 0,
+  'database-hang': (random) => random.between(300, random.chance(0.3) ? 20_000 : 4000),
+  'container-death': (random) => random.between(50, random.pick([300, 2000, 15_000])),
+  pause: (random) => random.between(50, random.chance(0.3) ? 20_000 : 3000),
+  'agent-stall': (random) => random.between(500, 8000),
+  partition: (random) => random.between(300, 15_000),
+  'bad-link': (random) => random.between(2000, 30_000),
+  'slow-network': (random) => random.between(1000, 20_000),
+  'slow-database': (random) => random.between(5000, 30_000),
+  'disk-stall': (random) => random.between(200, random.chance(0.3) ? 15_000 : 3000),
+  'disk-full': (random) => random.between(1000, 15_000),
+  'clock-jump': (random) => random.between(-20_000, 20_000),
+  'lost-answers': (random) => random.between(1000, 20_000),
+  'late-transactions': (random) => random.between(1000, 20_000),
+  duplicates: (random) => random.between(1000, 20_000),
+  'etcd-leader-change': (random) => random.between(200, random.chance(0.2) ? 8000 : 2000),
+  'etcd-outage': (random) => random.between(3000, 30_000),
+  'etcd-restored': (random) => random.between(1000, 15_000),
+  'lost-watch': () => 0,
+  compaction: () => 0,
+  'lease-revoked': () => 0,
+  switchover: (random) => random.between(1000, 30_000),
+  termination: (random) => random.between(500, 3000),
+  'instance-lost': () => 0,
+  'volume-lost': (random) => random.between(300, 3000),
+  scale: () => 0,
+  'durability-change': () => 0,
+};
+
+export function randomStrike(random: Random, kind: FaultKind, on: string): Strike {
+  return { kind, on, milliseconds: Math.round(length[kind](random)), form: random.next() };
+}
 
 export function createFaults(cluster: Cluster, wanted: readonly FaultKind[] | undefined): Faults {
   const random = cluster.random.fork();
-  const { time, network, etcd, instances, trace } = cluster;
-  const kinds = wanted ?? faultKinds.filter(() => random.chance(0.45));
-  const met = new Map<FaultKind, number>();
+  const { time, network, etcd, instances, judge, coverage, trace } = cluster;
+  const kinds = wanted ?? faultKinds.filter((kind) => random.chance(rare.has(kind) ? 0.12 : 0.4));
   let active = false;
-  let healedCuts = 0;
+  const mostDataLosses = random.pick([1, 1, 1, 2]);
   let dataLosses = 0;
+  let restored = false;
 
   const all = (): readonly Instance[] => [...instances.values()];
+  const present = (): readonly Instance[] => all().filter(({ lost }) => !lost);
   const primary = (): Instance | undefined => instances.get(etcd.view().leader?.value.instance ?? '');
   /** The primary is the most interesting victim. */
-  const victim = (): Instance => (random.chance(0.4) ? primary() : undefined) ?? (random.pick(all()) as Instance);
+  const victim = (): Instance | undefined => (random.chance(0.4) ? primary() : undefined) ?? random.pick(present());
+
+  function resolve(on: string): Instance | undefined {
+    if (on === 'primary') return primary() ?? present()[0];
+    if (on === 'replica') return present().find((instance) => instance !== primary());
+    if (on === 'other replica') return present().filter((instance) => instance !== primary())[1];
+    return instances.get(on);
+  }
 
   function begin(): void {
     active = true;
@@ -58,118 +127,246 @@ export function createFaults(cluster: Cluster, wanted: readonly FaultKind[] | un
       time.after(-Math.log(1 - random.next()) * meanPause, () => {
         if (!active) return;
         const kind = random.pick(kinds);
-        if (kind) strike(kind, victim());
+        const on = victim();
+        if (kind && on) strike(randomStrike(random, kind, on.name));
         next();
       });
     next();
   }
 
-  function strike(kind: FaultKind, on: Instance): void {
-    met.set(kind, (met.get(kind) ?? 0) + 1);
-    trace('fault', `${kind} ${on.name}`);
+  function strike(what: Strike): void {
+    const on = resolve(what.on);
+    if (!on || !perform(what, on)) return;
+    coverage.met('fault', what.kind);
+  }
+
+  function told({ kind, milliseconds }: Strike, on: Instance): void {
+    trace('fault', `${kind} ${on.name}${milliseconds ? ` ${milliseconds} ms` : ''}`);
+  }
+
+  /** False if it could not be. */
+  function perform(what: Strike, on: Instance): boolean {
+    const { kind, milliseconds, form } = what;
+    told(what, on);
+    const choose = <T>(...forms: readonly [T, ...T[]]): T => forms[Math.floor(form * forms.length)] as T;
     switch (kind) {
       case 'database-crash':
         on.crashDatabase();
-        return;
+        return true;
+      case 'database-hang':
+        on.hang(milliseconds);
+        return true;
       case 'container-death':
-        on.kill(random.between(50, random.pick([300, 2000, 15_000])));
-        return;
+        on.kill(milliseconds);
+        return true;
       case 'pause':
-        on.pause(random.between(50, random.chance(0.3) ? 20_000 : 3000));
-        return;
+        on.pause(milliseconds);
+        return true;
       case 'agent-stall':
-        on.stall(random.between(500, 8000));
-        return;
+        on.stall(milliseconds);
+        return true;
       case 'partition':
-        partition(on);
-        return;
+        partition(on, milliseconds, form);
+        return true;
+      case 'bad-link': {
+        const other = primary();
+        const replica = on === other ? present().find((instance) => instance !== other) : on;
+        if (!other || !replica) return false;
+        cut([replica.name], [other.name], milliseconds, 'both');
+        return true;
+      }
       case 'slow-network':
-        network.slow = random.pick([0, 0.05, 0.3]);
-        return;
+        network.slow = choose(0.05, 0.3);
+        time.after(milliseconds, () => (network.slow = 0));
+        return true;
+      case 'slow-database':
+        on.setSlow(true);
+        time.after(milliseconds, () => on.setSlow(false));
+        return true;
+      case 'disk-stall':
+        on.disk.stall(milliseconds);
+        return true;
+      case 'disk-full':
+        on.disk.fill(milliseconds);
+        return true;
+      case 'clock-jump':
+        on.jump(milliseconds);
+        return true;
       case 'lost-answers':
-        etcd.faults.answersLost = random.pick([0, 0.2, 0.6]);
-        return;
+        etcd.faults.answersLost = choose(0.2, 0.6);
+        time.after(milliseconds, () => (etcd.faults.answersLost = 0));
+        return true;
       case 'late-transactions':
-        etcd.faults.landsLate = random.pick([0, 0.1, 0.4]);
-        return;
+        etcd.faults.landsLate = choose(0.1, 0.4);
+        time.after(milliseconds, () => (etcd.faults.landsLate = 0));
+        return true;
+      case 'duplicates':
+        etcd.faults.duplicated = choose(0.1, 0.5);
+        time.after(milliseconds, () => (etcd.faults.duplicated = 0));
+        return true;
       case 'etcd-leader-change':
-        etcd.losesLeader(random.between(200, random.chance(0.2) ? 8000 : 2000));
-        return;
+        etcd.losesLeader(milliseconds);
+        return true;
+      case 'etcd-outage':
+        outage(milliseconds);
+        return true;
+      case 'etcd-restored':
+        return restoreLater(milliseconds);
       case 'lost-watch':
-        etcd.breakWatches(random.chance(0.5));
-        return;
+        etcd.breakWatches(choose(true, false));
+        return true;
+      case 'compaction':
+        etcd.compact();
+        return true;
+      case 'lease-revoked': {
+        const leader = etcd.view().leader;
+        if (leader) etcd.endLease(leader.lease);
+        return leader !== undefined;
+      }
       case 'switchover':
-        switchover();
-        return;
+        return switchover(milliseconds, form);
       case 'termination':
-        on.end(random.between(500, 3000));
-        return;
+        on.end(milliseconds);
+        return true;
       case 'instance-lost':
-        if (dataLosses++ > 0 || instances.size < 3) return;
+        if (dataLosses >= mostDataLosses || present().length < 3) return false;
+        dataLosses++;
         on.lost = true;
         on.kill(Infinity);
-        return;
+        return true;
       case 'volume-lost':
-        if (dataLosses++ > 0 || on.lost) return;
-        on.kill(random.between(300, 3000));
+        if (dataLosses >= mostDataLosses || on.lost) return false;
+        dataLosses++;
+        on.kill(milliseconds);
         on.loseVolume();
-        return;
+        return true;
+      case 'scale':
+        return scale(on, form);
       case 'durability-change':
-        changeDurability();
+        return changeDurability(form);
     }
+  }
+
+  function cut(
+    ones: readonly string[],
+    others: readonly string[],
+    milliseconds: number,
+    direction: 'both' | 'in' | 'out',
+  ): void {
+    const mend: (() => void)[] = [];
+    for (const one of ones)
+      for (const other of others) {
+        if (direction !== 'in') mend.push(network.cut(one, other));
+        if (direction !== 'out') mend.push(network.cut(other, one));
+      }
+    time.after(milliseconds, () => mend.forEach((each) => each()));
   }
 
   /** Cuts one way or both between an instance and one, or all, of the others and etcd. */
-  function partition(on: Instance): void {
-    const others = [...instances.keys(), etcdNode].filter((name) => name !== on.name);
-    const from = random.chance(0.3) ? others : [random.pick(others) as string];
-    const direction = random.pick(['both', 'in', 'out']);
-    for (const other of from) {
-      if (direction !== 'in') network.cut(on.name, other);
-      if (direction !== 'out') network.cut(other, on.name);
-    }
-    const mine = ++healedCuts;
-    time.after(random.between(durationOfCut.shortest, durationOfCut.longest), () => {
-      if (mine === healedCuts) network.heal();
+  function partition(on: Instance, milliseconds: number, form: number): void {
+    const others = [etcdNode, ...instances.keys()].filter((name) => name !== on.name);
+    const direction = (['both', 'in', 'out'] as const)[Math.floor(form * 3)] as 'both' | 'in' | 'out';
+    const rest = (form * 3) % 1;
+    const from = rest < 0.3 ? others : [others[Math.floor(((rest - 0.3) / 0.7) * others.length)] as string];
+    cut([on.name], from, milliseconds, direction);
+  }
+
+  /** A primary goes on serving without etcd, if that is all that is wrong (rule 9). */
+  function outage(milliseconds: number): void {
+    const { leader, sync } = etcd.view();
+    const serves = leader !== undefined && instances.get(leader.value.instance)?.server()?.open === true;
+    const whole = (sync?.value.acknowledgements ?? 0) > 0 && sync?.value.members.length === instances.size - 1;
+    etcd.outage(milliseconds);
+    if (serves && whole && kinds.every((kind) => kind === 'etcd-outage'))
+      time.after(milliseconds - 1, () => judge.expectService(2500));
+  }
+
+  function restoreLater(milliseconds: number): boolean {
+    if (restored) return false;
+    restored = true;
+    const restore = etcd.snapshot();
+    time.after(milliseconds, () => {
+      if (!active) return;
+      trace('fault', `etcd is restored from ${milliseconds} ms ago`);
+      restore();
     });
+    return true;
   }
 
-  function switchover(): void {
+  function switchover(milliseconds: number, form: number): boolean {
     const from = etcd.view().leader?.value.instance;
-    if (!from) return;
-    const to = random.chance(0.5) ? random.pick(all())?.name : undefined;
-    const deadline = new Date(Date.UTC(2026, 0) + time.now() + random.between(1000, 30_000)).toISOString();
-    const request: SwitchoverRequest = { id: `${time.now()}`, from, reason: 'test', deadline, ...(to ? { to } : {}) };
+    if (!from) return false;
+    const candidates = present();
+    const to = form < 0.5 ? candidates[Math.floor(form * 2 * candidates.length)]?.name : undefined;
+    const request: SwitchoverRequest = {
+      id: `${time.now()}`,
+      from,
+      reason: 'test',
+      deadline: wallClock(time.now() + milliseconds),
+      ...(to ? { to } : {}),
+    };
     etcd.put(keys.switchover, request);
+    return true;
   }
 
-  function changeDurability(): void {
+  /** The definition gains an instance, or loses one; what that asks for is the operator's part. */
+  function scale(on: Instance, form: number): boolean {
     const definition = etcd.view().definition as Definition;
-    const highest = instances.size - 2;
-    if (highest < 2) return;
+    const { instances: wanted, durability } = definition;
+    const publish = (names: readonly string[]): true => {
+      etcd.put(keys.definition, { ...definition, generation: definition.generation + 1, instances: names });
+      trace('fault', `instances are now ${names.join(', ')}`);
+      return true;
+    };
+    if (form < 0.5) {
+      const name = ['a', 'b', 'c', 'd', 'e'].find((each) => !wanted.includes(each) && !instances.get(each)?.lost);
+      const known = name === undefined ? undefined : instances.get(name);
+      if (name === undefined || wanted.length >= 5) return false;
+      if (!known) cluster.add(name).start();
+      return publish([...wanted, name]);
+    }
+    const least = Math.max(2, durability.acknowledgements + 1);
+    if (wanted.length <= least || present().length <= least || !wanted.includes(on.name)) return false;
+    return publish(wanted.filter((name) => name !== on.name));
+  }
+
+  function changeDurability(form: number): boolean {
+    const definition = etcd.view().definition as Definition;
     const { mode, acknowledgements } = definition.durability;
-    const durability = { mode, acknowledgements: acknowledgements === 1 ? 2 : 1 };
+    const highest = definition.instances.length - 2;
+    const durability =
+      form < 0.7
+        ? { mode, acknowledgements: acknowledgements === 1 ? 2 : 1 }
+        : { mode: mode === 'Strict' ? ('Preferred' as const) : ('Strict' as const), acknowledgements };
+    if (mode === 'Async' || durability.acknowledgements > Math.max(1, highest)) return false;
     etcd.put(keys.definition, { ...definition, generation: definition.generation + 1, durability });
+    return true;
   }
 
   return {
     kinds,
-    met,
     begin,
+    strike,
     ambush: (name) => {
       if (!active || !random.chance(ambushChance)) return;
       const sudden = kinds.filter((kind) => ['database-crash', 'container-death', 'pause', 'partition'].includes(kind));
       const kind = random.pick(sudden);
       const on = random.chance(0.5) ? instances.get(name) : victim();
-      if (kind && on) time.after(random.between(0, random.chance(0.5) ? 30 : 800), () => active && strike(kind, on));
+      if (!kind || !on) return;
+      const what = randomStrike(random, kind, on.name);
+      time.after(random.between(0, random.chance(0.5) ? 30 : 800), () => active && strike(what));
     },
+    dataLosses: () => dataLosses,
     heal: () => {
       active = false;
       trace('fault', 'all is well again');
+      judge.healed();
       network.heal();
       network.slow = 0;
       etcd.recover();
       for (const instance of all()) {
+        instance.disk.heal();
+        instance.setSlow(false);
         instance.resume();
         if (!instance.lost) instance.start();
       }

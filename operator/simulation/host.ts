@@ -13,9 +13,13 @@ export function* until<T>(begin: (resume: (value: T) => void) => void): Activity
 export class Failed extends Error {}
 
 export interface Host {
+  /** How fast its clock runs. */
+  readonly rate: number;
   /** The host's own monotonic clock, which may drift. */
   readonly now: () => number;
   readonly alive: () => boolean;
+  /** Counts its deaths. */
+  readonly life: () => number;
   readonly paused: () => boolean;
   /** When the last pause ended, on the world's clock. */
   readonly resumedAt: () => number;
@@ -52,8 +56,10 @@ export function createHost(time: VirtualTime, clockRate: number): Host {
     });
   };
   return {
+    rate: clockRate,
     now: () => time.now() * clockRate,
     alive: () => alive,
+    life: () => life,
     paused: () => paused,
     resumedAt: () => resumedAt,
     later,

@@ -1,19 +1,16 @@
 /** One instance: its volume, its database, and the shipping protocol driven as operator/agent/agent.ts drives it. */
-import { keys, type Member } from '../api/cluster-state.ts';
+import { keys, type Member, type Voter } from '../api/cluster-state.ts';
+import { memberState } from '../ha/member-state.ts';
+import { answersAsLeader, holdsLeadership, isGivingUp, mayPledge, serveUntil } from '../ha/proof.ts';
+import type { Phase } from '../ha/phases.ts';
 import { initialState, step } from '../ha/step.ts';
-import {
-  defaultSettings,
-  type DatabaseEffect,
-  type Effect,
-  type Event,
-  type HaState,
-  type Txn,
-  type TxnPurpose,
-} from '../ha/state.ts';
-import type { Cluster } from './cluster.ts';
+import { defaultSettings, type DatabaseEffect, type Effect, type Event, type HaState } from '../ha/state.ts';
+import type { Cluster, Moment } from './cluster.ts';
 import type { Server, Volume } from './database.ts';
+import { createDisk, type Disk } from './disk.ts';
 import { createEngine } from './engine.ts';
 import { describe } from './invariants.ts';
+import { watchHealth } from './health.ts';
 import { createHost, until, type Activity, type Host } from './host.ts';
 
 export interface Instance {
@@ -21,12 +18,13 @@ export interface Instance {
   readonly volume: Volume;
   readonly agentHost: Host;
   readonly databaseHost: Host;
+  readonly disk: Disk;
   /** Gone for good. */
   lost: boolean;
   readonly state: () => HaState;
   readonly server: () => Server | undefined;
   readonly streaming: () => boolean;
-  readonly heartbeat: () => { readonly epoch: number; readonly leading: boolean };
+  readonly heartbeat: (word: Word | undefined) => Beat;
   readonly start: () => void;
   /** The container dies, and starts again after a while, unless it is lost. */
   readonly kill: (restartAfter: number) => void;
@@ -35,10 +33,33 @@ export interface Instance {
   readonly pause: (milliseconds: number) => void;
   /** Only the agent stands still: its deadman strikes. */
   readonly stall: (milliseconds: number) => void;
+  /** Only the database's processes stand still. */
+  readonly hang: (milliseconds: number) => void;
+  readonly setSlow: (slow: boolean) => void;
+  /** The machine's wall clock jumps. */
+  readonly jump: (milliseconds: number) => void;
   /** SIGTERM: hands over, and comes again. */
   readonly end: (restartAfter: number) => void;
   readonly loseVolume: () => void;
   readonly resume: () => void;
+}
+
+/** What the primary's agent answers. A stamp is a time on the clock of one life of one agent. */
+export interface Beat {
+  readonly epoch: number;
+  readonly leading: boolean;
+  readonly stamp: Stamp;
+}
+interface Stamp {
+  readonly life: number;
+  readonly at: number;
+}
+
+/** A replica's word not to promise for a while (rule 9). */
+export interface Word {
+  readonly voter: Voter;
+  readonly epoch: number;
+  readonly stamp: Stamp;
 }
 
 const keepAlivePeriod = 500;
@@ -51,36 +72,46 @@ const missesUntilLost = 3;
 const deadmanLimit = 3000;
 
 export function createInstance(cluster: Cluster, name: string): Instance {
-  const { random, etcd, network, time, judge, bug, trace } = cluster;
+  const { random, etcd, network, time, judge, coverage, bug, trace } = cluster;
   const clockRate = random.chance(0.5) ? random.between(0.96, 1.04) : 1;
   const agentHost = createHost(time, clockRate);
   const databaseHost = createHost(time, clockRate);
+  const disk = createDisk(time);
   const caller = { name, host: agentHost };
   const volume: Volume = { data: undefined, broken: false, vow: 0, incarnation: cluster.nextIncarnation() };
   const engine = createEngine(cluster, {
     name,
     volume,
+    disk,
     agentHost,
     databaseHost,
     onChange: (database) => dispatch({ type: 'database', database }),
     onNewIncarnation: () => dispatch({ type: 'incarnation', incarnation: volume.incarnation }),
+    onStreamLost: () => agentHost.receive(() => askNow()),
   });
   const settings = { ...defaultSettings, ...bug?.settings };
-  const localTime = (): { now: number; wall: string } => ({
-    now: agentHost.now(),
-    wall: new Date(Date.UTC(2026, 0) + time.now()).toISOString(),
-  });
+  let wallOffset = 0;
+  let wallTold = { second: -1, text: '' };
+  function wall(): string {
+    const second = Math.floor((time.now() + wallOffset) / 1000);
+    if (wallTold.second !== second) wallTold = { second, text: wallClock(second * 1000) };
+    return wallTold.text;
+  }
+  const clock = (): number => agentHost.now() + (bug?.model === 'wall-clock' ? wallOffset : 0);
+  const localTime = (): { now: number; wall: string } => ({ now: clock(), wall: wall() });
   const fresh = (): HaState =>
     initialState({ instance: name, incarnation: volume.incarnation, address: name }, volume.vow, localTime(), settings);
 
   let state = fresh();
   let because = '';
   let cancelEffect: (() => void) | undefined;
+  let phase: Phase | undefined;
   let published = '';
   /** When the last keepalive that etcd confirmed was sent. */
   let renewedAt: number | undefined;
   let keepAliveNow = (): void => undefined;
   let publishNow = (): void => undefined;
+  let askNow = (): void => undefined;
 
   function dispatch(original: Event): void {
     const event = bug?.event?.(original, state) ?? original;
@@ -93,35 +124,63 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     );
     state = bug?.state?.(result.state, before, event) ?? result.state;
     if (result.because !== because) trace(name, (because = result.because));
+    if (result.phase !== phase) {
+      coverage.turned(phase, result.phase, result.effects);
+      phase = result.phase;
+    }
     if (
       before.database.status !== state.database.status ||
       before.lostPrimaryOf !== state.lostPrimaryOf ||
-      memberState() !== published
+      memberState(state, engine.streaming()) !== published
     )
       publishNow();
-    for (const effect of bug?.effects?.(result.effects, state) ?? result.effects) carryOut(effect);
+    coverage.met('event', event.type);
+    if (before.database.status !== state.database.status) coverage.met('database', state.database.status);
+    const effects = bug?.effects?.(result.effects, state) ?? result.effects;
+    if (effects.length === 0 && result.effects.some(({ type }) => type === 'txn'))
+      state = { ...state, inFlight: { ...state.inFlight, dcs: undefined } };
+    for (const effect of effects) carryOut(effect);
   }
 
   // ---- effects -------------------------------------------------------------------------------------------------------
 
+  /** A moment at which the world may let the instance die, or be late. */
+  function at(effect: Moment['effect'], when: Moment['when'], then: () => void): void {
+    if (!agentHost.alive()) return;
+    const verdict = cluster.at({ instance: name, effect, when });
+    if (verdict === 'go') then();
+    else if (verdict === 'crash') kill(1000);
+    else agentHost.later(verdict.late, then);
+  }
+
   function carryOut(effect: Effect): void {
-    cluster.onEffect(name);
-    switch (effect.type) {
-      case 'txn':
-        agentHost.run(transact(effect.purpose, effect.txn));
-        return;
-      case 'revoke-lease':
-        agentHost.run(revoke(effect.lease));
-        return;
-      case 'write-vow':
-        agentHost.later(random.between(0.5, 15), () => {
+    coverage.met('effect', effect.type);
+    at(effect, 'before', () => {
+      switch (effect.type) {
+        case 'txn':
+          agentHost.run(transact(effect));
+          return;
+        case 'revoke-lease':
+          agentHost.run(revoke(effect));
+          return;
+        case 'write-vow':
+          agentHost.later(random.between(0.5, 15), () => writeVow(effect));
+          return;
+        default:
+          actOnDatabase(effect);
+      }
+    });
+  }
+
+  function writeVow(effect: Effect & { readonly type: 'write-vow' }): void {
+    disk.write(
+      () =>
+        agentHost.receive(() => {
           if (bug?.model !== 'vow-not-durable') volume.vow = Math.max(volume.vow, effect.epoch);
-          dispatch({ type: 'vow-written', epoch: effect.epoch });
-        });
-        return;
-      default:
-        actOnDatabase(effect);
-    }
+          at(effect, 'after', () => dispatch({ type: 'vow-written', epoch: effect.epoch }));
+        }),
+      () => agentHost.receive(() => dispatch({ type: 'vow-failed' })),
+    );
   }
 
   function actOnDatabase(effect: DatabaseEffect): void {
@@ -138,13 +197,21 @@ export function createInstance(cluster: Cluster, name: string): Instance {
       dispatch({ type: 'database-effect-ended', effect: effect.type, ok: false });
       return;
     }
-    cancelEffect = agentHost.run(engine.run(effect, view), (outcome) => ended('value' in outcome));
+    cancelEffect = agentHost.run(engine.run(effect, view), (outcome) =>
+      at(effect, 'after', () => ended('value' in outcome)),
+    );
   }
 
-  function* transact(purpose: TxnPurpose, txn: Txn): Activity<void> {
+  function* transact(effect: Effect & { readonly type: 'txn' }): Activity<void> {
+    const { purpose, txn } = effect;
     if (purpose === 'promise') judge.bound(name, volume.incarnation, state.vow);
-    const answer = yield* etcd.txn(caller, txn, state.lease);
+    let answer = yield* etcd.txn(caller, txn, state.lease);
+    if (bug?.model === 'blind-retry' && 'failed' in answer)
+      answer = yield* etcd.txn(caller, { ...txn, compare: [] }, state.lease);
     const outcome = 'value' in answer ? (answer.value ? 'applied' : 'refused') : answer.failed;
+    coverage.met('txn', purpose);
+    coverage.met('outcome', outcome);
+    yield* until<undefined>((resume) => at(effect, 'after', () => resume(undefined)));
     trace(name, `  txn ${purpose} ${outcome}`);
     if (purpose === 'claim' || purpose === 'initialize' || purpose === 'reclaim') keepAliveNow();
     const fresh = yield* refresh();
@@ -153,10 +220,11 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     dispatch({ type: 'txn-ended', purpose, outcome: purpose === 'sync' && !fresh ? 'unknown' : outcome });
   }
 
-  function* revoke(lease: string): Activity<void> {
-    yield* etcd.revoke(caller, lease);
+  function* revoke(effect: Effect & { readonly type: 'revoke-lease' }): Activity<void> {
+    const answer = yield* etcd.revoke(caller, effect.lease);
+    yield* until<undefined>((resume) => at(effect, 'after', () => resume(undefined)));
     yield* refresh();
-    dispatch({ type: 'lease-revoked' });
+    dispatch({ type: 'lease-revoked', ok: 'value' in answer });
   }
 
   function* refresh(): Activity<boolean> {
@@ -169,40 +237,58 @@ export function createInstance(cluster: Cluster, name: string): Instance {
 
   function* keepLease(): Activity<void> {
     for (let lastRead = 0; ;) {
-      const sentAt = agentHost.now();
-      const { lease } = state;
-      if (!lease) {
-        const answer = yield* etcd.grant(caller, settings.ttl);
-        if ('value' in answer) {
-          renewedAt = sentAt;
-          dispatch({ type: 'lease', lease: answer.value });
-        }
-      } else {
-        const answer = yield* etcd.keepAlive(caller, lease);
-        if ('value' in answer && !answer.value) {
-          renewedAt = undefined;
-          dispatch({ type: 'lease', lease: undefined });
-          continue;
-        }
-        if ('value' in answer) renewedAt = sentAt;
-        if ('value' in answer && (leads() || agentHost.now() - lastRead > resyncPeriod)) {
-          const read = yield* etcd.read(caller);
-          if ('value' in read) {
-            lastRead = agentHost.now();
-            const leader = read.value.leader?.value;
-            dispatch({ type: 'view', view: read.value });
-            if (leader?.instance === name && leader.lease === state.lease && leader.epoch === read.value.epoch)
-              dispatch({ type: 'leadership-proven', sentAt, epoch: read.value.epoch });
-          }
-        }
+      const sentAt = clock();
+      // A database that cannot be killed must not be kept in leadership by its agent.
+      if (!leads() || !isGivingUp(state) || bug?.model === 'renews-while-giving-up') {
+        const answered = yield* renew(sentAt);
+        if (answered === 'expired') continue;
+        if (answered === 'renewed' && (leads() || clock() - lastRead > resyncPeriod) && (yield* prove(sentAt)))
+          lastRead = clock();
       }
-      yield* interruptible(Math.max(50, keepAlivePeriod - (agentHost.now() - sentAt)), (wake) => (keepAliveNow = wake));
+      const left = keepAlivePeriod - (clock() - sentAt);
+      yield* interruptible(Math.min(keepAlivePeriod, Math.max(50, left)), (wake) => (keepAliveNow = wake));
     }
+  }
+
+  function* renew(sentAt: number): Activity<'renewed' | 'expired' | 'silent'> {
+    const { lease } = state;
+    if (lease === undefined) {
+      const granted = yield* etcd.grant(caller, settings.ttl);
+      if (!('value' in granted)) return 'silent';
+      dispatch({ type: 'lease', lease: granted.value });
+    } else {
+      const kept = yield* etcd.keepAlive(caller, lease);
+      if (!('value' in kept)) return 'silent';
+      if (!kept.value) {
+        renewedAt = undefined;
+        dispatch({ type: 'lease', lease: undefined });
+        return 'expired';
+      }
+    }
+    renewedAt = sentAt;
+    dispatch({ type: 'dcs-heard', sentAt });
+    return 'renewed';
+  }
+
+  /** Reads that this instance leads, by the lease renewed at `sentAt`. */
+  function* prove(sentAt: number): Activity<boolean> {
+    if (bug?.model === 'keepalive-proves' && leads() && state.view) {
+      dispatch({ type: 'leadership-proven', sentAt, epoch: state.view.epoch });
+      return true;
+    }
+    const read = yield* etcd.read(caller);
+    if (!('value' in read)) return false;
+    const leader = read.value.leader?.value;
+    dispatch({ type: 'view', view: read.value });
+    if (leader?.instance === name && leader.lease === state.lease && leader.epoch === read.value.epoch)
+      dispatch({ type: 'leadership-proven', sentAt, epoch: read.value.epoch });
+    return true;
   }
 
   function* observe(): Activity<void> {
     for (;;) {
-      if (state.database.status === 'primary') dispatch({ type: 'replicas', replicas: engine.replicas() });
+      if (state.database.status === 'primary' && !databaseHost.paused())
+        dispatch({ type: 'replicas', replicas: engine.replicas() });
       dispatch({ type: 'tick' });
       yield observePeriod;
     }
@@ -211,7 +297,8 @@ export function createInstance(cluster: Cluster, name: string): Instance {
   function* publish(): Activity<void> {
     for (;;) {
       if (state.lease) {
-        published = memberState();
+        published = memberState(state, engine.streaming());
+        coverage.met('member', published);
         yield* etcd.txn(
           caller,
           { compare: [], writes: [{ put: keys.member(name), value: member(), leased: true }] },
@@ -235,9 +322,9 @@ export function createInstance(cluster: Cluster, name: string): Instance {
   /** As operator/agent/heartbeat.ts. */
   function* watchPrimary(): Activity<void> {
     let misses = 0;
-    let next: number;
-    for (let last = ''; ; yield Math.max(10, next - agentHost.now())) {
-      next = agentHost.now() + heartbeatPeriod;
+    let stamp: Stamp | undefined;
+    for (let last = ''; ;) {
+      const startedAt = agentHost.now();
       const leader = state.view?.leader?.value.instance;
       const primary = leader === undefined || leader === name ? undefined : state.view?.members.get(leader);
       const epoch = state.view?.epoch ?? 0;
@@ -246,28 +333,45 @@ export function createInstance(cluster: Cluster, name: string): Instance {
         if (lost !== state.lostPrimaryOf) dispatch({ type: 'primary-lost', epoch: lost });
       };
       if (key !== last) {
-        [misses, last] = [0, key];
+        [misses, last, stamp] = [0, key, undefined];
         report(undefined);
       }
-      if (!primary) continue;
-      const answer = yield* ask(primary.instance, epoch);
-      misses = answer === 'there' ? 0 : answer === 'gone' ? missesUntilLost : misses + 1;
-      if (last === key) report(misses >= missesUntilLost ? epoch : undefined);
+      if (primary) {
+        const answer = yield* ask(primary.instance, epoch, stamp === undefined || misses > 0 ? undefined : word(stamp));
+        if (typeof answer === 'object') stamp = answer.stamp;
+        const there = typeof answer === 'object' && answer.there;
+        misses = there ? 0 : answer === 'silent' ? misses + 1 : missesUntilLost;
+        if (last === key) report(misses >= missesUntilLost ? epoch : undefined);
+      }
+      const left = heartbeatPeriod - (agentHost.now() - startedAt);
+      yield* interruptible(Math.max(10, left), (wake) => (askNow = wake));
     }
   }
 
-  function ask(primary: string, epoch: number): Activity<'there' | 'gone' | 'silent'> {
+  function word(stamp: Stamp): Word | undefined {
+    const epoch = mayPledge(state);
+    if (epoch === undefined) return undefined;
+    dispatch({ type: 'pledged', epoch });
+    judge.pledged(name, volume.incarnation, epoch, settings.pledge / agentHost.rate);
+    return { voter: { instance: name, incarnation: volume.incarnation }, epoch, stamp };
+  }
+
+  function ask(
+    primary: string,
+    epoch: number,
+    given: Word | undefined,
+  ): Activity<{ readonly there: boolean; readonly stamp: Stamp } | 'gone' | 'silent'> {
     return until((resume) => {
       agentHost.later(heartbeatPeriod, () => resume('silent'));
       network.send(name, primary, () => {
         const peer = cluster.instances.get(primary);
         if (!peer || peer.lost) return;
-        const reply = (answer: 'there' | 'gone'): void =>
+        const reply = (answer: { readonly there: boolean; readonly stamp: Stamp } | 'gone'): void =>
           network.send(primary, name, () => agentHost.receive(() => resume(answer)));
         if (!peer.agentHost.alive()) reply('gone'); // connection refused
         peer.agentHost.receive(() => {
-          const beat = peer.heartbeat();
-          reply(beat.leading || beat.epoch < epoch ? 'there' : 'gone');
+          const { epoch: theirs, leading, stamp } = peer.heartbeat(given);
+          reply({ there: leading || theirs < epoch, stamp });
         });
       });
     });
@@ -275,9 +379,12 @@ export function createInstance(cluster: Cluster, name: string): Instance {
 
   /** Wakes the fence on time; replicas are woken by `observe` as often. */
   function armFence(): void {
-    const left = state.database.status === 'primary' && state.proven ? state.proven.until - agentHost.now() : 250;
+    const end = state.database.status === 'primary' ? serveUntil(state) : undefined;
+    const left = end === undefined ? 250 : end - clock();
     agentHost.later(Math.min(Math.max(1, left), 250), () => {
       if (state.database.status === 'primary' || state.inFlight.database === 'promote') dispatch({ type: 'tick' });
+      // The watch may hang on the member of etcd that was lost with the primary; votes must not wait for it.
+      if (state.database.status === 'replica' && state.database.sealed && !leads()) agentHost.run(refresh());
       armFence();
     });
   }
@@ -291,43 +398,24 @@ export function createInstance(cluster: Cluster, name: string): Instance {
 
   // ---- what is known -------------------------------------------------------------------------------------------------
 
-  const leads = (): boolean =>
-    state.view?.leader?.value.instance === name && state.view.leader.value.lease === state.lease;
-
-  function memberState(): Member['state'] {
-    const { database, inFlight } = state;
-    if (inFlight.database === 'clone') return 'cloning';
-    if (inFlight.database === 'rewind') return 'rewinding';
-    if (inFlight.database === 'start') return 'starting';
-    if (inFlight.database === 'promote') return 'promoting';
-    switch (database.status) {
-      case 'unknown':
-      case 'absent':
-        return 'waiting';
-      case 'broken':
-        return 'diverged';
-      case 'stopped':
-        return 'stopped';
-      case 'primary':
-        return database.open ? 'running' : 'promoting';
-      case 'replica':
-        if (database.diverged) return 'diverged';
-        return database.sealed ? 'sealed' : engine.streaming() ? 'streaming' : 'starting';
-    }
-  }
+  const leads = (): boolean => holdsLeadership(state);
 
   function member(): Member {
-    const { lostPrimaryOf } = state;
+    const { lostPrimaryOf, health, vow } = state;
+    const position = engine.position(state.view);
     return {
       instance: name,
       incarnation: volume.incarnation,
-      state: memberState(),
+      state: memberState(state, engine.streaming()),
       role: state.database.status === 'primary' ? 'primary' : 'replica',
       address: name,
       databasePort: 5432,
       agentPort: 8008,
       node: name,
       version: '18',
+      vow,
+      ...(health.status === 'failing' ? { failing: health.reason } : {}),
+      ...(position ? { position } : {}),
       ...(lostPrimaryOf === undefined ? {} : { lostPrimaryOf }),
     };
   }
@@ -343,6 +431,13 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     [because, published, cancelEffect, renewedAt] = ['', '', undefined, undefined];
     dispatch({ type: 'database', database: engine.inspect() });
     for (const loop of [keepLease, observe, publish, follow, watchPrimary]) agentHost.run(loop());
+    agentHost.run(
+      watchHealth(
+        { now: clock, runs: () => engine.server() !== undefined, hung: () => databaseHost.paused(), disk },
+        () => state.health,
+        (health) => dispatch({ type: 'health', health }),
+      ),
+    );
     armFence();
   }
 
@@ -371,14 +466,27 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     volume,
     agentHost,
     databaseHost,
+    disk,
     lost: false,
     state: () => state,
     server: engine.server,
     streaming: engine.streaming,
-    heartbeat: () => ({
-      epoch: state.view?.epoch ?? 0,
-      leading: leads() && (state.database.status !== 'stopped' || state.view?.switchover !== undefined || state.ending),
-    }),
+    heartbeat: (given) => {
+      if (given && (given.stamp.life === agentHost.life() || bug?.model === 'stamps-of-former-lives')) {
+        const { voter, epoch, stamp } = given;
+        dispatch({
+          type: 'pledge-received',
+          voter,
+          epoch,
+          askedAt: bug?.model === 'pledge-from-receipt' ? clock() : stamp.at,
+        });
+      }
+      return {
+        epoch: state.view?.epoch ?? 0,
+        leading: answersAsLeader(state),
+        stamp: { life: agentHost.life(), at: clock() },
+      };
+    },
     start,
     kill,
     crashDatabase: engine.crash,
@@ -391,11 +499,22 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     stall: (milliseconds) => {
       if (!agentHost.alive() || agentHost.paused()) return;
       agentHost.pause();
-      databaseHost.later(deadmanLimit, () => {
-        if (agentHost.paused()) instance.crashDatabase();
-      });
+      // Fed only while the lease is proven for as long as its limit: it strikes by the end of either.
+      const proven = state.database.status === 'primary' ? (serveUntil(state) ?? 0) - clock() : deadmanLimit;
+      const life = agentHost.life();
+      if (bug?.model !== 'no-deadman')
+        time.after(Math.min(deadmanLimit, Math.max(0, proven)), () => {
+          if (agentHost.paused() && agentHost.life() === life) engine.crash();
+        });
       time.after(milliseconds, instance.resume);
     },
+    hang: (milliseconds) => {
+      if (!engine.server() || databaseHost.paused()) return;
+      databaseHost.pause();
+      time.after(milliseconds, () => !agentHost.paused() && databaseHost.resume());
+    },
+    setSlow: (slow) => (engine.slow = slow),
+    jump: (milliseconds) => (wallOffset += milliseconds),
     end: (restartAfter) => {
       if (agentHost.alive() && !state.ending) agentHost.run(handOver(restartAfter));
     },
@@ -410,3 +529,6 @@ export function createInstance(cluster: Cluster, name: string): Instance {
   };
   return instance;
 }
+
+/** ISO 8601, of so many milliseconds of the world's time. */
+export const wallClock = (milliseconds: number): string => new Date(Date.UTC(2026, 0) + milliseconds).toISOString();

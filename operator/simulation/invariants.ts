@@ -1,7 +1,7 @@
 /** The judge: told of what really happens, whatever anybody believes (DESIGN §5, I1–I3; findings F19). */
-import type { InstanceName } from '../api/cluster-state.ts';
+import type { Definition, InstanceName } from '../api/cluster-state.ts';
 import type { SyncSet } from '../ha/sync-set.ts';
-import { sameVoter } from '../ha/takeover.ts';
+import { sameVoter, takeoverQuorum } from '../ha/takeover.ts';
 import type { ClusterView } from '../ha/view.ts';
 import type { LogRecord, Server, Volume } from './database.ts';
 
@@ -13,22 +13,54 @@ export interface Judge {
   /** Clients were let in: what they can read now may not be lost either (F12). */
   readonly opened: (instance: InstanceName) => void;
   readonly committed: (view: ClusterView) => void;
+  /** etcd was restored from a snapshot. */
+  readonly restored: (view: ClusterView) => void;
   /** A process of the database has read another sync set. */
   readonly ruleChanged: (instance: InstanceName) => void;
   /** It has promised, or followed the primary of, this epoch: from now on it receives from no older one. */
   readonly bound: (instance: InstanceName, incarnation: string, epoch: number) => void;
+  /** It gives its word to the primary of `epoch`, for so many milliseconds from now. */
+  readonly pledged: (instance: InstanceName, incarnation: string, epoch: number, milliseconds: number) => void;
   /** Records arrive from the primary of `epoch`. */
   readonly received: (instance: InstanceName, epoch: number) => void;
   readonly destroys: (instance: InstanceName, incarnation: string) => void;
   readonly leaderExpired: (instance: InstanceName, lease: string) => void;
+  /** No faults from now on. */
+  readonly healed: () => void;
+  /** Clients must have been served lately: nothing but an outage of etcd is wrong. */
+  readonly expectService: (within: number) => void;
 }
 
 export interface Judged {
   readonly volume: Volume;
   readonly server: () => Server | undefined;
-  /** Its machine ran all the time lately. */
-  readonly awake: () => boolean;
+  /** Since when the database's processes have run without a pause; Infinity while they don't. */
+  readonly awakeSince: () => number;
 }
+
+/** What the judge may ask the world. */
+export interface World {
+  readonly now: () => number;
+  readonly after: (milliseconds: number, then: () => void) => void;
+  readonly judged: (instance: InstanceName) => Judged | undefined;
+  readonly instances: () => readonly InstanceName[];
+  readonly trace: (who: string, what: string) => void;
+  /** Since when this instance could have renewed its lease and heard of everything. */
+  readonly reachesEtcdSince: (instance: InstanceName) => number;
+  /** The cluster id of etcd that it has read from last. */
+  readonly etcdKnownTo: (instance: InstanceName) => string | undefined;
+  /** It ends, or stops for a successor. */
+  readonly isHandingOver: (instance: InstanceName) => boolean;
+  /** Nothing but switchovers happens in this world. */
+  readonly onlySwitchovers: () => boolean;
+}
+
+/** Milliseconds, with what clock drift and the kill itself may add. */
+const leaseTime = 5000;
+const slack = 750;
+/** A claim by the living primary answers a false alarm; more than so many of them in so long a time are a storm. */
+const storm = { claims: 8, within: 20_000 };
+const timeToAnswer = 1500;
 
 interface Claim {
   readonly epoch: number;
@@ -36,24 +68,31 @@ interface Claim {
   readonly timeline: number;
   /** Its log as of the claim. */
   readonly log: readonly LogRecord[];
+  /** Async: nobody but the former primary needed to have what it acknowledged. */
+  readonly mayLose: boolean;
 }
 
 interface Write {
   readonly id: number;
   readonly index: number;
   readonly epoch: number;
+  /** How many claims there had been up to its own. */
+  readonly order: number;
+  readonly instance: InstanceName;
 }
 
-export function createJudge(
-  now: () => number,
-  judged: (instance: InstanceName) => Judged | undefined,
-  trace: (who: string, what: string) => void,
-): Judge {
+export function createJudge(world: World): Judge {
+  const { now, judged, trace } = world;
+  const awake = (instance: InstanceName, milliseconds: number): boolean =>
+    now() - (judged(instance)?.awakeSince() ?? Infinity) > milliseconds;
   const acknowledgements: { id: number; at: number }[] = [];
-  const writes: Write[] = [];
+  let writes: readonly Write[] = [];
+  const answeredAlarms: number[] = [];
   const known = new Set<number>();
   const claims: Claim[] = [];
   const vows = new Map<string, number>();
+  /** Words given, by who gave it: to whom, and until when. */
+  const words = new Map<string, { readonly epoch: number; readonly until: number }>();
   let view: ClusterView | undefined;
   let violation: string | undefined;
 
@@ -64,23 +103,30 @@ export function createJudge(
   }
 
   /** The newest epoch in which this primary's timeline was claimed: a living primary may claim again (rule 13). */
-  function epochOf(instance: InstanceName): number {
-    const server = judged(instance)?.server();
-    return claims.findLast((c) => c.instance === instance && c.timeline === server?.timeline)?.epoch ?? 0;
+  function orderOf(instance: InstanceName): number {
+    const timeline = judged(instance)?.server()?.timeline;
+    for (let order = claims.length; order > 0; order--) {
+      const claim = claims[order - 1];
+      if (claim?.instance === instance && claim.timeline === timeline) return order;
+    }
+    return 0;
   }
+  const epochOf = (instance: InstanceName): number => claims[orderOf(instance) - 1]?.epoch ?? 0;
 
   function keep(write: Write, how: string): void {
     known.add(write.id);
-    writes.push(write);
-    for (const claim of claims)
-      if (claim.epoch > write.epoch && claim.log[write.index]?.id !== write.id)
-        violated(
-          `write ${write.id}, ${how} in epoch ${write.epoch}, is not in the log of ${claim.instance}, which claimed ${claim.epoch} before`,
-        );
+    const lacking = claims.slice(write.order).filter((claim) => claim.log[write.index]?.id !== write.id);
+    // Async answers for one primary at a time as long as its machine isn't frozen (F15).
+    if (lacking.some(({ mayLose }) => mayLose) && !awake(write.instance, leaseTime)) return;
+    (writes as Write[]).push(write);
+    for (const claim of lacking)
+      violated(
+        `write ${write.id}, ${how} in epoch ${write.epoch}, is not in the log of ${claim.instance}, which claimed ${claim.epoch} before`,
+      );
   }
 
-  function claimed(next: ClusterView): void {
-    const instance = next.leader?.value.instance ?? '';
+  function claimed(next: ClusterView, before: ClusterView | undefined): void {
+    const { instance, incarnation } = next.sync?.value.primary ?? { instance: '', incarnation: '' };
     const volume = judged(instance)?.volume;
     const log = [...(volume?.data?.log ?? [])];
     trace(
@@ -88,20 +134,116 @@ export function createJudge(
       `epoch ${next.epoch} claimed by ${instance}, log of ${log.length}, sync ${describe(next.sync?.value)}`,
     );
     // A claim that lands after its sender's volume was lost has no log any more; the next one is judged.
-    if (volume?.incarnation !== next.leader?.value.incarnation) return;
-    claims.push({ epoch: next.epoch, instance, timeline: next.history.get(next.epoch)?.timeline ?? 0, log });
-    const lost = writes.find(({ id, index }) => log[index]?.id !== id);
-    if (lost)
+    if (volume?.incarnation !== incarnation) return;
+    const entry = next.history.get(next.epoch);
+    const tagged = next.definition?.tags?.[instance]?.noFailover === true;
+    if (
+      tagged &&
+      entry?.reason !== 'PrimaryAlive' &&
+      entry?.reason !== 'Adopted' &&
+      !entry?.forced &&
+      before?.initialize
+    )
+      violated(`${instance} claims ${next.epoch}, though tagged noFailover`);
+    const nobodyNeeded = asked?.durability.mode === 'Async' && asked.acknowledgements === 0;
+    const mayLose = nobodyNeeded || entry?.forced !== undefined;
+    claims.push({ epoch: next.epoch, instance, timeline: entry?.timeline ?? 0, log, mayLose });
+    const isLost = ({ id, index }: Write): boolean => log[index]?.id !== id;
+    const lost = writes.find(isLost);
+    if (lost && mayLose) writes = writes.filter((write) => !isLost(write));
+    else if (lost)
       violated(
         `${instance} claims ${next.epoch} without write ${lost.id}, acknowledged in epoch ${lost.epoch} at ${lost.index}`,
       );
+    if (entry?.reason === 'Adopted') return;
+    if (entry?.reason === 'PrimaryAlive') answeredAlarm(before);
+    else if (before) {
+      checkNeed(instance, before);
+      checkSuccessor(instance, before);
+    }
+    checkStaleReads(instance, next.epoch);
+  }
+
+  /** What the database had to ask for, as the cluster's own etcd said last. */
+  let asked: { readonly durability: Definition['durability']; readonly acknowledgements: number } | undefined;
+
+  /** Only what was sent before the restore was known may land in it; whoever sent it finds out by reading (F9). */
+  function checkForeign(next: ClusterView, sender: InstanceName): void {
+    if (world.etcdKnownTo(sender) === next.etcdClusterId)
+      violated(`${sender} changes epoch ${next.epoch} or its sync set in a restored etcd`);
+  }
+
+  /** Whoever promises has not given its word to the primary, or that is over, or that primary has ended (rule 9). */
+  function checkWords({ promises, sync }: ClusterView): void {
+    for (const { value } of promises.values()) {
+      const word = words.get(`${value.instance} ${value.incarnation}`);
+      if (word?.epoch !== value.epoch - 1 || now() >= word.until) continue;
+      const primary = sync?.value.primary.instance ?? '';
+      if (judged(primary)?.server()?.role === 'primary' && epochOf(primary) === word.epoch)
+        violated(`${value.instance} promises ${value.epoch} against its word to ${primary}`);
+    }
+  }
+
+  /** k members have given their word to this primary, and it holds. */
+  function isCovered(instance: InstanceName): boolean {
+    const sync = view?.sync?.value;
+    if (!sync || sync.acknowledgements === 0) return false;
+    const bound = sync.members.filter((member) => {
+      const word = words.get(`${member.instance} ${member.incarnation}`);
+      return word?.epoch === epochOf(instance) && now() < word.until;
+    });
+    return bound.length >= sync.acknowledgements;
+  }
+
+  /** A replica with a bad link must not raise epochs again and again (F16). */
+  function answeredAlarm(before: ClusterView | undefined): void {
+    // With one promise as a quorum a bad link to that one is all that it takes.
+    if (before?.sync && takeoverQuorum(before.sync.value) === 1) return;
+    answeredAlarms.push(now());
+    const recent = answeredAlarms.filter((at) => now() - at < storm.within).length;
+    if (recent > storm.claims) violated(`a storm: ${recent} false alarms in ${storm.within / 1000} s`);
+  }
+
+  /** With one promise as a quorum, a primary that lives and reaches etcd is asked first (F20). */
+  function checkNeed(instance: InstanceName, { leader, sync }: ClusterView): void {
+    const primary = sync?.value.primary.instance;
+    if (!leader || !sync || primary === undefined || primary === instance || takeoverQuorum(sync.value) !== 1) return;
+    const server = judged(primary)?.server();
+    if (world.isHandingOver(primary)) return;
+    const able = server?.role === 'primary' && server.open && awake(primary, timeToAnswer);
+    if (able && now() - world.reachesEtcdSince(primary) > timeToAnswer)
+      violated(`${instance} takes over from ${primary}, which lives and would have answered`);
+  }
+
+  /** In peace, a switchover goes to whom it was meant for (F17). */
+  function checkSuccessor(instance: InstanceName, { release }: ClusterView): void {
+    if (release?.candidate !== undefined && release.candidate !== instance && world.onlySwitchovers())
+      violated(`${instance} has taken the place that was meant for ${release.candidate}`);
+  }
+
+  /** Whoever is still open in an older epoch is gone before its lease could have ended (rule 2, F14). */
+  function checkStaleReads(claimant: InstanceName, epoch: number): void {
+    world.after(leaseTime + slack, () => {
+      for (const instance of world.instances()) {
+        const server = judged(instance)?.server();
+        const old = epochOf(instance);
+        if (instance !== claimant && server?.open && old < epoch && awake(instance, leaseTime + slack))
+          violated(`${instance} is still open in epoch ${old}, ${leaseTime + slack} ms after the claim of ${epoch}`);
+      }
+    });
   }
 
   /** Whatever acknowledges in the database must contain, in each way it can be met, k members of what etcd holds. */
   function checkCover(): void {
     const recorded = view?.sync?.value;
     // With k = 0, or fewer members than k, only the recorded primary may claim.
-    if (!recorded || !view || recorded.acknowledgements === 0 || recorded.members.length < recorded.acknowledgements)
+    if (
+      !recorded ||
+      !view ||
+      isForeign(view) ||
+      recorded.acknowledgements === 0 ||
+      recorded.members.length < recorded.acknowledgements
+    )
       return;
     const server = judged(recorded.primary.instance)?.server();
     if (server?.role !== 'primary' || epochOf(recorded.primary.instance) !== view.epoch) return;
@@ -114,7 +256,14 @@ export function createJudge(
 
   function checkHeld({ id, index, epoch }: Write): void {
     const recorded = view?.sync?.value;
-    if (!recorded || epoch !== view?.epoch || recorded.members.length < recorded.acknowledgements) return;
+    if (
+      !recorded ||
+      !view ||
+      isForeign(view) ||
+      epoch !== view.epoch ||
+      recorded.members.length < recorded.acknowledgements
+    )
+      return;
     const holders = recorded.members.filter((member) => {
       const volume = judged(member.instance)?.volume;
       return volume?.incarnation !== member.incarnation || volume.data?.log[index]?.id === id;
@@ -128,23 +277,28 @@ export function createJudge(
     acknowledgements,
     acknowledged: (instance, id, index) => {
       acknowledgements.push({ id, at: now() });
-      const write = { id, index, epoch: epochOf(instance) };
+      const write = { id, index, instance, epoch: epochOf(instance), order: orderOf(instance) };
       keep(write, 'acknowledged');
       checkHeld(write);
     },
     opened: (instance) => {
       const epoch = epochOf(instance);
       trace('judge', `${instance} is open in epoch ${epoch}`);
+      const order = orderOf(instance);
       const log = judged(instance)?.volume.data?.log ?? [];
-      for (const [index, { id }] of log.entries()) if (id > 0 && !known.has(id)) keep({ id, index, epoch }, 'shown');
+      for (const [index, { id }] of log.entries())
+        if (id > 0 && !known.has(id)) keep({ id, index, instance, epoch, order }, 'shown');
     },
     committed: (next) => {
       const before = view;
       view = next;
       const epoch = before?.epoch ?? 0;
+      const isAdoption = before !== undefined && isForeign(before) && !isForeign(next);
       if (next.epoch !== epoch) {
-        if (next.epoch !== epoch + 1) violated(`etcd goes from epoch ${epoch} to ${next.epoch}`);
-        claimed(next);
+        if (isAdoption ? next.epoch <= (claims.at(-1)?.epoch ?? 0) : next.epoch !== epoch + 1)
+          violated(`etcd goes from epoch ${epoch} to ${next.epoch}`);
+        if (!isForeign(next)) claimed(next, before);
+        else checkForeign(next, next.leader?.value.instance ?? '');
       } else if (
         next.leader &&
         claims.at(-1)?.epoch === epoch &&
@@ -152,10 +306,15 @@ export function createJudge(
       )
         violated(`${next.leader.value.instance} is a second claimant of epoch ${next.epoch}`);
       if (next.sync !== before?.sync) {
+        if (isForeign(next)) checkForeign(next, next.sync?.value.primary.instance ?? '');
         if (next.epoch === epoch) trace('judge', `sync is now ${describe(next.sync?.value)}`);
         checkCover();
       }
+      if (next.definition && next.sync && !isForeign(next))
+        asked = { durability: next.definition.durability, acknowledgements: next.sync.value.acknowledgements };
+      if (next.promises !== before?.promises) checkWords(next);
     },
+    restored: (next) => (view = next),
     ruleChanged: (instance) => {
       if (view?.sync?.value.primary.instance === instance) checkCover();
     },
@@ -169,15 +328,23 @@ export function createJudge(
     },
     destroys: (instance, incarnation) => {
       trace('judge', `${instance} replaces its data`);
-      const recorded = view?.sync?.value;
+      // A restored one is not what counts.
+      const recorded = view && isForeign(view) ? undefined : view?.sync?.value;
       if (recorded && [recorded.primary, ...recorded.members].some((m) => sameVoter(m, { instance, incarnation })))
         violated(`${instance} replaces its data while it is in ${describe(recorded)}`);
     },
     leaderExpired: (instance, lease) => {
       const server = judged(instance)?.server();
       trace('judge', `leadership of ${instance} expires with ${lease}`);
-      if (server?.role === 'primary' && server.open && judged(instance)?.awake())
+      if (server?.role === 'primary' && server.open && awake(instance, 500) && !isCovered(instance))
         violated(`${instance} still serves although its lease has ended`);
+    },
+    healed: () => answeredAlarms.splice(0),
+    pledged: (instance, incarnation, epoch, milliseconds) =>
+      words.set(`${instance} ${incarnation}`, { epoch, until: now() + milliseconds }),
+    expectService: (within) => {
+      if (now() - (acknowledgements.at(-1)?.at ?? 0) > within)
+        violated(`nothing was acknowledged for ${within} ms, although only etcd is out`);
     },
   };
 }
@@ -186,3 +353,7 @@ export const describe = (sync: (SyncSet & { readonly primary?: { instance: strin
   sync
     ? `${sync.primary ? `${sync.primary.instance} + ` : ''}${sync.acknowledgements} of {${sync.members.map((m) => `${m.instance}/${m.incarnation}`).join(', ')}}`
     : 'none';
+
+/** It is not the etcd that the cluster began with. */
+const isForeign = ({ initialize, etcdClusterId }: ClusterView): boolean =>
+  initialize !== undefined && initialize.etcdClusterId !== etcdClusterId;

@@ -1,13 +1,15 @@
-/** One seed: a cluster, its faults for a while, then peace, in which it must recover. */
-import { keys, type Definition } from '../api/cluster-state.ts';
+/** One world: a cluster, its faults for a while, then peace, in which it must recover. */
+import { keys, type AdoptRequest, type Definition, type FailoverRequest, type Tags } from '../api/cluster-state.ts';
 import { sameVoter, takeoverQuorum } from '../ha/takeover.ts';
 import type { Bug } from './bugs.ts';
-import type { Cluster } from './cluster.ts';
-import { createEtcd, type EtcdListener } from './etcd.ts';
-import { createFaults, type FaultKind } from './faults.ts';
-import { createInstance, type Instance } from './instance.ts';
+import type { Cluster, Moment, Verdict } from './cluster.ts';
+import { createCoverage, type Counts, type Coverage } from './coverage.ts';
+import { createEtcd, etcdNode } from './etcd.ts';
+import { createFaults, type FaultKind, type Strike } from './faults.ts';
+import { createInstance, wallClock, type Instance } from './instance.ts';
 import { createJudge } from './invariants.ts';
 import { createNetwork } from './network.ts';
+import { runOperator } from './operator.ts';
 import { createRandom } from './random.ts';
 import { createVirtualTime } from './virtual-time.ts';
 
@@ -17,70 +19,121 @@ export interface Outcome {
   readonly virtualMilliseconds: number;
   readonly acknowledged: number;
   readonly epochs: number;
-  readonly faults: ReadonlyMap<FaultKind, number>;
+  readonly coverage: Counts;
+  readonly turns: Coverage['turns'];
 }
 
-const chaos = 45_000;
-const limits = { writable: 60_000, streaming: 120_000 };
+export type Shape = Pick<Definition, 'instances' | 'durability' | 'tags'>;
 
-export function simulate(
-  seed: number,
-  options: { readonly bug?: Bug; readonly trace?: (line: string) => void } = {},
-): Outcome {
+/** Milliseconds after the cluster has begun to serve. */
+export type Scheduled = Strike & { readonly at: number };
+
+export interface Options {
+  readonly bug?: Bug | undefined;
+  readonly trace?: ((line: string) => void) | undefined;
+  /** By chance if absent, as the faults are. */
+  readonly shape?: Shape | undefined;
+  readonly faults?: readonly FaultKind[] | undefined;
+  /** In place of chance. */
+  readonly schedule?: readonly Scheduled[] | undefined;
+  /** How long things may go wrong, in milliseconds. */
+  readonly chaos?: number;
+  /** Asked at each effect from the moment on when faults may strike. */
+  readonly at?: (moment: Moment) => Verdict;
+}
+
+const limits = { writable: 60_000, catchingUp: 140_000, streaming: 120_000 };
+
+export function simulate(seed: number, options: Options = {}): Outcome {
   const { bug } = options;
   const time = createVirtualTime();
   const random = createRandom(seed);
   const network = createNetwork(time, random.fork());
   const trace = options.trace
     ? (who: string, what: string): void =>
-        options.trace?.(`${(time.now() / 1000).toFixed(3).padStart(8)}  ${who.padEnd(6)} ${what}`)
+        options.trace?.(`${(time.now() / 1000).toFixed(3).padStart(8)}  ${who.padEnd(8)} ${what}`)
     : (): void => undefined;
   const instances = new Map<string, Instance>();
-  const judge = createJudge(
-    time.now,
-    (name) => {
+  const runsSince = (...hosts: readonly Instance['agentHost'][]): number =>
+    Math.max(...hosts.map((host) => (host.paused() ? Infinity : host.resumedAt())));
+  const judge = createJudge({
+    now: time.now,
+    after: time.after,
+    judged: (name) => {
       const instance = instances.get(name);
-      return (
-        instance && {
-          volume: instance.volume,
-          server: instance.server,
-          awake: () =>
-            !instance.agentHost.paused() &&
-            Math.min(...[instance.agentHost, instance.databaseHost].map((host) => time.now() - host.resumedAt())) > 500,
-        }
-      );
+      return instance && { ...instance, awakeSince: () => runsSince(instance.databaseHost) };
     },
+    instances: () => [...instances.keys()],
     trace,
-  );
-  const listener: EtcdListener = judge;
-  const etcd = createEtcd(time, network, random.fork(), listener);
+    reachesEtcdSince: (name) => {
+      const instance = instances.get(name);
+      return instance
+        ? Math.max(network.wellSince(name, etcdNode), etcd.wellSince(), runsSince(instance.agentHost))
+        : Infinity;
+    },
+    etcdKnownTo: (name) => instances.get(name)?.state().view?.etcdClusterId,
+    isHandingOver: (name) => {
+      const state = instances.get(name)?.state();
+      return state?.ending === true || state?.inFlight.database === 'stop';
+    },
+    onlySwitchovers: () => faults.kinds.every((kind) => kind === 'switchover'),
+  });
+  const etcd = createEtcd(time, network, random.fork(), judge);
+  const coverage = createCoverage();
   let connections = 0;
   let incarnations = 0;
+  let begun = false;
   const cluster: Cluster = {
     time,
     random,
     network,
     etcd,
     judge,
+    coverage,
     instances,
     bug,
     trace,
     nextConnection: () => ++connections,
     nextIncarnation: () => `i${++incarnations}`,
-    onEffect: (instance) => faults.ambush(instance),
+    at: (moment) => {
+      if (!begun) return 'go';
+      if (options.at) return options.at(moment);
+      if (moment.when === 'before') faults.ambush(moment.instance);
+      return 'go';
+    },
+    add: (name) => {
+      const instance = createInstance(cluster, name);
+      instances.set(name, instance);
+      return instance;
+    },
   };
 
-  const definition = bug?.definition ?? chooseDefinition();
-  function chooseDefinition(): Pick<Definition, 'instances' | 'durability'> {
+  const shape = options.shape ?? bug?.shape ?? chooseShape();
+  function chooseShape(): Shape {
     const size = random.pick([2, 3, 3, 3, 3, 4, 4]);
-    const mode = size === 2 || random.chance(0.2) ? 'Preferred' : 'Strict';
+    const mode = random.chance(0.15) ? 'Async' : size === 2 || random.chance(0.2) ? 'Preferred' : 'Strict';
     const acknowledgements = size === 4 && random.chance(0.4) ? 2 : 1;
-    return { instances: ['a', 'b', 'c', 'd'].slice(0, size), durability: { mode, acknowledgements } };
+    const names = ['a', 'b', 'c', 'd'].slice(0, size);
+    // At most one that may not lead, and one that doesn't count.
+    const spare = size > acknowledgements + 1;
+    const [noFailover, noSync] = [random.pick(names), random.pick(names)];
+    const tagged = spare && random.chance(0.2);
+    const tags = (name: string): Tags => ({
+      priority: random.pick([0, 0, 1, 2]),
+      noFailover: name === noFailover && size > 2,
+      noSync: name === noSync && size > acknowledgements + 2,
+    });
+    return {
+      instances: names,
+      durability: { mode, acknowledgements },
+      ...(tagged ? { tags: Object.fromEntries(names.map((name) => [name, tags(name)])) } : {}),
+    };
   }
-  const faults = createFaults(cluster, bug?.faults);
+  const schedule = options.schedule ?? bug?.schedule;
+  const faults = createFaults(cluster, schedule?.map(({ kind }) => kind) ?? options.faults ?? bug?.faults);
   trace(
     'world',
-    `${definition.instances.length} instances, ${definition.durability.mode} ${definition.durability.acknowledgements}; faults: ${faults.kinds.join(' ')}`,
+    `${shape.instances.length} instances, ${shape.durability.mode} ${shape.durability.acknowledgements}; faults: ${faults.kinds.join(' ')}`,
   );
 
   etcd.put(keys.definition, {
@@ -90,10 +143,11 @@ export function simulate(
     parameters: {},
     application: { database: 'app', owner: 'app' },
     paused: false,
-    ...definition,
+    ...shape,
   } satisfies Definition);
-  for (const name of definition.instances) instances.set(name, createInstance(cluster, name));
+  for (const name of shape.instances) cluster.add(name);
   for (const instance of instances.values()) time.after(random.between(0, 1000), instance.start);
+  runOperator(cluster);
 
   // ---- clients: one beside each instance, writing wherever it is let in ----------------------------------------------
 
@@ -116,11 +170,18 @@ export function simulate(
   // ---- course --------------------------------------------------------------------------------------------------------
 
   const broken = (): boolean => judge.violation() !== undefined;
-  time.run(15_000, () => broken() || judge.acknowledgements.length > 5);
-  faults.begin();
-  time.run(time.now() + chaos, broken);
+  // Schedules begin with a cluster that is whole; chance may strike while it is being built.
+  const whole = (): boolean =>
+    [...instances.values()].filter((instance) => instance.streaming()).length >= instances.size - 1 &&
+    (etcd.view().sync?.value.members.length ?? 0) >= (shape.durability.mode === 'Async' ? 0 : instances.size - 1);
+  const ready = (): boolean => judge.acknowledgements.length > 5 && ((!schedule && !options.at) || whole());
+  time.run(schedule || options.at ? 60_000 : 15_000, () => broken() || ready());
+  begun = true;
+  if (schedule) for (const strike of schedule) time.after(strike.at, () => faults.strike(strike));
+  else if (!options.at) faults.begin();
+  time.run(time.now() + (options.chaos ?? 45_000), broken);
   faults.heal();
-  const healedAt = time.now();
+  let healedAt = time.now();
 
   const writable = (): boolean => {
     const last = judge.acknowledgements.at(-1);
@@ -133,7 +194,7 @@ export function simulate(
       instance.streaming() && instance.server()?.receiver()?.primary === leader?.name;
     return leader !== undefined && living().every((instance) => instance === leader || of(instance));
   };
-  let violation: string | undefined;
+  let violation = undefined as string | undefined;
   let checkedAt = 0;
   /** Looked at now and then, not at each event. */
   const sometimes = (condition: () => boolean) => (): boolean => {
@@ -142,32 +203,79 @@ export function simulate(
     checkedAt = time.now();
     return condition();
   };
+  const canOffer = ({ volume }: Instance): boolean =>
+    volume.data !== undefined && volume.data.consistentAt === undefined && !volume.broken;
+  const without = (): readonly string[] =>
+    [...instances.values()].filter((instance) => instance.lost || !canOffer(instance)).map(({ name }) => name);
+  if (etcd.view().initialize?.etcdClusterId !== etcd.view().etcdClusterId) {
+    // Frozen until somebody asks for its adoption.
+    time.run(time.now() + 8000, broken);
+    const { etcdClusterId } = etcd.view();
+    etcd.put(keys.adopt, { id: 'adopt', etcdClusterId, without: without(), reason: 'test' } satisfies AdoptRequest);
+  } else if (!recoverable()) askForFailover();
   if (recoverable()) {
-    time.run(healedAt + limits.writable, sometimes(writable));
-    if (!broken() && !writable()) violation = 'no write is acknowledged 60 s after all faults have healed';
+    // A rewound one waits for its primary until it gives up.
+    const limit = living().some(({ volume }) => volume.data?.consistentAt !== undefined) ? limits.catchingUp : 0;
+    time.run(healedAt + limits.writable + limit, sometimes(writable));
+    if (!broken() && !writable())
+      violation = `no write is acknowledged ${(limits.writable + limit) / 1000} s after all faults have healed`;
     else {
-      time.run(healedAt + limits.streaming, sometimes(allStream));
-      if (!broken() && !allStream()) violation = 'not every instance streams 120 s after all faults have healed';
+      time.run(time.now() + limits.streaming, sometimes(allStream));
+      if (!broken() && !allStream()) violation = 'not every instance streams 120 s after clients could write again';
     }
     if (violation !== undefined) trace('judge', `VIOLATION: ${violation}`);
   } else time.run(healedAt + 10_000, broken);
 
+  /** First without accepting a loss, which must be refused, then with it. */
+  function askForFailover(): void {
+    // Whether that is so may take a moment to be known.
+    time.run(time.now() + 15_000, broken);
+    if (recoverable() || broken()) return;
+    const to = living().find(({ name, volume }) => volume.data && !volume.broken && isWanted(name))?.name;
+    if (to === undefined || etcd.view().leader) return;
+    const ask = (id: string, acceptDataLoss: boolean): void =>
+      etcd.put(keys.failover, {
+        id,
+        to,
+        acceptDataLoss,
+        reason: 'test',
+        deadline: wallClock(time.now() + 60_000),
+      } satisfies FailoverRequest);
+    ask('careful', false);
+    time.run(time.now() + 10_000, () => broken() || etcd.view().failover === undefined);
+    if (broken() || etcd.view().failover || etcd.view().leader) return;
+    trace('operator', `forces a failover to ${to}`);
+    ask('forced', true);
+    time.run(time.now() + 20_000, () => broken() || etcd.view().leader !== undefined);
+    if (!broken() && !etcd.view().leader && instances.get(to)?.state().database.status === 'replica')
+      violation = `${to} does not lead 20 s after a forced failover`;
+    healedAt = time.now();
+  }
+
+  function isWanted(name: string): boolean {
+    return etcd.view().definition?.instances.includes(name) === true;
+  }
+
   /** Somebody may claim, and then somebody can acknowledge; without that, blocked is right (DESIGN §5, rule 14). */
   function recoverable(): boolean {
-    const { sync, initialize, definition: wanted } = etcd.view();
+    const { sync, initialize, definition: wanted, etcdClusterId } = etcd.view();
     if (!sync || !initialize) return true;
+    const tags = wanted?.tags ?? {};
+    // One that may not lead can be all that holds the last writes.
+    if (Object.values(tags).some((tag) => tag.noFailover) && faults.dataLosses() > 0) return false;
     const here = living().filter(({ volume }) => volume.data && !volume.broken);
     const has = (voter: { instance: string; incarnation: string }): boolean =>
       here.some(({ name, volume }) => sameVoter(voter, { instance: name, incarnation: volume.incarnation }));
     const { primary, members, acknowledgements } = sync.value;
     const needed = wanted?.durability.mode === 'Strict' ? wanted.durability.acknowledgements : 0;
-    if (living().length <= Math.max(needed, acknowledgements)) return false;
-    if (has(primary)) return true;
-    return (
-      acknowledgements > 0 &&
-      members.length >= acknowledgements &&
-      members.filter(has).length >= takeoverQuorum(sync.value)
-    );
+    const staying = living().filter(({ name }) => isWanted(name) && !tags[name]?.noSync);
+    const isForeign = initialize.etcdClusterId !== etcdClusterId;
+    if (staying.length <= Math.max(needed, isForeign ? 0 : acknowledgements)) return false;
+    // Whoever has the longest log may claim after an adoption.
+    if (isForeign) return etcd.view().adopt !== undefined && here.some(canOffer);
+    if (has(primary) && !tags[primary.instance]?.noFailover) return true;
+    if (acknowledgements === 0) return wanted?.durability.mode === 'Async' && here.length > 0;
+    return members.length >= acknowledgements && members.filter(has).length >= takeoverQuorum(sync.value);
   }
 
   return {
@@ -176,6 +284,7 @@ export function simulate(
     virtualMilliseconds: time.now(),
     acknowledged: judge.acknowledgements.length,
     epochs: etcd.view().epoch,
-    faults: faults.met,
+    coverage: coverage.counts,
+    turns: coverage.turns,
   };
 }

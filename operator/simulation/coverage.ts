@@ -1,0 +1,142 @@
+/** What the worlds of a run have met: a rule, state, effect or fault that never occurs is not tested, whatever passes. */
+import { memberStates } from '../api/cluster-state.ts';
+import { phases, type Phase } from '../ha/phases.ts';
+import type { DatabaseState, Effect, Event, TxnPurpose } from '../ha/state.ts';
+import { faultKinds } from './faults.ts';
+
+type Names<T extends string> = Readonly<Record<T, true>>;
+
+/** Complete by their types: what operator/ha gains must be named here, and met. */
+const events = {
+  tick: true,
+  view: true,
+  lease: true,
+  'dcs-heard': true,
+  'leadership-proven': true,
+  database: true,
+  incarnation: true,
+  replicas: true,
+  health: true,
+  'primary-lost': true,
+  pledged: true,
+  'pledge-received': true,
+  'vow-written': true,
+  'vow-failed': true,
+  'database-effect-ended': true,
+  'txn-ended': true,
+  'lease-revoked': true,
+  ending: true,
+} satisfies Names<Event['type']>;
+
+const effects = {
+  kill: true,
+  initialize: true,
+  start: true,
+  seal: true,
+  follow: true,
+  rewind: true,
+  clone: true,
+  promote: true,
+  open: true,
+  'configure-sync': true,
+  stop: true,
+  'write-vow': true,
+  txn: true,
+  'revoke-lease': true,
+} satisfies Names<Effect['type']>;
+
+const purposes = {
+  bootstrap: true,
+  initialize: true,
+  promise: true,
+  claim: true,
+  reclaim: true,
+  sync: true,
+  release: true,
+  history: true,
+  retire: true,
+  'refuse-switchover': true,
+  'refuse-failover': true,
+  'offer-adoption': true,
+  adopt: true,
+} satisfies Names<TxnPurpose>;
+
+/** All but the first moment's `unknown`. */
+const databases = {
+  absent: true,
+  broken: true,
+  stopped: true,
+  replica: true,
+  primary: true,
+} satisfies Names<Exclude<DatabaseState['status'], 'unknown'>>;
+
+const outcomes = ['applied', 'refused', 'unknown'] as const;
+
+const expected = {
+  phase: Object.keys(phases),
+  event: Object.keys(events),
+  effect: Object.keys(effects),
+  txn: Object.keys(purposes),
+  outcome: outcomes,
+  database: Object.keys(databases),
+  member: memberStates,
+  fault: faultKinds,
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+export type Aspect = keyof typeof expected;
+/** How often, by `aspect name`. */
+export type Counts = ReadonlyMap<string, number>;
+
+export interface Coverage {
+  readonly met: (aspect: Aspect, name: string) => void;
+  /** An instance is in another phase, and does this there first. */
+  readonly turned: (from: Phase | undefined, to: Phase, effects: readonly Effect[]) => void;
+  /** Each turn of any instance, from → to, with the effects seen there. */
+  readonly turns: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly counts: Counts;
+}
+
+export function createCoverage(): Coverage {
+  const byAspect = new Map<Aspect, Map<string, number>>();
+  const turns = new Map<string, Set<string>>();
+  function met(aspect: Aspect, name: string): void {
+    let counts = byAspect.get(aspect);
+    if (!counts) byAspect.set(aspect, (counts = new Map()));
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return {
+    met,
+    turns,
+    turned: (from, to, effects) => {
+      met('phase', to);
+      const turn = `${from ?? 'start'} ${to}`;
+      let seen = turns.get(turn);
+      if (!seen) turns.set(turn, (seen = new Set()));
+      for (const effect of effects) seen.add(effect.type === 'txn' ? effect.purpose : effect.type);
+    },
+    get counts() {
+      const flat = new Map<string, number>();
+      for (const [aspect, counts] of byAspect) for (const [name, times] of counts) flat.set(`${aspect} ${name}`, times);
+      return flat;
+    },
+  };
+}
+
+export function addCounts(to: Map<string, number>, counts: Counts): void {
+  for (const [key, times] of counts) to.set(key, (to.get(key) ?? 0) + times);
+}
+
+/** One line an aspect; and what was never met, which is a gap in the test. */
+export function coverageReport(counts: Counts): {
+  readonly lines: readonly string[];
+  readonly gaps: readonly string[];
+} {
+  const lines: string[] = [];
+  const gaps: string[] = [];
+  for (const [aspect, names] of Object.entries(expected)) {
+    const times = (name: string): number => counts.get(`${aspect} ${name}`) ?? 0;
+    lines.push(`${aspect}: ${names.map((name) => `${name}=${times(name)}`).join(' ')}`);
+    gaps.push(...names.filter((name) => times(name) === 0).map((name) => `${aspect} ${name}`));
+  }
+  return { lines, gaps };
+}

@@ -1,0 +1,69 @@
+/** The Kubernetes operator as far as the protocol meets it: it removes instances that nothing depends on any more. */
+import { keys, type SwitchoverRequest } from '../api/cluster-state.ts';
+import type { ClusterView } from '../ha/view.ts';
+import type { Cluster } from './cluster.ts';
+import { wallClock, type Instance } from './instance.ts';
+
+const period = 1000;
+const switchoverDeadline = 30_000;
+
+export function runOperator(cluster: Cluster): void {
+  const { time, etcd, instances, judge, random, trace, bug } = cluster;
+  /** Instances whose pod is deleted; their volume is still there. */
+  const stopped = new Set<Instance>();
+
+  function mayLeave({ definition, leader, sync }: ClusterView, instance: string): boolean {
+    if (definition?.instances.includes(instance) !== false) return false;
+    const depends =
+      leader?.value.instance === instance ||
+      sync?.value.primary.instance === instance ||
+      sync?.value.members.some((member) => member.instance === instance);
+    return depends !== true || bug?.model === 'removed-while-counted';
+  }
+
+  /** First the pod, then, if nothing depends on it still, the volume. */
+  function remove(instance: Instance): void {
+    if (!stopped.has(instance)) {
+      trace('operator', `deletes the pod of ${instance.name}`);
+      stopped.add(instance);
+      instance.kill(Infinity);
+      return;
+    }
+    trace('operator', `deletes the volume of ${instance.name}`);
+    judge.destroys(instance.name, instance.volume.incarnation);
+    stopped.delete(instance);
+    instance.lost = true;
+    instance.kill(Infinity);
+    instance.loseVolume();
+  }
+
+  function look(): void {
+    const view = etcd.view();
+    // What it has read is a little old when it acts.
+    time.after(random.between(10, 300), () => {
+      act(view);
+      time.after(period, look);
+    });
+  }
+
+  function act(view: ClusterView): void {
+    const wanted = view.definition?.instances ?? [];
+    if (view.initialize?.etcdClusterId !== view.etcdClusterId) return;
+    for (const instance of stopped)
+      if (wanted.includes(instance.name)) {
+        stopped.delete(instance);
+        instance.start();
+      }
+    const surplus = [...instances.values()].find(({ name, lost }) => !lost && !wanted.includes(name));
+    if (!surplus) return;
+    if (mayLeave(view, surplus.name)) remove(surplus);
+    else if (view.leader?.value.instance === surplus.name && !view.switchover)
+      etcd.put(keys.switchover, {
+        id: `${time.now()}`,
+        from: surplus.name,
+        reason: 'it is being removed',
+        deadline: wallClock(time.now() + switchoverDeadline),
+      } satisfies SwitchoverRequest);
+  }
+  look();
+}
