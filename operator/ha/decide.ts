@@ -30,12 +30,17 @@ export function decide(state: HaState): Decision {
       `blocked: etcd is at epoch ${view.epoch}, this instance has promised ${state.vow}; etcd went back in time`,
     );
 
+  // A rewound database catches up only from the primary it was started for; whoever leads now has what it lacks.
+  if (state.inFlight.database === 'start' && state.startingFrom !== undefined && state.startingFrom < view.epoch) {
+    const reason = `the primary of epoch ${state.startingFrom}, which it was starting from, is gone`;
+    return now('starting', reason, { type: 'kill', reason });
+  }
+
   const leader = view.leader?.value;
   if (leader?.instance === state.self.instance && state.database.status !== 'unknown') return lead(known, leader);
   // A vow under way binds already: nothing may be begun that it would forbid.
   if (state.inFlight.disk) return wait('vowing', 'writing a vow');
-  if (!leader || state.vow > view.epoch || primaryLost(view, state.self.instance, state.lostPrimaryOf))
-    return elect(known);
+  if (!leader || state.vow > view.epoch || primaryLost(known)) return elect(known);
   return followLeader(known, leader);
 }
 

@@ -6,6 +6,7 @@ import { wordUntil } from './proof.ts';
 import type { Decision } from './state.ts';
 import { awaitedVoters, bestCandidate, standsBack, tagsOf, worthWaitingForRestart } from './successor.ts';
 import { judgeTakeover, sameVoter, takeoverQuorum } from './takeover.ts';
+import type { ClusterView } from './view.ts';
 import { writesAtRisk } from './writes-at-risk.ts';
 
 /** Time for a living primary to answer where one promise alone is a quorum: two keepalives (F20). */
@@ -73,7 +74,6 @@ function claimWhenDue(state: Known, own: PromiseRecord, highestTimeline: number)
   if (takeover.verdict === 'wait')
     return wait('blocked-too-few-promises', `blocked: needs ${takeover.needed} more of ${takeover.missing.join(', ')}`);
   if (takeover.verdict === 'refused') return wait('may-not-claim', `may not claim: ${takeover.reason}`);
-  if (tagsOf(view, self.instance).noFailover) return wait('may-not-claim', 'may not claim: tagged noFailover');
   if (state.ending) return wait('ending', 'ending: leaves the claim to others');
   if (!state.lease) return wait('claiming', 'waiting for a lease to claim with');
 
@@ -82,6 +82,10 @@ function claimWhenDue(state: Known, own: PromiseRecord, highestTimeline: number)
   if (others.length > 0 && waited < settings.electionGrace)
     return wait('leaving-claim', `waiting a moment for ${others.join(', ')}`);
   const best = bestCandidate(view);
+  // A former primary that alone holds all leads again all the same: nobody else could.
+  const indispensable = best === undefined && takeover.because === 'RecordedPrimary' && isRecorded(view, own);
+  if (tagsOf(view, self.instance).noFailover && !indispensable)
+    return wait('may-not-claim', 'may not claim: tagged noFailover');
   if (best !== self.instance && waited < settings.candidateGrace)
     return wait('leaving-claim', `leaving the claim to ${best ?? 'others'}`);
   if (waited < worthWaitingForRestart(view, own))
@@ -96,6 +100,9 @@ function claimWhenDue(state: Known, own: PromiseRecord, highestTimeline: number)
     return wait('waiting-for-fence', 'one promise is a quorum: giving the primary time to answer');
   return claim(state, own.position, highestTimeline);
 }
+
+const isRecorded = (view: ClusterView, own: PromiseRecord): boolean =>
+  view.sync !== undefined && sameVoter(view.sync.value.primary, own);
 
 /** Nobody can prove to hold all that was acknowledged: only a person's explicit acceptance goes on from here (rule 14). */
 function forceWhenAccepted(state: Known, own: PromiseRecord, highestTimeline: number): Decision {

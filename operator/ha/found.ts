@@ -2,6 +2,7 @@
 import { keys, type SyncState } from '../api/cluster-state.ts';
 import { act, leadership, transact, voterOf, wait, type Known } from './decision.ts';
 import type { Decision } from './state.ts';
+import { tagsOf } from './successor.ts';
 import type { ClusterView } from './view.ts';
 
 export function found(state: Known): Decision {
@@ -14,6 +15,10 @@ export function found(state: Known): Decision {
     return database.status === 'unknown'
       ? wait('unready', 'looking at the data directory')
       : wait('blocked-foreign-data', 'blocked: unknown data on this volume');
+  // One that may not lead would be the only one who may, until others hold its data.
+  const ableToLead = view.definition?.instances.some((instance) => !tagsOf(view, instance).noFailover);
+  if (ableToLead && tagsOf(view, self.instance).noFailover)
+    return wait('founding', 'tagged noFailover: waiting for another instance to found the cluster');
   if (!view.bootstrap)
     return transact(state, 'founding', 'applying to initialise the cluster', 'bootstrap', {
       compare: [

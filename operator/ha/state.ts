@@ -120,6 +120,11 @@ export interface HaState {
   readonly lastPositions: ReadonlyMap<InstanceName, Position>;
   /** Epoch whose primary doesn't answer this instance any more. */
   readonly lostPrimaryOf: Epoch | undefined;
+  readonly lostSince: Milliseconds | undefined;
+  /** When the primary answered an alarm of this instance's by claiming again, lately. */
+  readonly falseAlarms: readonly Milliseconds[];
+  /** Epoch whose primary a start under way depends on. */
+  readonly startingFrom: Epoch | undefined;
   /** As the running primary sees its replicas; undefined before it has looked, which says nothing about any of them. */
   readonly replicas: readonly ReplicaHealth[] | undefined;
   /** The process was told to end. */

@@ -3,6 +3,7 @@ import { keys, type SyncState, type Voter } from '../api/cluster-state.ts';
 import { decide } from './decide.ts';
 import type { Phase } from './phases.ts';
 import type { SyncSet } from './sync-set.ts';
+import { alarmMemory } from './suspicion.ts';
 import { judgeTakeover } from './takeover.ts';
 import type { ClusterView } from './view.ts';
 import {
@@ -50,6 +51,9 @@ export function initialState(
     givingUp: undefined,
     lastPositions: new Map(),
     lostPrimaryOf: undefined,
+    lostSince: undefined,
+    falseAlarms: [],
+    startingFrom: undefined,
     replicas: undefined,
     ending: false,
     quorumSince: undefined,
@@ -78,7 +82,14 @@ function learn(state: HaState, event: Event): HaState {
         event.view.revision < state.view.revision &&
         event.view.etcdClusterId === state.view.etcdClusterId
         ? state
-        : { ...state, view: event.view, lastPositions: positions(state.lastPositions, event.view) };
+        : {
+            ...state,
+            view: event.view,
+            lastPositions: positions(state.lastPositions, event.view),
+            falseAlarms: wasFalseAlarm(state, event.view)
+              ? [...state.falseAlarms.filter((at) => state.now - at < alarmMemory), state.now]
+              : state.falseAlarms,
+          };
     case 'lease':
       return { ...state, lease: event.lease };
     case 'dcs-heard':
@@ -109,7 +120,12 @@ function learn(state: HaState, event: Event): HaState {
       return { ...state, pledges: new Map(state.pledges).set(voter.instance, { voter, epoch, until }) };
     }
     case 'primary-lost':
-      return { ...state, lostPrimaryOf: event.epoch };
+      return {
+        ...state,
+        lostPrimaryOf: event.epoch,
+        lostSince:
+          event.epoch === undefined ? undefined : event.epoch === state.lostPrimaryOf ? state.lostSince : state.now,
+      };
     case 'vow-written':
       return { ...state, vow: Math.max(state.vow, event.epoch), inFlight: { ...state.inFlight, disk: false } };
     case 'vow-failed':
@@ -158,6 +174,13 @@ function stillUnsettled(
 ): HaState['syncUnsettled'] {
   return outcome === 'applied' ? [] : outcome === 'unknown' ? syncUnsettled : syncUnsettled.slice(0, -1);
 }
+
+/** The epoch that this instance had vowed was claimed by the very primary it had lost. */
+const wasFalseAlarm = ({ view, vow }: HaState, next: ClusterView): boolean =>
+  view !== undefined &&
+  next.epoch > view.epoch &&
+  vow === next.epoch &&
+  next.history.get(next.epoch)?.reason === 'PrimaryAlive';
 
 const crashWindow: Milliseconds = 10 * 60_000;
 const recent = ({ crashes, now }: HaState): readonly Milliseconds[] => crashes.filter((at) => now - at < crashWindow);
@@ -248,8 +271,13 @@ function begin(state: HaState, effect: Effect): HaState {
           effect.givesUp === undefined ? state.givingUp : { epoch: state.view?.epoch ?? 0, reason: effect.givesUp },
         inFlight: { ...state.inFlight, database: 'kill' },
       };
-    case 'initialize':
     case 'start':
+      return {
+        ...state,
+        startingFrom: effect.from?.epoch,
+        inFlight: { ...state.inFlight, database: 'start' },
+      };
+    case 'initialize':
     case 'seal':
     case 'follow':
     case 'rewind':

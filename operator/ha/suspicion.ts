@@ -1,17 +1,29 @@
 /** When a primary counts as lost although its lease still lives (DESIGN §5, rules 4 and 5). */
-import type { Epoch, InstanceName } from '../api/cluster-state.ts';
+import type { HaState, Milliseconds } from './state.ts';
 import { takeoverQuorum } from './takeover.ts';
 import type { ClusterView } from './view.ts';
 
+/** How long a false alarm makes this instance slower to believe the next, and by how much at most. */
+export const alarmMemory: Milliseconds = 120_000;
+const firstPatience: Milliseconds = 1500;
+const longestPatience: Milliseconds = 30_000;
+
 /**
- * True when, with `self`, as many members of the sync set as a takeover needs say that they have lost the primary of
- * `view.epoch` too. One replica with a bad link must not raise epochs (F16).
+ * True when, with this instance, as many members of the sync set as a takeover needs say that they have lost the primary of
+ * `view.epoch` too. One replica with a bad link must not raise epochs (F16), and where it alone is a quorum, not in a storm.
  */
-export function primaryLost(view: ClusterView, self: InstanceName, selfLost: Epoch | undefined): boolean {
+export function primaryLost(state: HaState & { readonly view: ClusterView }): boolean {
+  const { view, self, lostPrimaryOf, lostSince, now } = state;
   const sync = view.sync?.value;
-  if (!sync || selfLost !== view.epoch || sync.acknowledgements === 0) return false;
+  if (!sync || lostPrimaryOf !== view.epoch || sync.acknowledgements === 0) return false;
+  if (lostSince !== undefined && now - lostSince < patience(state)) return false;
   const agreeing = sync.members.filter(
-    ({ instance }) => instance === self || view.members.get(instance)?.lostPrimaryOf === view.epoch,
+    ({ instance }) => instance === self.instance || view.members.get(instance)?.lostPrimaryOf === view.epoch,
   );
   return sync.members.length >= sync.acknowledgements && agreeing.length >= takeoverQuorum(sync);
+}
+
+function patience({ falseAlarms, now }: HaState): Milliseconds {
+  const lately = falseAlarms.filter((at) => now - at < alarmMemory).length;
+  return lately === 0 ? 0 : Math.min(longestPatience, firstPatience * 2 ** (lately - 1));
 }
