@@ -69,7 +69,7 @@ export async function openArena(access: ClusterAccess, api: ApiServer, signal: A
   const runtime = async (): Promise<ClusterRuntime> => {
     const prefix = clusterPrefix(known(identity));
     const { entries } = await (await client()).read(prefix, { milliseconds: dcsMs, signal });
-    return parseRuntime(new Map([...entries].map(([key, value]) => [key.slice(prefix.length), value])));
+    return parseRuntime(new Map([...entries].map(([key, value]) => [key.slice(prefix.length), value])), undefined);
   };
   const whole = async (): Promise<void> => {
     await orders.fullyRedundant({ within: wholeMs });

@@ -116,6 +116,16 @@ export const faults: readonly Fault[] = [
     strike: loseNode,
   },
   {
+    kind: 'fault',
+    name: 'async-agent-stopped',
+    title: 'agent SIGSTOP, Async: the deadman must be quicker than the lease',
+    durability: 'Async',
+    goal: { max: 10_000 },
+    rivalClient: true,
+    deadFirst: true,
+    strike: ({ nodes }, { podUid }) => nodes.stopContainer(podUid, 'agent.mjs'),
+  },
+  {
     ...strict,
     name: 'etcd-outage',
     title: 'etcd stopped (SIGSTOP) for 20 s',

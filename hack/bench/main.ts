@@ -112,7 +112,11 @@ async function playSeries(where: Arena, fault: Fault, { label, without }: Chosen
     await undo?.();
     await where.useDurability('Strict');
   }
-  const result = await seriesOf(variantTitle(fault.title, without), fault.goal, done, failed);
+  const result = await seriesOf(
+    { title: variantTitle(fault.title, without), goal: fault.goal, ...(fault.deadFirst && { deadFirst: true }) },
+    done,
+    failed,
+  );
   const outages = done.map(({ outageMs }) => outageMs);
   const missed = shortfalls(result);
   if (outages.length > 0)
@@ -138,8 +142,9 @@ function describe(run: Run): string {
     .join(', ');
   const odd = [
     ...(run.epochs === 1 ? [] : [`${run.epochs} epochs`]),
-    ...(run.rivalAcked === 0 ? [] : [`${run.rivalAcked} acknowledged by the old primary after the strike`]),
+    ...(run.oldPrimaryMs === undefined ? [] : [`old primary’s last acknowledgement at ${run.oldPrimaryMs} ms`]),
   ];
+  if (run.oldDatabaseDeadMs !== undefined) odd.push(`old database dead at ${run.oldDatabaseDeadMs} ms`);
   return (
     `  run ${run.run} on ${run.node}: ${run.outageMs} ms, ${run.lost} of ${run.acked} lost` +
     `${odd.length === 0 ? '' : `, ${odd.join(', ')}`}; ${steps}`

@@ -13,6 +13,7 @@ import { milestones, reached, type Milestone } from './time-line.ts';
 export interface Series {
   readonly title: string;
   readonly goal: Goal;
+  readonly deadFirst?: true;
   readonly date: string;
   readonly commit: string;
   readonly runs: readonly Summary[];
@@ -22,7 +23,16 @@ export interface Series {
 
 type Summary = Pick<
   Run,
-  'node' | 'primary' | 'successor' | 'outageMs' | 'epochs' | 'acked' | 'unknown' | 'lost' | 'rivalAcked'
+  | 'node'
+  | 'primary'
+  | 'successor'
+  | 'outageMs'
+  | 'epochs'
+  | 'acked'
+  | 'unknown'
+  | 'lost'
+  | 'oldPrimaryMs'
+  | 'oldDatabaseDeadMs'
 > & { readonly reached: Readonly<Partial<Record<Milestone, number>>> };
 
 export interface Published {
@@ -47,14 +57,12 @@ export function rawResults(name: string): (result: Run | FailedRun | object) => 
 }
 
 export async function seriesOf(
-  title: string,
-  goal: Goal,
+  about: Pick<Series, 'title' | 'goal' | 'deadFirst'>,
   runs: readonly Run[],
   failures: readonly FailedRun[],
 ): Promise<Series> {
   return {
-    title,
-    goal,
+    ...about,
     date: new Date().toISOString().slice(0, 10),
     commit: await commit(),
     runs: runs.map((run) => ({
@@ -66,7 +74,8 @@ export async function seriesOf(
       acked: run.acked,
       unknown: run.unknown,
       lost: run.lost,
-      rivalAcked: run.rivalAcked,
+      ...(run.oldPrimaryMs === undefined ? {} : { oldPrimaryMs: run.oldPrimaryMs }),
+      ...(run.oldDatabaseDeadMs === undefined ? {} : { oldDatabaseDeadMs: run.oldDatabaseDeadMs }),
       reached: reached(run.steps),
     })),
     failures: failures.map(({ failure }) => failure),
@@ -150,10 +159,16 @@ export function goalText({ goal: { p50, max } }: Pick<Series, 'goal'>): string {
 }
 
 /** What is not as it should be; empty = all is. */
-export function shortfalls({ goal, runs, failures }: Series): readonly string[] {
+export function shortfalls({ goal, deadFirst, runs, failures }: Series): readonly string[] {
   const outages = runs.map((run) => run.outageMs);
   const lost = sum(runs.map((run) => run.lost));
+  const twofold = runs.filter((run) => run.oldPrimaryMs !== undefined && run.oldPrimaryMs > run.outageMs);
+  const overtaken = runs.filter((run) => (run.oldDatabaseDeadMs ?? Infinity) > (run.reached.claimed ?? Infinity));
   return [
+    ...(deadFirst === true && overtaken.length > 0
+      ? [`${overtaken.length} times a primary was elected before the old database was dead`]
+      : []),
+    ...(twofold.length > 0 ? [`${twofold.length} times the old primary acknowledged after the new one`] : []),
     ...(failures.length > 0 ? [`${failures.length} runs failed`] : []),
     ...(lost > 0 ? [`${lost} acknowledged writes lost`] : []),
     ...(outages.length > 0 && goal.p50 !== undefined && percentile(outages, 50) > goal.p50

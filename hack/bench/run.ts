@@ -1,6 +1,8 @@
 /** One strike: the cluster whole, clients writing, the fault, the gap, everything healed, every acknowledged write looked up. */
+import { isAlive, postgresProcesses, type PodProcess } from '../testbed/pod-processes.ts';
 import { seconds, notYet, until, yes } from '../testbed/until.ts';
 import { startWriter, type FinalReport, type WriterPod } from '../testbed/writer.ts';
+import type { Gap } from '../writer/ledger.ts';
 import { agentLogs } from './agent-logs.ts';
 import type { Arena } from './arena.ts';
 import type { Fault, Heal, Run, Without } from './scenario.ts';
@@ -11,6 +13,8 @@ const mark = 'strike';
 const patienceMs = seconds(60);
 /** A steady stream before the fault. */
 const steadyWrites = 200;
+/** Finer than any deadline that it is compared with. */
+const lookEveryMs = 10;
 /** Agents log the end of an outage a moment after clients notice it. */
 const afterGapMs = 500;
 
@@ -54,6 +58,8 @@ export async function strikeOnce(arena: Arena, occasion: Occasion): Promise<Run>
     const before = (await arena.runtime()).epoch;
     await Promise.all([writer.mark(mark), rival?.mark(mark)]);
 
+    const death = watchDeath(await postgresProcesses(primary.podUid));
+    cleanUp.push(death.stop);
     let healed = false;
     const heal: Heal = await fault.strike(arena, primary);
     const healOnce = async (): Promise<void> => {
@@ -91,12 +97,32 @@ export async function strikeOnce(arena: Arena, occasion: Occasion): Promise<Run>
       acked: report.acked,
       unknown: report.state.unknown,
       lost: report.lost + (rivalReport?.lost ?? 0),
-      rivalAcked: rivalReport?.state.marks[mark]?.acked ?? 0,
+      ...lastWordOfOldPrimary(rivalReport, gap),
+      ...(death.at() === undefined ? {} : { oldDatabaseDeadMs: (death.at() ?? 0) - Date.parse(gap.from) }),
       steps: timeLine(logs, gap),
     };
   } finally {
     for (const undo of cleanUp.toReversed()) await undo();
   }
+}
+
+/** When the postmaster was gone: a process that is killed says nothing, so it is looked at. */
+function watchDeath([postmaster]: readonly PodProcess[]): {
+  readonly at: () => number | undefined;
+  readonly stop: () => void;
+} {
+  let at: number | undefined;
+  const timer = setInterval(() => {
+    if (postmaster !== undefined && isAlive(postmaster)) return;
+    at = Date.now();
+    clearInterval(timer);
+  }, lookEveryMs);
+  return { at: () => at, stop: () => clearInterval(timer) };
+}
+
+function lastWordOfOldPrimary(rival: FinalReport | undefined, gap: Gap): Pick<Run, 'oldPrimaryMs'> {
+  const last = rival?.state.lastAckAt;
+  return last == null ? {} : { oldPrimaryMs: Date.parse(last) - Date.parse(gap.from) };
 }
 
 async function placeEtcdLeader(arena: Arena, fault: Fault, node: string): Promise<void> {

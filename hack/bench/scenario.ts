@@ -26,6 +26,8 @@ export interface Fault {
   readonly keepsEpoch?: true;
   /** A second client on the primary's node that stays with the old primary whatever happens. */
   readonly rivalClient?: true;
+  /** The old database must be dead before another primary is elected; in Strict it need not, as nobody acknowledges its writes any more. */
+  readonly deadFirst?: true;
   /** Made once before the runs; what it resolves with takes it back. */
   readonly prepare?: (arena: Arena) => Promise<() => Promise<void>>;
   /** Resolves as soon as the fault is there; what it resolves with heals it. */
@@ -71,8 +73,10 @@ export interface Run {
   readonly acked: number;
   readonly unknown: number;
   readonly lost: number;
-  /** Acknowledgements that the client of the old primary got after the strike. All must be in the last log too, and are counted in `lost` if not. */
-  readonly rivalAcked: number;
+  /** When the client that stays with the old primary got its last acknowledgement, in milliseconds since the other's last one. */
+  readonly oldPrimaryMs?: number;
+  /** When the old primary's database was dead, counted likewise; absent: it outlived the run. */
+  readonly oldDatabaseDeadMs?: number;
   readonly steps: readonly Step[];
 }
 

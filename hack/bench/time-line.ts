@@ -13,7 +13,7 @@ export function timeLine(
     ...lines.filter(isTelling).map(({ at, instance, msg, fields }) => ({
       ms: at - start,
       instance,
-      what: typeof fields['ms'] === 'number' ? `${msg} (${fields['ms']} ms)` : shortened(msg),
+      what: whatOf(msg, fields),
     })),
     { ms: end - start, instance: 'client', what: 'first write acknowledged' },
   ].toSorted((a, b) => a.ms - b.ms);
@@ -41,6 +41,11 @@ export function reached(steps: readonly Step[]): Readonly<Partial<Record<Milesto
       return step === undefined ? [] : [[name, step.ms]];
     }),
   );
+}
+
+function whatOf(msg: string, { ms, why }: LogLine['fields']): string {
+  const details = [...(typeof ms === 'number' ? [`${ms} ms`] : []), ...(typeof why === 'string' ? [why] : [])];
+  return shortened(details.length === 0 ? msg : `${msg} (${details.join(', ')})`);
 }
 
 /** Of PostgreSQL's own lines only those that tell of a change of state. */

@@ -1,4 +1,5 @@
 /** The processes of a Pod seen from outside: local nodes share this machine's PID namespace. */
+import { readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import process from 'node:process';
 
@@ -40,6 +41,15 @@ export async function postgresProcesses(podUid: string): Promise<readonly PodPro
   const all = (await processesOf(podUid)).filter(({ command }) => /(^|\/)postgres(:| |$)/.test(command));
   const isPostmaster = ({ command }: PodProcess): boolean => !command.startsWith('postgres:');
   return [...all.filter(isPostmaster), ...all.filter((one) => !isPostmaster(one))];
+}
+
+/** False also for one that has ended and waits for its parent to notice. */
+export function isAlive({ pid }: PodProcess): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 /** One that is gone already needs no signal. */

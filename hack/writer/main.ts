@@ -12,6 +12,7 @@ import { createLogger } from '../../operator/platform/log.ts';
 import { createLedger, type LedgerState } from './ledger.ts';
 import type { Range } from './range-set.ts';
 import { openSession, openSessionAtAny, reasonOf } from './session.ts';
+import { openSoonest } from './soonest.ts';
 import { judge, type Verdict } from './verdict.ts';
 import { write } from './writing.ts';
 
@@ -35,7 +36,9 @@ const moment = () => ({ monotonicMs: clock.now(), wall: clock.wall() });
 /** Several hosts: whichever of them is the primary. One: that one, whatever it is. None: the Service of the Secret. */
 const hosts = (process.env['WRITER_HOSTS'] ?? '').split(',').filter((host) => host !== '');
 const open = () =>
-  hosts.length > 1 ? openSessionAtAny(hosts, access, table, stopping.signal) : openSession(access, table, hosts[0]);
+  hosts.length > 1
+    ? openSessionAtAny(hosts, access, table, stopping.signal)
+    : openSoonest(() => openSession(access, table, hosts[0]), stopping.signal);
 // WRITER_IDLE: only verifies what another writer left.
 const written =
   process.env['WRITER_IDLE'] === undefined ? write({ open, ledger, clock, log }, stopping.signal) : Promise.resolve();

@@ -6,7 +6,7 @@ import { reasonOf, type Session } from './session.ts';
 
 const periodMs = 10;
 /** A refused connection answers in microseconds; without a pause the loop would eat the machine. */
-const retryMs = 20;
+const retryMs = 40;
 
 export interface Writing {
   readonly open: () => Promise<Session>;
