@@ -42,6 +42,9 @@ const publishPeriod = 1000;
 const dcsDeadline = 1000;
 /** Repeated at will, so it need not wait for a member of etcd that may be on the lost node. */
 const publishDeadline = 400;
+/** Between two attempts to point the Service here, and between two looks at whether it must be. */
+const routeRetry = 250;
+const routeResync = 5000;
 /** Replicas read everything again now and then, should a watch have died in silence. */
 const resyncPeriod = 5000;
 /** For one effect on the database, in milliseconds; a copy of data may take hours, and ends with its connection. */
@@ -87,6 +90,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     time(),
   );
   let because = '';
+  let whyNobodyLeads: string | undefined;
   let observation: Observation = { member: {}, streaming: false, replicas: [] };
   let currentEffect: { readonly abort: AbortController; readonly done: Promise<boolean> } | undefined;
   /** Sent time of the last keepalive that etcd confirmed. */
@@ -99,6 +103,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   const keepAliveDue = createAlarm(clock, signal);
   const publishDue = createAlarm(clock, signal);
   const heartbeatDue = createAlarm(clock, signal);
+  const routeDue = createAlarm(clock, signal);
 
   function dispatch(event: Event): void {
     const before = state;
@@ -109,6 +114,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       because = result.because;
       log.info({ epoch: state.view?.epoch, database: state.database.status, phase: result.phase }, because);
     }
+    tellWhyNobodyLeads();
     metrics.epoch.set(state.view?.epoch ?? 0);
     metrics.primary.set(servesAsPrimary() ? 1 : 0);
     metrics.leaseSeconds.set(leads() ? Math.max(0, (serveUntil(state) ?? 0) - state.now) / 1000 : 0);
@@ -118,7 +124,16 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       memberState(state, observation.streaming) !== published
     )
       publishDue.ring();
+    if (routeIsDue()) routeDue.ring();
     for (const effect of result.effects) carryOut(effect);
+  }
+
+  /** Told once for each reason. */
+  function tellWhyNobodyLeads(): void {
+    const why = state.view && !state.view.leader ? explain(state.view).summary : undefined;
+    if (why === whyNobodyLeads) return;
+    whyNobodyLeads = why;
+    if (why !== undefined) log.info({ epoch: state.view?.epoch }, `no primary: ${why}`);
   }
 
   // ---- effects -------------------------------------------------------------------------------------------------------
@@ -324,16 +339,20 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     }
   }
 
+  const routeIsDue = (): boolean => {
+    const serving = state.database.status === 'primary' || state.inFlight.database === 'promote';
+    return leads() && serving && routedEpoch !== state.view?.epoch;
+  };
+
   /** Keeps the `-rw` Service pointed here while this instance leads. */
   async function keepRoute(): Promise<void> {
     const client = parts.kubernetes;
     if (!client || !settings.serviceRw) return;
     while (!ended()) {
       const epoch = state.view?.epoch ?? 0;
-      const serving = state.database.status === 'primary' || state.inFlight.database === 'promote';
-      const due = leads() && serving && routedEpoch !== epoch;
-      if (due && (await routeToSelf(client, settings, epoch, engine.databasePort, log, signal))) routedEpoch = epoch;
-      await clock.sleep(due && routedEpoch !== epoch ? 250 : 20, signal).catch(() => undefined);
+      if (!routeIsDue()) await routeDue.wait(routeResync);
+      else if (await routeToSelf(client, settings, epoch, engine.databasePort, log, signal)) routedEpoch = epoch;
+      else await clock.sleep(routeRetry, signal).catch(() => undefined);
     }
   }
 

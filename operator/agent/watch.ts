@@ -1,7 +1,7 @@
 /** The cluster's keys, kept up to date: a linearizable read, then the changes after it; again from the start when the watch is lost. */
 import { clusterPrefix, type ClusterIdentity } from '../api/cluster-state.ts';
 import type { Dcs, KeyValue, Snapshot } from '../dcs/dcs.ts';
-import { parseView, type ClusterView } from '../ha/view.ts';
+import { parseView, type ClusterView, type ParsedValues } from '../ha/view.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 
@@ -18,8 +18,9 @@ export interface ClusterReader {
 
 export function clusterReader(dcs: Dcs, cluster: ClusterIdentity, clock: Clock, log: Logger): ClusterReader {
   const prefix = clusterPrefix(cluster);
+  const known: ParsedValues = new Map();
   const viewOf = (snapshot: Snapshot): ClusterView =>
-    parseView(new Map([...snapshot.entries].map(([key, entry]) => [key.slice(prefix.length), entry])), snapshot);
+    parseView(new Map([...snapshot.entries].map(([key, entry]) => [key.slice(prefix.length), entry])), snapshot, known);
   const read = (signal: AbortSignal, milliseconds = readDeadline): Promise<Snapshot> =>
     dcs.read(prefix, { milliseconds, signal });
 

@@ -51,6 +51,9 @@ export interface RawEntry {
   readonly lease: string;
 }
 
+/** What was parsed before, by key: from one look to the next almost nothing changes, and history grows. */
+export type ParsedValues = Map<string, { readonly text: string; readonly value: unknown }>;
+
 /**
  * `entries` by key relative to the cluster's prefix. A value that decides (leader, sync, promises …) and doesn't parse
  * throws: guessing would be worse than stopping. A request or a member that doesn't parse is as good as absent.
@@ -58,12 +61,15 @@ export interface RawEntry {
 export function parseView(
   entries: ReadonlyMap<string, RawEntry>,
   at: { readonly revision: number; readonly clusterId: string },
+  known: ParsedValues = new Map(),
 ): ClusterView {
   const parsed = <T>(key: string, schema: ZodType<T>): Versioned<T> | undefined => {
     const entry = entries.get(key);
-    return (
-      entry && { value: schema.parse(JSON.parse(entry.value)), modRevision: entry.modRevision, lease: entry.lease }
-    );
+    if (!entry) return undefined;
+    const before = known.get(key);
+    const value = before?.text === entry.value ? (before.value as T) : schema.parse(JSON.parse(entry.value));
+    known.set(key, { text: entry.value, value });
+    return { value, modRevision: entry.modRevision, lease: entry.lease };
   };
   const lenient = <T>(key: string, schema: ZodType<T>): Versioned<T> | undefined => {
     try {
