@@ -4,8 +4,21 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/pro
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { cacheFolder } from '../images/cache.ts';
+import { whyNoContainer } from './container.ts';
 
 const run = promisify(execFile);
+
+/** The root that tests run PostgreSQL on, or why they can't. Throws instead where MAINSTAY_REQUIRE_POSTGRES forbids to skip them. */
+export async function rootForTests(): Promise<
+  { readonly root: string; readonly whyNot: undefined } | { readonly root: undefined; readonly whyNot: string }
+> {
+  const refused = whyNoContainer();
+  const root = refused === undefined ? await postgresRoot() : undefined;
+  if (root !== undefined) return { root, whyNot: undefined };
+  const whyNot = refused ?? 'no image of PostgreSQL has been built yet (make images)';
+  if (process.env['MAINSTAY_REQUIRE_POSTGRES']) throw new Error(`These tests must not be skipped here: ${whyNot}`);
+  return { root, whyNot };
+}
 
 /** Unpacked once per image; undefined if no image has been built (`make images`). */
 export async function postgresRoot(): Promise<string | undefined> {

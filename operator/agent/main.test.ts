@@ -3,20 +3,13 @@ import { spawn } from 'node:child_process';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  insideNode,
-  insideRepository,
-  startContainer,
-  whyNoContainer,
-  type Container,
-} from '../../hack/container/container.ts';
-import { postgresRoot } from '../../hack/container/root.ts';
+import { insideNode, insideRepository, startContainer, type Container } from '../../hack/container/container.ts';
+import { rootForTests } from '../../hack/container/root.ts';
 import { initScript } from './init.ts';
 
-const noContainer = whyNoContainer();
-const root = noContainer === undefined ? await postgresRoot() : undefined;
-const whyNot = noContainer ?? (root === undefined ? 'no image of PostgreSQL has been built yet (make images)' : '');
-const inContainer = whyNot === '' ? test : test.skip;
+const { root, whyNot } = await rootForTests();
+const inContainer = whyNot === undefined ? test : test.skip;
+const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
 
 let container: Container | undefined;
 const cleanUp: (() => unknown)[] = [];
@@ -46,7 +39,7 @@ async function agentThatSays(line: RegExp, prepare: (volume: string) => Promise<
     AGENT_PORT: '0',
   };
   const started = startContainer({
-    root: root as string,
+    root: root ?? '',
     user,
     mounts: { [folder]: '/var/lib/mainstay' },
     argv: [
@@ -74,7 +67,7 @@ const exitAfterSigterm = (of: Container): Promise<unknown> => {
   return ended;
 };
 
-inContainer(`SIGTERM ends an agent that waits for its volume ${whyNot}`, async () => {
+inContainer(title('SIGTERM ends an agent that waits for its volume'), async () => {
   const waiting = await agentThatSays(/another agent still holds this volume/, async (volume) => {
     const holder = spawn('flock', [join(volume, 'agent.lock'), 'bash', '-c', 'echo held; exec cat'], {
       stdio: ['pipe', 'pipe', 'ignore'],
@@ -86,7 +79,7 @@ inContainer(`SIGTERM ends an agent that waits for its volume ${whyNot}`, async (
   expect(await exitAfterSigterm(waiting)).toBe(0);
 });
 
-inContainer(`SIGTERM ends an agent that finds no etcd ${whyNot}`, async () => {
+inContainer(title('SIGTERM ends an agent that finds no etcd'), async () => {
   const lonely = await agentThatSays(/could not renew the lease/, () => Promise.resolve());
   expect(await exitAfterSigterm(lonely)).toBe(0);
 });

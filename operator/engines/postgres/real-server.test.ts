@@ -3,15 +3,11 @@ import { afterEach, expect, test } from '@jest/globals';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { whyNoContainer } from '../../../hack/container/container.ts';
 import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
-import { postgresRoot } from '../../../hack/container/root.ts';
+import { rootForTests } from '../../../hack/container/root.ts';
 import { systemClock } from '../../platform/clock.ts';
 
-const noContainer = whyNoContainer();
-const root = noContainer === undefined ? await postgresRoot() : undefined;
-const whyNot =
-  noContainer ?? (root === undefined ? 'no image of PostgreSQL has been built yet (make images)' : undefined);
+const { root, whyNot } = await rootForTests();
 const onRealServer = whyNot === undefined ? test : test.skip;
 const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
 
@@ -28,7 +24,7 @@ afterEach(async () => {
 }, 30_000);
 
 async function serving(options: Parameters<typeof drivePostgres>[1] = {}): Promise<DrivenPostgres> {
-  const pg = await drivePostgres(root as string, options);
+  const pg = await drivePostgres(root ?? '', options);
   running = pg;
   await pg.serve();
   return pg;
@@ -55,6 +51,21 @@ onRealServer(
     await expect(pg.run(kill, 5000)).resolves.toMatchObject({ status: 'stopped' });
     expect(pg.server()).toEqual([]);
     expect(pg.health.at(-1)).toEqual({ status: 'well' });
+  },
+  60_000,
+);
+
+onRealServer(
+  title('a replica is watched as well'),
+  async () => {
+    const pg = await drivePostgres(root ?? '');
+    running = pg;
+    await pg.run({ type: 'initialize' });
+    await pg.run({ type: 'start' });
+    await systemClock.sleep(2500);
+    expect(pg.health).toEqual([]);
+    signalAll(pg, 'SIGSTOP');
+    await pg.untilHealth('failing', 15_000);
   },
   60_000,
 );
