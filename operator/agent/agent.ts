@@ -39,6 +39,9 @@ export interface AgentParts {
 const keepAlivePeriod = 500;
 const observePeriod = 250;
 const publishPeriod = 1000;
+const electionPeriod = 150;
+/** Short, so that a member of etcd that is gone is passed over soon. */
+const electionDeadline = 500;
 const dcsDeadline = 1000;
 /** Repeated at will, so it need not wait for a member of etcd that may be on the lost node. */
 const publishDeadline = 400;
@@ -104,6 +107,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   const publishDue = createAlarm(clock, signal);
   const heartbeatDue = createAlarm(clock, signal);
   const routeDue = createAlarm(clock, signal);
+  const electionDue = createAlarm(clock, signal);
 
   function dispatch(event: Event): void {
     const before = state;
@@ -240,13 +244,26 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     dispatch({ type: 'txn-ended', purpose, outcome: purpose === 'sync' && !fresh ? 'unknown' : outcome });
   }
 
-  async function refresh(): Promise<boolean> {
+  async function refresh(milliseconds = dcsDeadline): Promise<boolean> {
     try {
-      dispatch({ type: 'view', view: await reader.read(signal, dcsDeadline) });
+      dispatch({ type: 'view', view: await reader.read(signal, milliseconds) });
       return true;
     } catch (error) {
       if (!ended() && etcdSilentSince === undefined) log.warn({ err: error }, 'could not read the cluster from etcd');
       return false;
+    }
+  }
+
+  /** The watch may hang on the member of etcd that was lost with the primary; votes must not wait for it. */
+  const electing = (): boolean =>
+    state.database.status === 'replica' &&
+    !leads() &&
+    (state.database.sealed !== undefined || state.lostPrimaryOf === state.view?.epoch);
+
+  async function lookAtElection(): Promise<void> {
+    while (!ended()) {
+      await electionDue.wait(electing() ? electionPeriod : resyncPeriod);
+      if (electing()) await refresh(electionDeadline);
     }
   }
 
@@ -363,8 +380,6 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     clock.after(Math.min(delay, 250), () => {
       if (signal.aborted) return;
       dispatch({ type: 'tick' });
-      // The watch may hang on the member of etcd that was lost with the primary; votes must not wait for it.
-      if (state.database.status === 'replica' && state.database.sealed && !leads()) void refresh();
       armFence();
     });
   }
@@ -459,6 +474,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     observe(),
     publish(),
     keepRoute(),
+    lookAtElection(),
     reader.follow((view) => dispatch({ type: 'view', view }), signal),
     watchPrimary(
       () => {
@@ -475,6 +491,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           epoch === undefined ? 'the primary answers' : 'the primary is lost',
         );
         dispatch({ type: 'primary-lost', epoch });
+        if (electing()) electionDue.ring();
       },
       () => {
         const epoch = mayPledge(state);

@@ -1,5 +1,5 @@
 /**
- * Asks the primary's agent twice a second whether it is there: the trigger of an early takeover (DESIGN §5, rule 5). While
+ * Asks the primary's agent four times a second whether it is there: the trigger of an early takeover (DESIGN §5, rule 5). While
  * etcd is silent the question carries the replica's word (rule 9).
  */
 import { randomUUID } from 'node:crypto';
@@ -9,8 +9,10 @@ import type { Epoch, Member } from '../api/cluster-state.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Alarm } from './alarm.ts';
 
-const period = 500;
-const missesUntilLost = 3;
+/** Between two questions, for one answer, and without any until the primary counts as lost; in milliseconds. */
+const period = 250;
+const answerLimit = 500;
+const silenceLimit = 1250;
 
 /** What the primary's agent answers. `leading`: its database serves, or is on its way to. */
 export const Heartbeat = z.object({
@@ -62,30 +64,38 @@ export async function watchPrimary(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  const dispatcher = new Agent({ connectTimeout: period, keepAliveTimeout: 10_000, pipelining: 0, allowH2: false });
-  let misses = 0;
+  const dispatcher = new Agent({
+    connectTimeout: answerLimit,
+    keepAliveTimeout: 10_000,
+    pipelining: 0,
+    allowH2: false,
+  });
   let last = '';
+  /** When the last question that was answered was sent. */
+  let heardAt = 0;
   let stamp: string | undefined;
   while (!signal.aborted) {
     const startedAt = clock.now();
     const target = watched();
     const key = target ? `${target.epoch} ${target.primary.instance} ${target.primary.address}` : '';
     if (key !== last) {
-      [misses, last, stamp] = [0, key, undefined];
+      [heardAt, last, stamp] = [startedAt, key, undefined];
       onLost(undefined);
     }
     if (target) {
+      const given = stamp === undefined ? undefined : word();
+      const pledge = given && given.epoch === target.epoch && stamp !== undefined ? { ...given, stamp } : undefined;
+      const patience = Math.max(10, Math.min(answerLimit, heardAt + silenceLimit - startedAt));
       // Raced, since undici leaves an abort unnoticed while it is still connecting.
-      const silence = clock.sleep(period, signal).then(
+      const silence = clock.sleep(patience, signal).then(
         (): Asked => ({ answer: 'silent' }),
         (): Asked => ({ answer: 'silent' }),
       );
-      const given = stamp === undefined || misses > 0 ? undefined : word();
-      const pledge = given && given.epoch === target.epoch && stamp !== undefined ? { ...given, stamp } : undefined;
-      const { answer, ...heard } = await Promise.race([ask(target, pledge, dispatcher, signal), silence]);
-      stamp = heard.stamp ?? stamp;
-      misses = answer === 'there' ? 0 : answer === 'gone' ? missesUntilLost : misses + 1;
-      if (last === key) onLost(misses >= missesUntilLost ? target.epoch : undefined);
+      const asked = await Promise.race([ask(target, pledge, dispatcher, signal), silence]);
+      if (asked.answer !== 'silent') heardAt = asked.answer === 'there' ? startedAt : -Infinity;
+      // One that doesn't answer gets no more words.
+      stamp = asked.answer === 'there' ? asked.stamp : undefined;
+      if (last === key) onLost(clock.now() - heardAt >= silenceLimit ? target.epoch : undefined);
     }
     await due.wait(Math.max(10, period - (clock.now() - startedAt)));
   }
@@ -108,7 +118,7 @@ async function ask(
     const { body } = await request(`http://${primary.address}:${primary.agentPort}/heartbeat`, {
       dispatcher,
       ...(pledge ? { query: pledge } : {}),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(period)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(answerLimit)]),
     });
     const beat = Heartbeat.parse(await body.json());
     if (beat.instance !== primary.instance) return { answer: 'gone' };
