@@ -37,6 +37,8 @@ export interface ControllersOptions {
   readonly onSynced: () => void;
 }
 
+/** An election changes etcd many times in a moment: one look after it is enough, and leaves it the machine. */
+const settledMs = 300;
 /** Positions and the like are looked at this late. */
 const laterMs = 5_000;
 /** How long to wait for etcd before looking after clusters without it. */
@@ -69,8 +71,7 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
     onChange({ namespace, name }, soon) {
       const key = `${namespace}/${name}`;
       if (!sources.clusters.get(key)) return;
-      if (soon) clusterQueue.add(key);
-      else clusterQueue.addAfter(key, laterMs);
+      clusterQueue.addAfter(key, soon ? settledMs : laterMs);
     },
     onConnection: everyCluster,
   });
