@@ -176,13 +176,15 @@ describe('a folder with credentials', () => {
       };
       await dcs.read('/', soon);
       try {
-        await cluster.presentCertificate(await second.issue('/CN=etcd', ['IP:127.0.0.1']));
+        await cluster.presentCertificate(await second.issue('/CN=etcd', ['IP:127.0.0.1', 'DNS:localhost']));
         // An open connection lives on; a new one asks for the new authority.
         await dcs.read('/', soon);
         reconnect();
         await expect(dcs.read('/', { milliseconds: 300 })).rejects.toThrow('certificate');
         await mount({ ca: `${first.ca}${second.ca}`, ...(await first.issue('/O=visitor, renewed')) });
         expect((await dcs.read('/', soon)).clusterId).toMatch(/^\d+$/);
+        const byName = client({ ca: second.ca, ...visitor }, [`https://localhost:${cluster.members[0]?.port ?? 0}`]);
+        expect((await byName.read('/', soon)).clusterId).toMatch(/^\d+$/);
       } finally {
         await cluster.presentCertificate(server);
       }
