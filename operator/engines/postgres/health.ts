@@ -82,10 +82,13 @@ export function watchHealth(probes: Probes, clock: Clock, log: Logger, tell: (he
   }
 
   async function lookAround(): Promise<void> {
+    // Compared with a look of long ago, everything has moved: only the next one will tell.
+    const first = clock.now() - look.startedAt > 2 * probing.lookPeriod;
     look.startedAt = clock.now();
     look.underWay = true;
     try {
-      note({ type: 'progress', progress: await probes.progress() });
+      const progress = await probes.progress();
+      note({ type: 'progress', progress: first ? { ...progress, log: false, work: false, device: false } : progress });
     } catch (error) {
       log.debug({ err: error }, 'could not look for progress');
     } finally {

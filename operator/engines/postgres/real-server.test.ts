@@ -1,7 +1,7 @@
 /** The engine's signs of life and its end, on real PostgreSQL processes and a disk that can be frozen. */
 import { afterEach, expect, test } from '@jest/globals';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
 import { rootForTests } from '../../../hack/container/root.ts';
@@ -121,7 +121,8 @@ onRealServer(
   async () => {
     const pg = await serving({ ownDisk: true });
     const ballast = join(pg.volume, 'ballast');
-    spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1M', 'status=none']);
+    const { bavail, bsize } = await statfs(pg.volume);
+    spawnSync('fallocate', ['--length', String(bavail * bsize - 8 * 1024 * 1024), ballast]);
     await pg.untilHealth('failing', 15_000);
     expect(pg.health.at(-1)).toMatchObject({ reason: 'DiskFull' });
     await rm(ballast);
