@@ -8,6 +8,12 @@ export const budgets = {
   readyMs: noise * seconds(60),
   /** Expected ≤ 8 s, whatever the fault. */
   outageMs: noise * seconds(8),
+  /** Expected ≤ 1 s. */
+  handOverMs: noise * seconds(2),
+  /** Expected ≤ 10 s: a database that hangs may still be busy. */
+  hungMs: noise * seconds(10),
+  /** A primary that can't prove its lease: expected ≤ 4 s (TTL − margin), whatever stops it from doing so. */
+  fencedMs: noise * seconds(4),
   /** Expected ≤ 45 s, a clone or rewind included. */
   redundantMs: noise * seconds(60),
   /** Planned, and nobody has to be elected. */

@@ -9,6 +9,8 @@ import type { WriterPod } from '../hack/testbed/writer.ts';
 export interface Orders extends PostgresClusterUnderTest {
   /** Applies examples/postgres.yaml in the scenario's namespace. */
   readonly apply: () => Promise<void>;
+  /** As the operator asks agents for it. Local cluster only. */
+  readonly requestSwitchover: (from: string, to: string) => Promise<void>;
 }
 
 export interface Client extends WriterPod {
@@ -18,10 +20,15 @@ export interface Client extends WriterPod {
   readonly outageIsAtMost: (milliseconds: number) => Promise<void>;
 }
 
+export interface HowToWrite {
+  /** By a URI of several hosts, the instances' addresses, in place of the Service; can be asked with the API server down. Local cluster only. */
+  readonly hosts: 'instances';
+}
+
 export interface World {
   readonly orders: Orders;
   /** Starts the client that writes all the time, away from the node of `primary`. What it was promised is checked at the end. */
-  readonly writeBeside: (primary: Primary) => Promise<Client>;
+  readonly writeBeside: (primary: Primary, how?: HowToWrite) => Promise<Client>;
   /** A client that only reads back what another one wrote. */
   readonly readerBeside: (primary: Primary) => Promise<WriterPod>;
   readonly nodes: Nodes;

@@ -3,11 +3,13 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parse, stringify } from 'yaml';
 import type { ApiServer } from '../hack/testbed/api-server.ts';
+import { clusterState } from '../hack/testbed/cluster-state.ts';
 import { repository, type ClusterAccess } from '../hack/testbed/cluster-access.ts';
+import { etcdMembers } from '../hack/testbed/etcd-members.ts';
 import { nodesOf } from '../hack/testbed/nodes.ts';
 import { operatorOf } from '../hack/testbed/operator-deployment.ts';
 import { postgresCluster, type Primary } from '../hack/testbed/postgres-cluster.ts';
-import { startWriter, type FinalReport, type WriterPod } from '../hack/testbed/writer.ts';
+import { startWriter, type FinalReport, type WriterOptions, type WriterPod } from '../hack/testbed/writer.ts';
 import { budgets } from './budgets.ts';
 import type { Client, Orders, Scenario, World } from './scenario.ts';
 
@@ -49,6 +51,12 @@ export async function openStage(access: ClusterAccess, api: ApiServer, signal: A
     apply: async () => {
       await access.kubectl(['apply', '-f', '-'], { input: await manifestIn(namespace()), signal: within });
     },
+    requestSwitchover: async (from, to) => {
+      const etcd = await etcdMembers(api);
+      const state = clusterState(() => etcd, within);
+      const uid = (await ordersIn(within).resource())?.metadata.uid ?? '';
+      await state.requestSwitchover({ namespace: namespace(), name, uid }, from, to).finally(state.close);
+    },
   });
   const leave = async (): Promise<void> => {
     await access.kubectl(['delete', 'namespace', namespace(), '--wait=false', '--ignore-not-found']);
@@ -86,9 +94,9 @@ function prepared(
   const operator = operatorOf(context.access, context.signal);
   let pod: WriterPod | undefined;
   let report: Promise<FinalReport> | undefined;
-  const start = async (primary: Primary, idle: boolean): Promise<WriterPod> => {
+  const start = async (primary: Primary, how: Pick<WriterOptions, 'idle' | 'hosts' | 'reach'>): Promise<WriterPod> => {
     const node = (await nodes.names()).find((candidate) => candidate !== primary.node) ?? primary.node;
-    return startWriter(context, { namespace: orders.namespace, cluster: name, node, table, idle });
+    return startWriter(context, { namespace: orders.namespace, cluster: name, node, table, ...how });
   };
   return {
     world: {
@@ -97,14 +105,15 @@ function prepared(
       operator,
       access: context.access,
       api: context.api,
-      writeBeside: async (primary) => {
-        const started = await start(primary, false);
+      writeBeside: async (primary, how) => {
+        const hosts = how === undefined ? [] : (await orders.pods()).map(({ ip }) => ip);
+        const started = await start(primary, how === undefined ? {} : { hosts, reach: 'direct' });
         pod = started;
         report = undefined;
         await started.acknowledgedAgain({ within: budgets.outageMs });
         return { ...client(started), stop: () => (report ??= started.stop()) };
       },
-      readerBeside: (primary) => start(primary, true),
+      readerBeside: (primary) => start(primary, { idle: true }),
     },
     finish: async () => {
       if (pod === undefined) return undefined;

@@ -1,16 +1,12 @@
 /** The cluster that is struck, and what is true of it by etcd's word: that can be had with the API server down as well. */
-import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parse } from 'yaml';
-import { clusterPrefix, type ClusterIdentity } from '../../operator/api/cluster-state.ts';
-import { parseRuntime, type ClusterRuntime } from '../../operator/controllers/cluster-runtime.ts';
-import { switchoverRequests } from '../../operator/controllers/switchover-requests.ts';
-import { etcdDcs } from '../../operator/dcs/etcd.ts';
-import type { Dcs } from '../../operator/dcs/dcs.ts';
-import { systemClock } from '../../operator/platform/clock.ts';
+import type { ClusterIdentity } from '../../operator/api/cluster-state.ts';
+import type { ClusterRuntime } from '../../operator/controllers/cluster-runtime.ts';
 import type { ApiServer } from '../testbed/api-server.ts';
 import { repository, type ClusterAccess } from '../testbed/cluster-access.ts';
+import { clusterState } from '../testbed/cluster-state.ts';
 import { etcdMembers, type EtcdMembers } from '../testbed/etcd-members.ts';
 import { nodesOf, type Nodes } from '../testbed/nodes.ts';
 import { operatorOf, type OperatorDeployment } from '../testbed/operator-deployment.ts';
@@ -49,7 +45,6 @@ export interface Arena {
 export const namespace = 'mainstay-bench';
 const name = 'orders';
 const wholeMs = seconds(240);
-const dcsMs = 2_000;
 
 export async function openArena(access: ClusterAccess, api: ApiServer, signal: AbortSignal): Promise<Arena> {
   const orders = postgresCluster({ access, api, signal }, { namespace, name });
@@ -57,20 +52,8 @@ export async function openArena(access: ClusterAccess, api: ApiServer, signal: A
   let instances: readonly InstancePod[] = [];
   let etcd: EtcdMembers | undefined;
   let identity: ClusterIdentity | undefined;
-  let dcs: { readonly endpoints: string; readonly client: Dcs } | undefined;
-
-  const client = async (): Promise<Dcs> => {
-    const endpoints = known(etcd).members.map((member) => member.url);
-    if (dcs?.endpoints === endpoints.join(' ')) return dcs.client;
-    await dcs?.client.close();
-    dcs = { endpoints: endpoints.join(' '), client: etcdDcs({ endpoints, clock: systemClock }) };
-    return dcs.client;
-  };
-  const runtime = async (): Promise<ClusterRuntime> => {
-    const prefix = clusterPrefix(known(identity));
-    const { entries } = await (await client()).read(prefix, { milliseconds: dcsMs, signal });
-    return parseRuntime(new Map([...entries].map(([key, value]) => [key.slice(prefix.length), value])), undefined);
-  };
+  const state = clusterState(() => known(etcd), signal);
+  const runtime = (): Promise<ClusterRuntime> => state.read(known(identity));
   const whole = async (): Promise<void> => {
     await orders.fullyRedundant({ within: wholeMs });
     instances = await orders.pods();
@@ -105,11 +88,8 @@ export async function openArena(access: ClusterAccess, api: ApiServer, signal: A
     if (pod === undefined) throw new Error(`${leader?.instance ?? 'nobody'} leads, which has no Pod`);
     return { instance: pod.name, node: pod.node, podUid: pod.uid };
   };
-  const requestSwitchover = async (from: string, to?: string): Promise<void> => {
-    const requests = switchoverRequests(await client(), systemClock, randomUUID);
-    const what = { from, reason: 'hack/bench', ...(to === undefined ? {} : { to }) };
-    if (!(await requests.request(known(identity), what, signal))) throw new Error('another switchover is asked for');
-  };
+  const requestSwitchover = (from: string, to?: string): Promise<void> =>
+    state.requestSwitchover(known(identity), from, to);
   const create = async (): Promise<void> => {
     const metadata = { name: namespace };
     await access.kubectl(['apply', '-f', '-'], {
@@ -175,7 +155,7 @@ export async function openArena(access: ClusterAccess, api: ApiServer, signal: A
       });
       await create();
     },
-    close: async () => dcs?.client.close(),
+    close: state.close,
   };
 }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import process from 'node:process';
+import { notYet, until, yes } from './until.ts';
 
 export interface PodProcess {
   readonly pid: number;
@@ -50,6 +51,18 @@ export function isAlive({ pid }: PodProcess): boolean {
   } catch {
     return false;
   }
+}
+
+/** Tells when the postmaster that runs now has ended: its Pod says nothing while its agent is stopped or its node is cut off. */
+export async function endOfPostgres(podUid: string): Promise<(patience: { readonly within: number }) => Promise<void>> {
+  const [postmaster] = await postgresProcesses(podUid);
+  if (postmaster === undefined) throw new Error(`no postgres runs in Pod ${podUid} on this machine`);
+  return ({ within }) =>
+    until(
+      'end of the old primary’s postgres',
+      () => Promise.resolve(isAlive(postmaster) ? notYet(`process ${postmaster.pid} lives`) : yes(undefined)),
+      { within, everyMs: 20 },
+    );
 }
 
 /** One that is gone already needs no signal. */

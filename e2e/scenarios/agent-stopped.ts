@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { endOfPostgres } from '../../hack/testbed/pod-processes.ts';
+import { budgets } from '../budgets.ts';
+import { scenario } from '../scenario.ts';
+
+scenario('the primary’s agent is stopped, not killed', { localNodes: true }, async ({ orders, writeBeside, nodes }) => {
+  const primary = await orders.primary();
+  const client = await writeBeside(primary);
+  const isFenced = await endOfPostgres(primary.podUid);
+  await client.expectTrouble();
+  const letGoOn = await nodes.stopContainer(primary.podUid, 'agent.mjs');
+  try {
+    await isFenced({ within: budgets.fencedMs });
+    const successor = await orders.primaryOtherThan(primary, { within: budgets.outageMs });
+    assert.notEqual(successor.instance, primary.instance);
+    await client.acknowledgedAgain({ within: budgets.outageMs });
+  } finally {
+    letGoOn();
+  }
+  await orders.fullyRedundant({ within: budgets.redundantMs });
+  await client.outageIsAtMost(budgets.outageMs);
+});

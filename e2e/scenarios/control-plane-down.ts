@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { budgets } from '../budgets.ts';
+import { scenario } from '../scenario.ts';
+
+scenario(
+  'the primary’s node loses power while operator and API server are down',
+  { localNodes: true },
+  async ({ orders, writeBeside, nodes, operator }) => {
+    const primary = await orders.primary();
+    const client = await writeBeside(primary, { hosts: 'instances' });
+    await operator.scaleTo(0);
+    await nodes.stopApi();
+    await client.expectTrouble();
+    await nodes.powerOff(primary.node);
+    await client.acknowledgedAgain({ within: budgets.outageMs });
+
+    // Nobody could tell the Service; it follows as soon as somebody can.
+    await nodes.startApi();
+    const successor = await orders.primaryOtherThan(primary, { within: budgets.outageMs });
+    assert.notEqual(successor.instance, primary.instance);
+    await nodes.powerOn(primary.node);
+    await operator.scaleTo(2);
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+    await client.outageIsAtMost(budgets.outageMs);
+  },
+);

@@ -1,0 +1,42 @@
+/** What etcd holds about a cluster, and requests made there as the operator makes them; needs no API server, but the local cluster's routes. */
+import { randomUUID } from 'node:crypto';
+import { clusterPrefix, type ClusterIdentity } from '../../operator/api/cluster-state.ts';
+import { parseRuntime, type ClusterRuntime } from '../../operator/controllers/cluster-runtime.ts';
+import { switchoverRequests } from '../../operator/controllers/switchover-requests.ts';
+import type { Dcs } from '../../operator/dcs/dcs.ts';
+import { etcdDcs } from '../../operator/dcs/etcd.ts';
+import { systemClock } from '../../operator/platform/clock.ts';
+import type { EtcdMembers } from './etcd-members.ts';
+
+export interface ClusterState {
+  readonly read: (cluster: ClusterIdentity) => Promise<ClusterRuntime>;
+  readonly requestSwitchover: (cluster: ClusterIdentity, from: string, to: string | undefined) => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+const readMs = 2_000;
+
+/** `etcd` is asked each time: members whose Pods are replaced have other addresses. */
+export function clusterState(etcd: () => EtcdMembers, signal: AbortSignal): ClusterState {
+  let open: { readonly endpoints: readonly string[]; readonly dcs: Dcs } | undefined;
+  const dcs = async (): Promise<Dcs> => {
+    const endpoints = etcd().members.map((member) => member.url);
+    if (open?.endpoints.join() === endpoints.join()) return open.dcs;
+    await open?.dcs.close();
+    open = { endpoints, dcs: etcdDcs({ endpoints, clock: systemClock }) };
+    return open.dcs;
+  };
+  return {
+    read: async (cluster) => {
+      const prefix = clusterPrefix(cluster);
+      const { entries } = await (await dcs()).read(prefix, { milliseconds: readMs, signal });
+      return parseRuntime(new Map([...entries].map(([key, value]) => [key.slice(prefix.length), value])), undefined);
+    },
+    requestSwitchover: async (cluster, from, to) => {
+      const requests = switchoverRequests(await dcs(), systemClock, randomUUID);
+      const what = { from, reason: 'asked for by a test', ...(to === undefined ? {} : { to }) };
+      if (!(await requests.request(cluster, what, signal))) throw new Error('another switchover is asked for');
+    },
+    close: async () => open?.dcs.close(),
+  };
+}
