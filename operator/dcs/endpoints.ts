@@ -40,7 +40,7 @@ export function createEndpoints(peers: readonly HttpPeer[]): Endpoints {
 
 /** A member that has not answered by then gets company; far above a healthy round trip, far below any deadline. */
 const patienceMilliseconds = 400;
-/** When all members failed at once (an election in etcd, say), they are asked again after this. */
+/** When all members that don’t hang have failed (an election in etcd, say), they are asked again after this. */
 const pauseMilliseconds = 100;
 
 /**
@@ -55,8 +55,8 @@ export function askAny<T>(endpoints: Endpoints, clock: Clock, scope: Scope, atte
 
   return new Promise((resolve, reject) => {
     let waiting = [...endpoints.inOrder()];
-    const running = new Set<HttpPeer>();
-    const slow = new Set<HttpPeer>();
+    /** With the time at which each was asked. */
+    const running = new Map<HttpPeer, number>();
     let over = false;
     let lastFailure: unknown;
     let cancelTimer = (): void => undefined;
@@ -72,7 +72,7 @@ export function askAny<T>(endpoints: Endpoints, clock: Clock, scope: Scope, atte
       cancelTimer();
       const peer = waiting.shift();
       if (!peer) return;
-      running.add(peer);
+      running.set(peer, clock.now());
       attempt(peer, signal).then(
         (answer) => onAnswer(peer, () => resolve(answer)),
         (error: unknown) => {
@@ -80,42 +80,101 @@ export function askAny<T>(endpoints: Endpoints, clock: Clock, scope: Scope, atte
           else onFailure(peer, error);
         },
       );
-      cancelTimer = clock.after(patience, () => {
-        slow.add(peer);
-        askNext();
-      });
+      cancelTimer = clock.after(patience, askNext);
     };
     const onAnswer = (peer: HttpPeer, settle: () => void): void => {
       if (over) return;
       finish(settle);
-      slow.delete(peer);
-      for (const other of slow) endpoints.failed(other);
+      running.delete(peer);
+      for (const [other, since] of running) if (clock.now() - since >= patience) endpoints.failed(other);
       endpoints.answered(peer);
     };
     const onFailure = (peer: HttpPeer, error: unknown): void => {
       if (over) return;
       lastFailure = error;
       running.delete(peer);
-      slow.delete(peer);
       endpoints.failed(peer);
-      if (waiting.length > 0 || running.size > 0) {
+      if (waiting.length > 0) {
         askNext();
         return;
       }
+      // One that hangs must not keep us from those that fail now and may be well again in a moment.
       cancelTimer();
       cancelTimer = clock.after(pauseMilliseconds, () => {
-        waiting = [...endpoints.inOrder()];
+        waiting = endpoints.inOrder().filter((other) => !running.has(other));
         askNext();
       });
     };
     const onEnd = (): void => {
-      const pending = [...running];
+      const pending = [...running.keys()];
       finish(() => reject(asMainstayError(lastFailure ?? scope.signal.reason)));
       if (!isUnwanted(scope.signal)) for (const peer of pending) endpoints.failed(peer);
     };
     scope.signal.addEventListener('abort', onEnd, { once: true });
     if (scope.signal.aborted) onEnd();
     else askNext();
+  });
+}
+
+/** For logins: how long one member has before the next is asked too, at first and at most. */
+const loginPatience = { first: 2_000, longest: 16_000 };
+
+/**
+ * For calls that cost etcd much. A password takes 0.1 s of a core to check, and etcd goes on with it when its client has
+ * given up; a crowd that asks again too early (after etcd's restart) keeps it busy for nobody. So: one member after the
+ * other, each with more time than the one before, and what was asked is never cut. Ends with an answer or the signal.
+ */
+export function askPatiently<T>(
+  endpoints: Endpoints,
+  clock: Clock,
+  signal: AbortSignal,
+  attempt: Attempt<T>,
+): Promise<T> {
+  const losers = new AbortController();
+  const running = AbortSignal.any([signal, losers.signal]);
+
+  return new Promise((resolve, reject) => {
+    let patience = loginPatience.first;
+    let cancelTimer = (): void => undefined;
+
+    const finish = (settle: () => void): void => {
+      cancelTimer();
+      signal.removeEventListener('abort', onEnd);
+      losers.abort(new Error('the login is over'));
+      settle();
+    };
+    const ask = (turn: number): void => {
+      const peers = endpoints.inOrder();
+      const peer = peers[turn % peers.length];
+      if (!peer) return;
+      attempt(peer, running).then(
+        (answer) => {
+          if (running.aborted) return;
+          endpoints.answered(peer);
+          finish(() => resolve(answer));
+        },
+        (error: unknown) => {
+          if (running.aborted) return;
+          if (isRefusal(error)) {
+            finish(() => reject(asMainstayError(error)));
+            return;
+          }
+          // No longer the first in order; the order, not the turn, goes on to the next.
+          endpoints.failed(peer);
+          cancelTimer();
+          cancelTimer = clock.after(pauseMilliseconds, () => ask(0));
+        },
+      );
+      cancelTimer();
+      cancelTimer = clock.after(patience, () => {
+        patience = Math.min(patience * 2, loginPatience.longest);
+        ask(turn + 1);
+      });
+    };
+    const onEnd = (): void => finish(() => reject(asMainstayError(signal.reason)));
+    signal.addEventListener('abort', onEnd, { once: true });
+    if (signal.aborted) onEnd();
+    else ask(0);
   });
 }
 

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../platform/clock.ts';
 import { MainstayError } from '../platform/errors.ts';
 import type { CredentialsSource } from './etcd-credentials.ts';
-import { within, type Scope } from './deadline.ts';
+import type { Scope } from './deadline.ts';
 import { asMainstayError, isAuthenticationDisabled, isRefusal, isTokenRefused, LoginFailed } from './etcd-errors.ts';
 
 export interface Login {
@@ -19,13 +19,11 @@ export interface Login {
 export interface LoginOptions {
   readonly clock: Clock;
   readonly credentials: CredentialsSource;
-  /** Asks any member for a token. */
-  readonly authenticate: (name: string, password: string, scope: Scope) => Promise<string>;
+  /** Asks for a token until there is an answer. */
+  readonly authenticate: (name: string, password: string, signal: AbortSignal) => Promise<string>;
 }
 
-/** One login serves all that wait for it, whatever time they have left. */
-const loginMilliseconds = 2_000;
-/** A password check costs etcd 0.1 s of a core; one that was just refused is not asked for again before this. */
+/** A password that was just refused is not offered again before this. */
 const refusalMilliseconds = 1_000;
 
 /** `token` is undefined without a user, and where etcd has authentication disabled. */
@@ -48,8 +46,7 @@ export function createLogin(options: LoginOptions): Login {
       throw refused?.error;
     }
     try {
-      const limit = { milliseconds: loginMilliseconds, signal: closing.signal };
-      return { token: await within(clock, limit, (scope) => options.authenticate(username, password, scope)) };
+      return { token: await options.authenticate(username, password, closing.signal) };
     } catch (error) {
       // Credentials may be handed out before authentication is switched on; from then on calls without a token are refused.
       if (isAuthenticationDisabled(error)) return { token: undefined };
@@ -58,6 +55,7 @@ export function createLogin(options: LoginOptions): Login {
     }
   }
 
+  /** One login serves all that wait for it, and goes on when their time is up. */
   function shared(): Promise<Session> {
     underWay ??= logIn().then(
       (fresh) => {
@@ -72,18 +70,11 @@ export function createLogin(options: LoginOptions): Login {
     return underWay;
   }
 
-  /** A session for a call; as long as it has time, a login that found no member is tried again. */
   async function sessionWithin(scope: Scope): Promise<Session> {
-    for (;;) {
-      if (session) return session;
-      try {
-        return await unlessAborted(shared(), scope.signal);
-      } catch (error) {
-        const cause = asMainstayError(error);
-        if (scope.signal.aborted || closing.signal.aborted || cause.code !== 'DcsUnreachable') {
-          throw new LoginFailed(cause);
-        }
-      }
+    try {
+      return session ?? (await unlessAborted(shared(), scope.signal));
+    } catch (error) {
+      throw new LoginFailed(asMainstayError(error));
     }
   }
 

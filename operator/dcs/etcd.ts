@@ -5,7 +5,7 @@ import type { Clock } from '../platform/clock.ts';
 import { MainstayError } from '../platform/errors.ts';
 import type { Dcs, Deadline, KeyValue, Snapshot } from './dcs.ts';
 import { within } from './deadline.ts';
-import { askAny, askOne, createEndpoints, type Attempt } from './endpoints.ts';
+import { askAny, askOne, askPatiently, createEndpoints, type Attempt } from './endpoints.ts';
 import { secureContexts, type CredentialsSource } from './etcd-credentials.ts';
 import { asMainstayError, isCertainlyUnsent, isLeaseMissing, isRefusal, throwUnlessSuccess } from './etcd-errors.ts';
 import { createLogin } from './etcd-login.ts';
@@ -43,9 +43,9 @@ export function etcdDcs(options: EtcdOptions): Dcs {
   const login = createLogin({
     clock,
     credentials,
-    authenticate: async (name, password, scope) => {
+    authenticate: async (name, password, signal) => {
       const attempt = call('/v3/auth/authenticate', { name, password }, AuthenticateReply, undefined);
-      return (await askAny(endpoints, clock, scope, attempt)).token;
+      return (await askPatiently(endpoints, clock, signal, attempt)).token;
     },
   });
 
