@@ -1,6 +1,7 @@
 /** Deliberate bugs: what the judge must catch, or it proves nothing. Each names the finding whose rule it breaks. */
-import { keys, type PromiseRecord, type SyncState } from '../api/cluster-state.ts';
+import { keys, type HistoryEntry, type PromiseRecord, type SyncState } from '../api/cluster-state.ts';
 import { notAbove, parseLsn } from '../ha/position.ts';
+import { judgeTakeover, sameVoter } from '../ha/takeover.ts';
 import type { Effect, Event, HaState, Settings, Txn } from '../ha/state.ts';
 import type { ClusterView, Versioned } from '../ha/view.ts';
 import type { FaultKind } from './faults.ts';
@@ -16,6 +17,10 @@ export interface Bug {
   /** In place of chance, where it would take too long. */
   readonly schedule?: readonly Scheduled[];
   readonly settings?: Partial<Settings>;
+  /** Primaries of these epochs die right after they have let clients in. */
+  readonly crashesAfterOpening?: readonly number[];
+  /** What it must be caught by, where others are side effects. */
+  readonly shows?: RegExp;
   /** What the instance takes etcd to hold. */
   view?(view: ClusterView, state: HaState): ClusterView;
   event?(event: Event, state: HaState): Event;
@@ -45,6 +50,20 @@ const preferred: Shape = {
   instances: ['a', 'b', 'c'],
   durability: { mode: 'Preferred', acknowledgements: 1 },
 };
+
+const strict = (size: number, acknowledgements: number): Shape => ({
+  instances: ['a', 'b', 'c', 'd'].slice(0, size),
+  durability: { mode: 'Strict', acknowledgements },
+});
+
+/** By its effect on writes, not by what else it breaks. */
+const lost = /without write|is not in the log|is acknowledged, held by/;
+
+/** etcd is out for all, and stays so for the primary: for a while it serves on the word of its replicas. */
+const cutOffAfterOutage: readonly Scheduled[] = [
+  { at: 0, kind: 'etcd-outage', on: 'primary', milliseconds: 6000, form: 0 },
+  { at: 0, kind: 'partition', on: 'primary', milliseconds: 20_000, form: 0.35 / 3 },
+];
 
 export const bugs: readonly Bug[] = [
   {
@@ -135,7 +154,9 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'no-marker',
-    faults: ['partition', 'pause', 'database-crash', 'container-death'],
+    shows: lost,
+    shape: strict(3, 1),
+    faults: ['container-death', 'slow-network', 'bad-link'],
     breaks: 'F7: no record of the epoch itself',
     model: 'no-marker',
   },
@@ -217,9 +238,215 @@ export const bugs: readonly Bug[] = [
     faults: ['partition'],
     settings: { margin: -500 },
   },
+  {
+    name: 'claim-without-comparing-sync',
+    breaks:
+      'F2: the quorum was counted from another sync set (the primary does not see that it is voted out, or rule 13 would hide it)',
+    shows: lost,
+    shape: strict(3, 1),
+    schedule: [
+      { at: 0, kind: 'pause', on: 'other replica', milliseconds: 6200, form: 0 },
+      { at: 3500, kind: 'bad-link', on: 'replica', milliseconds: 20_000, form: 0 },
+      { at: 5700, kind: 'late-transactions', on: 'primary', milliseconds: 3000, form: 0.9 },
+    ],
+    view: (view, { database }) =>
+      database.status === 'primary'
+        ? {
+            ...view,
+            promises: new Map(),
+            members: new Map([...view.members].map(([name, member]) => [name, { ...member, vow: 0 }])),
+          }
+        : view,
+    effects: onTxn('claim', (txn) => ({ ...txn, compare: txn.compare.filter(({ key }) => key !== keys.sync) })),
+  },
+  {
+    name: 'etcd-restored-unnoticed',
+    breaks: 'F9: promises and sync sets of the past count again',
+    shows: /restored etcd|without write|is not in the log|against its word|after its word/,
+    faults: ['etcd-restored', 'partition', 'container-death', 'switchover'],
+    view: (view) =>
+      view.initialize ? { ...view, initialize: { ...view.initialize, etcdClusterId: view.etcdClusterId } } : view,
+  },
+  {
+    name: 'recorded-primary-not-counted',
+    breaks: 'F11: nobody may lead, although the one who holds everything is back',
+    shape: strict(3, 1),
+    faults: ['instance-lost', 'container-death'],
+    effects: (effects, { view, self }) =>
+      effects.filter(
+        (effect) =>
+          effect.type !== 'txn' || effect.purpose !== 'claim' || !view || byRecordedPrimaryOnly(view, self.instance),
+      ),
+  },
+  {
+    name: 'keepalive-proves-leadership',
+    breaks: 'F14: a deposed primary whose watch is dead stays open for ever',
+    faults: ['bad-link', 'lost-watch'],
+    model: 'keepalive-proves',
+  },
+  {
+    name: 'async-claims-at-once',
+    breaks: 'F15: the key vanished, its holder serves on',
+    shape: { instances: ['a', 'b', 'c'], durability: { mode: 'Async', acknowledgements: 1 } },
+    faults: ['lease-revoked', 'slow-network', 'partition'],
+    state: (after) =>
+      after.leaderGoneSince ? { ...after, leaderGoneSince: { ...after.leaderGoneSince, at: -60_000 } } : after,
+  },
+  {
+    name: 'released-before-dead',
+    breaks: 'F15, rule 12: leadership is given up while a process can still acknowledge',
+    shape: { instances: ['a', 'b', 'c'], durability: { mode: 'Async', acknowledgements: 1 } },
+    faults: ['switchover', 'termination'],
+    model: 'released-before-dead',
+  },
+  {
+    name: 'seals-without-asking',
+    breaks: 'F16: one replica with a bad link raises epochs in a storm',
+    shape: strict(3, 1),
+    faults: ['bad-link'],
+    view: withEverybodyAlarmed,
+  },
+  {
+    name: 'switchover-forgets-its-candidate',
+    breaks: 'F17: a bystander takes the place',
+    faults: ['switchover'],
+    view: (view) => (view.release ? { ...view, release: { ...view.release, candidate: undefined } } : view),
+  },
+  {
+    name: 'promises-against-its-word',
+    breaks: 'F18, rule 9: a pledge is not kept',
+    shape: strict(3, 1),
+    schedule: cutOffAfterOutage,
+    state: (after) => (after.pledged ? { ...after, pledged: undefined, startedAt: -60_000 } : after),
+  },
+  {
+    name: 'word-forgotten-by-a-restart',
+    breaks: 'F18, rule 9: what a former life gave its word for',
+    shape: strict(3, 1),
+    schedule: [...cutOffAfterOutage, { at: 5800, kind: 'container-death', on: 'replica', milliseconds: 100, form: 0 }],
+    state: (after) => ({ ...after, startedAt: -60_000 }),
+  },
+  {
+    name: 'pledges-with-nobody-needed',
+    breaks: 'F5, rule 9: with k = 0 anybody’s word is worth nothing',
+    shape: { instances: ['a', 'b', 'c'], durability: { mode: 'Async', acknowledgements: 1 } },
+    schedule: cutOffAfterOutage,
+    state: (after) => {
+      const { view, pledges, database } = after;
+      if (database.status !== 'primary' || view?.sync?.value.acknowledgements !== 0 || pledges.size === 0) return after;
+      const until = Math.max(...[...pledges.values()].map((pledge) => pledge.until));
+      return until > (after.proven?.until ?? 0) ? { ...after, proven: { epoch: view.epoch, until } } : after;
+    },
+  },
+  {
+    name: 'pledge-counted-from-receipt',
+    breaks: 'rule 9: the word was given earlier than it arrives',
+    faults: ['etcd-outage', 'slow-network', 'partition', 'pause'],
+    settings: { margin: 50 },
+    model: 'pledge-from-receipt',
+  },
+  {
+    name: 'no-time-to-answer',
+    breaks: 'F20: of two instances, one takes over from the other, which lives',
+    shape: strict(2, 1),
+    faults: ['bad-link'],
+    state: (after) => (after.quorumSince ? { ...after, quorumSince: { ...after.quorumSince, at: -60_000 } } : after),
+  },
+
+  {
+    name: 'election-by-replay',
+    breaks: 'rule 4: what is flushed and not replayed yet was acknowledged',
+    shows: lost,
+    shape: strict(3, 1),
+    faults: ['bad-link', 'container-death', 'slow-network', 'partition', 'database-hang'],
+    model: 'position-by-replay',
+  },
+  {
+    name: 'blind-retry',
+    breaks: 'rule 1: a transaction of unknown outcome is sent again as it is',
+    faults: ['lost-answers', 'late-transactions', 'partition', 'container-death'],
+    model: 'blind-retry',
+  },
+  {
+    name: 'lease-by-wall-clock',
+    breaks: 'rule 2: the wall clock jumps',
+    faults: ['clock-jump', 'partition'],
+    model: 'wall-clock',
+  },
+  {
+    name: 'no-deadman',
+    breaks: 'rule 3: an agent that stands still leaves its primary alive',
+    faults: ['agent-stall'],
+    model: 'no-deadman',
+  },
+  {
+    name: 'renews-while-giving-up',
+    breaks: 'rule 10: a database that cannot be killed keeps its lease',
+    shape: strict(3, 1),
+    schedule: [{ at: 0, kind: 'disk-stall', on: 'primary', milliseconds: 40_000, form: 0 }],
+    model: 'renews-while-giving-up',
+  },
+  {
+    name: 'volume-removed-while-counted',
+    breaks: 'rule 11, I3: the operator deletes a volume of the sync set',
+    faults: ['scale', 'container-death'],
+    model: 'removed-while-counted',
+  },
+  {
+    name: 'adopted-in-the-epoch-of-the-snapshot',
+    breaks: 'F9: an adoption that does not begin above all that was promised',
+    faults: ['etcd-restored', 'switchover', 'container-death', 'partition'],
+    effects: (effects, { view }) =>
+      effects.map((effect): Effect => {
+        if (effect.type !== 'txn' || effect.purpose !== 'adopt' || !view) return effect;
+        const epoch = view.epoch + 1;
+        const writes = effect.txn.writes.flatMap((write): Txn['writes'] => {
+          if (!('put' in write)) return [write];
+          if (write.put === keys.epoch) return [{ ...write, value: epoch }];
+          if (write.put === keys.sync) return [{ ...write, value: { ...(write.value as SyncState), epoch } }];
+          const entry = write.put.startsWith('history/') ? (write.value as HistoryEntry) : undefined;
+          return entry ? [{ put: keys.history(epoch), value: { ...entry, epoch } }] : [write];
+        });
+        return { ...effect, txn: { ...effect.txn, writes } };
+      }),
+  },
+  {
+    name: 'adopted-with-the-old-sync-set',
+    breaks: 'F9: members counted that may lack what was acknowledged since the snapshot',
+    faults: ['etcd-restored', 'partition', 'container-death', 'instance-lost', 'disk-stall'],
+    effects: (effects, { view }) =>
+      effects.map((effect): Effect => {
+        if (effect.type !== 'txn' || effect.purpose !== 'adopt' || !view?.sync) return effect;
+        const { members, primary, acknowledgements } = view.sync.value;
+        const writes = effect.txn.writes.map((write) => {
+          if (!('put' in write) || write.put !== keys.sync) return write;
+          const to = write.value as SyncState;
+          const others = [...members, primary].filter((member) => member.instance !== to.primary.instance);
+          return { ...write, value: { ...to, members: others, acknowledgements: Math.max(1, acknowledgements) } };
+        });
+        return { ...effect, txn: { ...effect.txn, writes } };
+      }),
+  },
+  {
+    name: 'forced-without-acceptance',
+    breaks: 'rule 14: a failover that may lose writes, though nobody has accepted that',
+    shape: strict(4, 1),
+    faults: ['instance-lost', 'volume-lost', 'container-death'],
+    view: (view) =>
+      view.failover
+        ? { ...view, failover: { ...view.failover, value: { ...view.failover.value, acceptDataLoss: true } } }
+        : view,
+  },
 ];
 
 // ---- how they are made -------------------------------------------------------------------------------------------------
+
+/** Whoever has lost the primary takes everybody to have lost it. */
+function withEverybodyAlarmed(view: ClusterView, state: HaState): ClusterView {
+  if (state.lostPrimaryOf !== view.epoch) return view;
+  const alarmed = [...view.members].map(([name, member]) => [name, { ...member, lostPrimaryOf: view.epoch }] as const);
+  return { ...view, members: new Map(alarmed) };
+}
 
 /** Promises of the next epoch by members that have given none, at this instance's own position. */
 function withPromises(view: ClusterView, state: HaState, howMany: (sync: SyncState) => number): ClusterView {
@@ -289,6 +516,13 @@ function alsoInDatabase(
     const { members, acknowledgements } = to;
     return [{ type: 'configure-sync', to: { members, acknowledgements }, barrier: false }, effect];
   });
+}
+
+/** The claim rests on more than the word of the recorded primary. */
+function byRecordedPrimaryOnly(view: ClusterView, candidate: string): boolean {
+  const primary = view.sync?.value.primary;
+  const promises = new Map([...view.promises].filter(([, { value }]) => !primary || !sameVoter(value, primary)));
+  return judgeTakeover({ ...view, promises }, candidate).verdict === 'allowed';
 }
 
 function ownTimeline({ view, self, database }: HaState): number {

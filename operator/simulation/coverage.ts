@@ -101,7 +101,7 @@ export function createCoverage(): Coverage {
   const turns = new Map<string, Set<string>>();
   function met(aspect: Aspect, name: string): void {
     let counts = byAspect.get(aspect);
-    if (!counts) byAspect.set(aspect, (counts = new Map()));
+    if (!counts) byAspect.set(aspect, (counts = new Map<string, number>()));
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return {

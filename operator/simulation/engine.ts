@@ -200,7 +200,10 @@ export function createEngine(
         return {
           ...replica,
           following: undefined,
-          sealed: { epoch, lsn: lsn(bug?.model === 'position-by-replay' ? replayedOf(log) : log.length) },
+          sealed: {
+            epoch,
+            lsn: lsn(bug?.model === 'position-by-replay' ? replayedOf(log, pause(0, 100)) : log.length),
+          },
           backlog: random.pick([0, 0, 40_000_000]),
           timeline,
           highestTimeline,
@@ -374,9 +377,9 @@ export function createEngine(
 }
 
 /** What a replica has applied may be less than what it has flushed, and acknowledged. */
-const replayedOf = (log: readonly LogRecord[]): number => {
+const replayedOf = (log: readonly LogRecord[], behind: number): number => {
   const sameTimeline = log.findIndex((record) => record.timeline === lastTimeline(log));
-  return Math.max(sameTimeline + 1, log.length - 3);
+  return Math.max(sameTimeline + 1, log.length - Math.floor(behind));
 };
 
 /** Each earlier timeline and where it was left. */

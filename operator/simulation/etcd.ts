@@ -39,7 +39,7 @@ export interface Caller {
 export interface Etcd {
   /** The truth, now. */
   readonly view: () => ClusterView;
-  readonly read: (who: Caller) => Activity<Answer<ClusterView>>;
+  readonly read: (who: Caller, milliseconds?: number) => Activity<Answer<ClusterView>>;
   readonly txn: (who: Caller, txn: Txn, lease: string | undefined) => Activity<Answer<boolean>>;
   readonly grant: (who: Caller, ttl: number) => Activity<Answer<string>>;
   /** True while the lease lives. */
@@ -167,9 +167,9 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
 
   // ---- calls -------------------------------------------------------------------------------------------------------
 
-  function* call<T>(who: Caller, isWrite: boolean, perform: () => T): Activity<Answer<T>> {
+  function* call<T>(who: Caller, isWrite: boolean, perform: () => T, limit = deadline): Activity<Answer<T>> {
     return yield* until<Answer<T>>((resume) => {
-      who.host.later(deadline, () => resume({ failed: 'unknown' }));
+      who.host.later(limit, () => resume({ failed: 'unknown' }));
       const mine = cluster;
       const answer = (): void => {
         if (mine !== cluster) return; // that etcd is gone
@@ -208,7 +208,7 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
   return {
     faults,
     view: () => view,
-    read: (who) => call(who, false, () => view),
+    read: (who, milliseconds) => call(who, false, () => view, milliseconds),
     txn: (who, txn, lease) => call(who, true, () => apply(txn, lease)),
     grant: (who, ttl) =>
       call(who, false, () => {

@@ -1,6 +1,6 @@
 /** What goes wrong: each seed allows some kinds of faults by chance, and some strike when an instance is about to act. */
 import { keys, type Definition, type SwitchoverRequest } from '../api/cluster-state.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster, Moment } from './cluster.ts';
 import { etcdNode } from './etcd.ts';
 import { wallClock, type Instance } from './instance.ts';
 import type { Random } from './random.ts';
@@ -52,8 +52,8 @@ export interface Faults {
   /** Strikes now and then until `heal`. */
   readonly begin: () => void;
   readonly strike: (strike: Strike) => void;
-  /** An instance begins an effect. */
-  readonly ambush: (instance: string) => void;
+  /** An instance begins or ends an effect. */
+  readonly ambush: (moment: Moment) => void;
   readonly heal: () => void;
   readonly dataLosses: () => number;
 }
@@ -61,8 +61,15 @@ export interface Faults {
 /** Mean pause between two faults, in milliseconds. */
 const meanPause = 1500;
 const ambushChance = 0.04;
+/** What a new primary has done so far is on few logs. */
+const turningPointChance = 0.15;
 /** These end what they hit for good, or for everybody: rarely allowed in a world. */
 const rare: ReadonlySet<FaultKind> = new Set(['etcd-restored', 'scale', 'disk-full', 'lease-revoked', 'etcd-outage']);
+
+/** Each leaves a majority well. */
+const endures: ReadonlySet<FaultKind> = new Set(['database-hang', 'disk-stall', 'pause', 'container-death']);
+/** Until clients are served again, in milliseconds. */
+const takeoverLimit = 20_000;
 
 /** Milliseconds, drawn for each kind. */
 const length: Readonly<Record<FaultKind, (random: Random) => number>> = {
@@ -106,6 +113,7 @@ export function createFaults(cluster: Cluster, wanted: readonly FaultKind[] | un
   let active = false;
   const mostDataLosses = random.pick([1, 1, 1, 2]);
   let dataLosses = 0;
+  let strikes = 0;
   let restored = false;
 
   const all = (): readonly Instance[] => [...instances.values()];
@@ -138,6 +146,10 @@ export function createFaults(cluster: Cluster, wanted: readonly FaultKind[] | un
     const on = resolve(what.on);
     if (!on || !perform(what, on)) return;
     coverage.met('fault', what.kind);
+    strikes++;
+    // A single fault that lasts is survived: others serve before it is over.
+    if (strikes === 1 && endures.has(what.kind) && what.milliseconds > takeoverLimit)
+      time.after(what.milliseconds - 1, () => strikes === 1 && judge.expectService(what.milliseconds - takeoverLimit));
   }
 
   function told({ kind, milliseconds }: Strike, on: Instance): void {
@@ -347,8 +359,9 @@ export function createFaults(cluster: Cluster, wanted: readonly FaultKind[] | un
     kinds,
     begin,
     strike,
-    ambush: (name) => {
-      if (!active || !random.chance(ambushChance)) return;
+    ambush: ({ instance: name, effect, when }) => {
+      const turningPoint = when === 'after' && (effect.type === 'open' || effect.type === 'promote');
+      if (!active || !random.chance(turningPoint ? turningPointChance : when === 'before' ? ambushChance : 0)) return;
       const sudden = kinds.filter((kind) => ['database-crash', 'container-death', 'pause', 'partition'].includes(kind));
       const kind = random.pick(sudden);
       const on = random.chance(0.5) ? instances.get(name) : victim();

@@ -67,8 +67,11 @@ const observePeriod = 250;
 const publishPeriod = 1000;
 const resyncPeriod = 5000;
 const handOverLimit = 45_000;
-const heartbeatPeriod = 500;
-const missesUntilLost = 3;
+const heartbeatPeriod = 250;
+const answerLimit = 500;
+const silenceLimit = 1250;
+const electionPeriod = 150;
+const electionDeadline = 500;
 const deadmanLimit = 3000;
 
 export function createInstance(cluster: Cluster, name: string): Instance {
@@ -112,6 +115,7 @@ export function createInstance(cluster: Cluster, name: string): Instance {
   let keepAliveNow = (): void => undefined;
   let publishNow = (): void => undefined;
   let askNow = (): void => undefined;
+  let lookNow = (): void => undefined;
 
   function dispatch(original: Event): void {
     const event = bug?.event?.(original, state) ?? original;
@@ -227,10 +231,23 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     dispatch({ type: 'lease-revoked', ok: 'value' in answer });
   }
 
-  function* refresh(): Activity<boolean> {
-    const answer = yield* etcd.read(caller);
+  function* refresh(milliseconds?: number): Activity<boolean> {
+    const answer = yield* etcd.read(caller, milliseconds);
     if ('value' in answer) dispatch({ type: 'view', view: answer.value });
     return 'value' in answer;
+  }
+
+  /** The watch may hang on the member of etcd that was lost with the primary; votes must not wait for it. */
+  const electing = (): boolean =>
+    state.database.status === 'replica' &&
+    !leads() &&
+    (state.database.sealed !== undefined || state.lostPrimaryOf === state.view?.epoch);
+
+  function* lookAtElection(): Activity<void> {
+    for (;;) {
+      yield* interruptible(electing() ? electionPeriod : resyncPeriod, (wake) => (lookNow = wake));
+      if (electing()) yield* refresh(electionDeadline);
+    }
   }
 
   // ---- loops ---------------------------------------------------------------------------------------------------------
@@ -321,7 +338,7 @@ export function createInstance(cluster: Cluster, name: string): Instance {
 
   /** As operator/agent/heartbeat.ts. */
   function* watchPrimary(): Activity<void> {
-    let misses = 0;
+    let heardAt = 0;
     let stamp: Stamp | undefined;
     for (let last = ''; ;) {
       const startedAt = agentHost.now();
@@ -330,18 +347,21 @@ export function createInstance(cluster: Cluster, name: string): Instance {
       const epoch = state.view?.epoch ?? 0;
       const key = primary ? `${epoch} ${primary.instance}` : '';
       const report = (lost: number | undefined): void => {
-        if (lost !== state.lostPrimaryOf) dispatch({ type: 'primary-lost', epoch: lost });
+        if (lost === state.lostPrimaryOf) return;
+        dispatch({ type: 'primary-lost', epoch: lost });
+        if (electing()) lookNow();
       };
       if (key !== last) {
-        [misses, last, stamp] = [0, key, undefined];
+        [heardAt, last, stamp] = [startedAt, key, undefined];
         report(undefined);
       }
       if (primary) {
-        const answer = yield* ask(primary.instance, epoch, stamp === undefined || misses > 0 ? undefined : word(stamp));
-        if (typeof answer === 'object') stamp = answer.stamp;
+        const patience = Math.max(10, Math.min(answerLimit, heardAt + silenceLimit - startedAt));
+        const answer = yield* ask(primary.instance, epoch, stamp && word(stamp), patience);
         const there = typeof answer === 'object' && answer.there;
-        misses = there ? 0 : answer === 'silent' ? misses + 1 : missesUntilLost;
-        if (last === key) report(misses >= missesUntilLost ? epoch : undefined);
+        if (answer !== 'silent') heardAt = there ? startedAt : -Infinity;
+        stamp = there ? answer.stamp : undefined;
+        if (last === key) report(agentHost.now() - heardAt >= silenceLimit ? epoch : undefined);
       }
       const left = heartbeatPeriod - (agentHost.now() - startedAt);
       yield* interruptible(Math.max(10, left), (wake) => (askNow = wake));
@@ -360,9 +380,10 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     primary: string,
     epoch: number,
     given: Word | undefined,
+    patience: number,
   ): Activity<{ readonly there: boolean; readonly stamp: Stamp } | 'gone' | 'silent'> {
     return until((resume) => {
-      agentHost.later(heartbeatPeriod, () => resume('silent'));
+      agentHost.later(patience, () => resume('silent'));
       network.send(name, primary, () => {
         const peer = cluster.instances.get(primary);
         if (!peer || peer.lost) return;
@@ -383,8 +404,6 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     const left = end === undefined ? 250 : end - clock();
     agentHost.later(Math.min(Math.max(1, left), 250), () => {
       if (state.database.status === 'primary' || state.inFlight.database === 'promote') dispatch({ type: 'tick' });
-      // The watch may hang on the member of etcd that was lost with the primary; votes must not wait for it.
-      if (state.database.status === 'replica' && state.database.sealed && !leads()) agentHost.run(refresh());
       armFence();
     });
   }
@@ -430,7 +449,7 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     state = fresh();
     [because, published, cancelEffect, renewedAt] = ['', '', undefined, undefined];
     dispatch({ type: 'database', database: engine.inspect() });
-    for (const loop of [keepLease, observe, publish, follow, watchPrimary]) agentHost.run(loop());
+    for (const loop of [keepLease, observe, publish, follow, watchPrimary, lookAtElection]) agentHost.run(loop());
     agentHost.run(
       watchHealth(
         { now: clock, runs: () => engine.server() !== undefined, hung: () => databaseHost.paused(), disk },

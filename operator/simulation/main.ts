@@ -8,7 +8,7 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { bugs, type Bug } from './bugs.ts';
 import { addCounts, coverageReport } from './coverage.ts';
-import { simulate } from './simulate.ts';
+import { isCaught, simulate } from './simulate.ts';
 import type { Task } from './worker.ts';
 import { runTasks } from './workers.ts';
 
@@ -51,7 +51,7 @@ async function swarm(): Promise<void> {
   const totals = { seeds: 0, milliseconds: 0, acknowledged: 0, epochs: 0, violations: 0 };
   const met = new Map<string, number>();
 
-  function* seeds(): Generator<Task> {
+  function* seeds(): Generator<Task, void> {
     if (chosen) return;
     for (
       let seed = from;
@@ -85,7 +85,7 @@ async function swarm(): Promise<void> {
   }
   const tried: readonly Bug[] = chosen ? [chosen] : values['no-bugs'] ? [] : bugs;
   let caught = 0;
-  for (const bug of tried) if (isCaught(bug)) caught++;
+  for (const bug of tried) if (tryToCatch(bug)) caught++;
   print(
     `simulate: seeds=${totals.seeds} cluster_hours=${(totals.milliseconds / 3_600_000).toFixed(1)} ` +
       `violations=${totals.violations} bugs_caught=${caught}/${tried.length}`,
@@ -95,12 +95,12 @@ async function swarm(): Promise<void> {
 }
 
 /** Always tried on the same seeds, so that the number tried says how well it shows. */
-function isCaught(bug: Bug): boolean {
+function tryToCatch(bug: Bug): boolean {
   const limit = Number(values['bug-seeds']);
   for (let seed = 1; seed <= limit; seed++) {
-    const { violation } = simulate(seed, { bug });
-    if (violation === undefined) continue;
-    print(`bug ${bug.name} (${bug.breaks}): seed ${seed}: ${violation}`);
+    const outcome = simulate(seed, { bug });
+    if (!isCaught(bug, outcome)) continue;
+    print(`bug ${bug.name} (${bug.breaks}): seed ${seed}: ${outcome.violation}`);
     return true;
   }
   print(`bug ${bug.name} (${bug.breaks}): NOT caught by ${limit} seeds`);

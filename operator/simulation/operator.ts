@@ -47,7 +47,9 @@ export function runOperator(cluster: Cluster): void {
   }
 
   function act(view: ClusterView): void {
-    const wanted = view.definition?.instances ?? [];
+    // The definition is its own work, the rest may have changed since.
+    const { definition } = etcd.view();
+    const wanted = definition?.instances ?? [];
     if (view.initialize?.etcdClusterId !== view.etcdClusterId) return;
     for (const instance of stopped)
       if (wanted.includes(instance.name)) {
@@ -56,7 +58,7 @@ export function runOperator(cluster: Cluster): void {
       }
     const surplus = [...instances.values()].find(({ name, lost }) => !lost && !wanted.includes(name));
     if (!surplus) return;
-    if (mayLeave(view, surplus.name)) remove(surplus);
+    if (mayLeave({ ...view, definition }, surplus.name)) remove(surplus);
     else if (view.leader?.value.instance === surplus.name && !view.switchover)
       etcd.put(keys.switchover, {
         id: `${time.now()}`,

@@ -44,6 +44,10 @@ export interface Options {
 
 const limits = { writable: 60_000, catchingUp: 140_000, streaming: 120_000 };
 
+/** A violation, and of the kind that the bug makes. */
+export const isCaught = (bug: Bug, { violation }: Outcome): boolean =>
+  violation !== undefined && (bug.shows?.test(violation) ?? true);
+
 export function simulate(seed: number, options: Options = {}): Outcome {
   const { bug } = options;
   const time = createVirtualTime();
@@ -97,8 +101,14 @@ export function simulate(seed: number, options: Options = {}): Outcome {
     nextIncarnation: () => `i${++incarnations}`,
     at: (moment) => {
       if (!begun) return 'go';
+      if (
+        moment.when === 'after' &&
+        moment.effect.type === 'open' &&
+        bug?.crashesAfterOpening?.includes(etcd.view().epoch)
+      )
+        time.after(random.between(0, 60), () => instances.get(moment.instance)?.kill(random.between(1000, 6000)));
       if (options.at) return options.at(moment);
-      if (moment.when === 'before') faults.ambush(moment.instance);
+      faults.ambush(moment);
       return 'go';
     },
     add: (name) => {

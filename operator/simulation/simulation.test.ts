@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { bugs } from './bugs.ts';
-import { simulate } from './simulate.ts';
+import { isCaught, simulate } from './simulate.ts';
 
 const firstSeed = 1;
 
@@ -28,9 +28,9 @@ const bound = 400;
 
 describe('each deliberate bug is caught', () => {
   test.each(bugs)('$name ($breaks)', (bug) => {
-    let caught: string | undefined;
-    for (let seed = firstSeed; caught === undefined && seed < firstSeed + bound; seed++)
-      caught = simulate(seed, { bug }).violation;
-    expect(caught).toBeDefined();
+    let caught = false;
+    for (let seed = firstSeed; !caught && seed < firstSeed + bound; seed++)
+      caught = isCaught(bug, simulate(seed, { bug }));
+    expect(caught).toBe(true);
   });
 });

@@ -10,7 +10,7 @@ const batch = 8;
 
 /** Runs all tasks, in order of their beginning; `onOutcome` may end it early by returning false. Rejects if a worker fails. */
 export async function runTasks(
-  tasks: Iterator<Task>,
+  tasks: Iterator<Task, void>,
   onOutcome: (outcome: Outcome, task: Task) => boolean,
   workers = availableParallelism(),
 ): Promise<void> {
@@ -18,9 +18,9 @@ export async function runTasks(
   const next = (): readonly Task[] => {
     const some: Task[] = [];
     while (!ended && some.length < batch) {
-      const { value, done } = tasks.next();
-      if (done) break;
-      some.push(value);
+      const task = tasks.next();
+      if (task.done === true) break;
+      some.push(task.value);
     }
     return some;
   };
