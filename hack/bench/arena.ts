@@ -9,7 +9,7 @@ import { repository, type ClusterAccess } from '../testbed/cluster-access.ts';
 import { clusterState } from '../testbed/cluster-state.ts';
 import { etcdMembers, type EtcdMembers } from '../testbed/etcd-members.ts';
 import { nodesOf, type Nodes } from '../testbed/nodes.ts';
-import { operatorOf, type OperatorDeployment } from '../testbed/operator-deployment.ts';
+import { operatorOf } from '../testbed/operator-deployment.ts';
 import {
   postgresCluster,
   type InstancePod,
@@ -22,7 +22,8 @@ export interface Arena {
   readonly access: ClusterAccess;
   readonly api: ApiServer;
   readonly nodes: Nodes;
-  readonly operator: OperatorDeployment;
+  /** For a whole series: after an outage of the API server Kubernetes takes up to a minute to start Pods again. */
+  readonly useOperator: (runs: boolean) => Promise<void>;
   readonly orders: PostgresClusterUnderTest;
   readonly signal: AbortSignal;
   /** Instances and etcd as they were when the cluster was last whole. */
@@ -49,13 +50,14 @@ const wholeMs = seconds(240);
 export async function openArena(access: ClusterAccess, api: ApiServer, signal: AbortSignal): Promise<Arena> {
   const orders = postgresCluster({ access, api, signal }, { namespace, name });
   const operator = operatorOf(access, signal);
+  let operatorRuns = true;
   let instances: readonly InstancePod[] = [];
   let etcd: EtcdMembers | undefined;
   let identity: ClusterIdentity | undefined;
   const state = clusterState(() => known(etcd), signal);
   const runtime = (): Promise<ClusterRuntime> => state.read(known(identity));
   const whole = async (): Promise<void> => {
-    await orders.fullyRedundant({ within: wholeMs });
+    await orders.fullyRedundant({ within: wholeMs, withoutOperator: !operatorRuns });
     instances = await orders.pods();
     await until(
       'etcd of three members',
@@ -108,7 +110,11 @@ export async function openArena(access: ClusterAccess, api: ApiServer, signal: A
     access,
     api,
     nodes: nodesOf(access, signal),
-    operator,
+    useOperator: async (runs) => {
+      if (operatorRuns === runs) return;
+      await (runs ? operator.restore() : operator.scaleTo(0));
+      operatorRuns = runs;
+    },
     orders,
     signal,
     instances: () => instances,

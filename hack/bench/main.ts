@@ -72,7 +72,7 @@ try {
   }
 } finally {
   await arena.nodes.restore();
-  await arena.operator.restore();
+  await arena.useOperator(true);
   await arena.close();
   api.close();
 }
@@ -87,6 +87,7 @@ async function playSeries(where: Arena, fault: Fault, { label, without }: Chosen
   await where.whole();
   const undo = await fault.prepare?.(where);
   try {
+    await where.useOperator(!without.operator);
     for (let number = 0; number < runs; number += 1) {
       stop.signal.throwIfAborted();
       const at = new Date().toISOString();
@@ -102,7 +103,6 @@ async function playSeries(where: Arena, fault: Fault, { label, without }: Chosen
         await raw(failed.at(-1) ?? {});
         say(`  run ${number}: FAILED: ${failure}`);
         await where.nodes.restore();
-        await where.operator.restore();
         // Volumes on other disks can't be renewed: then the next run shows whether it healed by itself.
         if (undo === undefined) await where.whole().catch(() => where.renew());
         else await where.whole();
@@ -110,6 +110,7 @@ async function playSeries(where: Arena, fault: Fault, { label, without }: Chosen
     }
   } finally {
     await undo?.();
+    await where.useOperator(true);
     await where.useDurability('Strict');
   }
   const result = await seriesOf(

@@ -46,10 +46,6 @@ export async function strikeOnce(arena: Arena, occasion: Occasion): Promise<Run>
         : undefined;
     if (rival !== undefined) cleanUp.push(rival.remove);
 
-    if (without.operator) {
-      cleanUp.push(arena.operator.restore);
-      await arena.operator.scaleTo(0);
-    }
     if (without.apiServer) {
       cleanUp.push(arena.nodes.startApi);
       await arena.nodes.stopApi();
@@ -71,7 +67,6 @@ export async function strikeOnce(arena: Arena, occasion: Occasion): Promise<Run>
     await writer.acknowledgedAgain({ within: patienceMs });
     await healOnce();
     if (without.apiServer) await arena.nodes.startApi();
-    if (without.operator) await arena.operator.restore();
     await arena.whole();
 
     // Also what happened while the old primary came back.
