@@ -36,8 +36,8 @@ lint: $(SETUP) ## formatting, eslint and types
 unit: $(SETUP) ## unit tests (jest), no cluster needed
 	@$(NODE) hack/test/main.ts unit
 
-simulate: $(SETUP) ## the protocol under seeded faults; SEEDS=10000, or SEED=42 to replay one with a trace
-	@$(NODE) operator/simulation/main.ts $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),1000))
+simulate: $(SETUP) ## the protocol under seeded faults; SEEDS=10000, HOURS=2 for new seeds, or SEED=42 to replay one with a trace
+	@$(NODE) operator/simulation/main.ts $(if $(SEED),--seed $(SEED) --trace,$(if $(HOURS),--hours $(HOURS),--seeds $(or $(SEEDS),1000)))
 
 test: $(SETUP) ## everything: lint, types, unit, generated files, chart, then e2e on a fresh local cluster
 	@$(NODE) hack/test/main.ts

@@ -8,6 +8,7 @@ import {
   parametersPage,
   resourcePage,
 } from './reference-pages.ts';
+import { stateMachinePage } from './state-machine-page.ts';
 
 /** Path from the repository's root → content. */
 export function generatedFiles(): ReadonlyMap<string, string> {
@@ -21,5 +22,6 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['docs/reference/events.md', eventsPage()],
     ['docs/reference/errors.md', errorsPage()],
     ['docs/reference/metrics.md', metricsPage()],
+    ['docs/reference/state-machine.md', stateMachinePage()],
   ]);
 }

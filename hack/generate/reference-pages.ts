@@ -107,7 +107,7 @@ export function parametersPage(): string {
   ]);
 }
 
-function page(title: string, parts: readonly string[]): string {
+export function page(title: string, parts: readonly string[]): string {
   return `<!-- ${generatedMark} -->\n\n# ${title}\n\n${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
@@ -156,11 +156,11 @@ function defaultOf(schema: StructuralSchema): string {
   return value === undefined || typeof value === 'object' ? '' : code(JSON.stringify(value));
 }
 
-function code(text: string): string {
+export function code(text: string): string {
   return `\`${text}\``;
 }
 
-function markdownTable(head: readonly string[], body: readonly (readonly string[])[]): string {
+export function markdownTable(head: readonly string[], body: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...body.map(line)].join('\n');

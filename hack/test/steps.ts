@@ -29,6 +29,15 @@ export const steps: readonly Step[] = [
   },
   { name: 'unit', title: 'unit tests (jest)', run: unitTests },
   {
+    name: 'simulate',
+    title: 'the protocol under seeded faults, and deliberate bugs (simulator)',
+    live: true,
+    run: (context) =>
+      once(context, 'the simulator found a violation, missed a bug, or left something out', () =>
+        node(['operator/simulation/main.ts', '--seeds', '10000'], context),
+      ),
+  },
+  {
     name: 'deploy',
     title: 'images, local cluster and chart',
     live: true,

@@ -17,8 +17,6 @@ export interface Bug {
   /** In place of chance, where it would take too long. */
   readonly schedule?: readonly Scheduled[];
   readonly settings?: Partial<Settings>;
-  /** Primaries of these epochs die right after they have let clients in. */
-  readonly crashesAfterOpening?: readonly number[];
   /** What it must be caught by, where others are side effects. */
   readonly shows?: RegExp;
   /** What the instance takes etcd to hold. */
@@ -156,7 +154,7 @@ export const bugs: readonly Bug[] = [
     name: 'no-marker',
     shows: lost,
     shape: strict(3, 1),
-    faults: ['container-death', 'slow-network', 'bad-link'],
+    faults: ['partition', 'pause', 'agent-stall', 'database-crash', 'container-death', 'etcd-leader-change'],
     breaks: 'F7: no record of the epoch itself',
     model: 'no-marker',
   },

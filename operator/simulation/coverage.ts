@@ -87,18 +87,26 @@ export type Aspect = keyof typeof expected;
 /** How often, by `aspect name`. */
 export type Counts = ReadonlyMap<string, number>;
 
+/** What instances were seen to do. */
+export interface Machine {
+  /** `from to`, or `start to`. */
+  readonly turns: ReadonlySet<string>;
+  /** `phase effect`, with the purpose of a transaction. */
+  readonly acts: ReadonlySet<string>;
+}
+
 export interface Coverage {
   readonly met: (aspect: Aspect, name: string) => void;
-  /** An instance is in another phase, and does this there first. */
-  readonly turned: (from: Phase | undefined, to: Phase, effects: readonly Effect[]) => void;
-  /** Each turn of any instance, from → to, with the effects seen there. */
-  readonly turns: ReadonlyMap<string, ReadonlySet<string>>;
+  /** An instance has decided this, having been in that phase before. */
+  readonly decided: (from: Phase | undefined, to: Phase, effects: readonly Effect[]) => void;
+  readonly machine: Machine;
   readonly counts: Counts;
 }
 
 export function createCoverage(): Coverage {
   const byAspect = new Map<Aspect, Map<string, number>>();
-  const turns = new Map<string, Set<string>>();
+  const turns = new Set<string>();
+  const acts = new Set<string>();
   function met(aspect: Aspect, name: string): void {
     let counts = byAspect.get(aspect);
     if (!counts) byAspect.set(aspect, (counts = new Map<string, number>()));
@@ -106,13 +114,12 @@ export function createCoverage(): Coverage {
   }
   return {
     met,
-    turns,
-    turned: (from, to, effects) => {
+    machine: { turns, acts },
+    decided: (from, to, effects) => {
+      for (const effect of effects) acts.add(`${to} ${effect.type === 'txn' ? effect.purpose : effect.type}`);
+      if (from === to) return;
       met('phase', to);
-      const turn = `${from ?? 'start'} ${to}`;
-      let seen = turns.get(turn);
-      if (!seen) turns.set(turn, (seen = new Set()));
-      for (const effect of effects) seen.add(effect.type === 'txn' ? effect.purpose : effect.type);
+      turns.add(`${from ?? 'start'} ${to}`);
     },
     get counts() {
       const flat = new Map<string, number>();

@@ -128,10 +128,8 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     );
     state = bug?.state?.(result.state, before, event) ?? result.state;
     if (result.because !== because) trace(name, (because = result.because));
-    if (result.phase !== phase) {
-      coverage.turned(phase, result.phase, result.effects);
-      phase = result.phase;
-    }
+    if (result.phase !== phase || result.effects.length > 0) coverage.decided(phase, result.phase, result.effects);
+    phase = result.phase;
     if (
       before.database.status !== state.database.status ||
       before.lostPrimaryOf !== state.lostPrimaryOf ||
@@ -447,7 +445,7 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     agentHost.start();
     databaseHost.start();
     state = fresh();
-    [because, published, cancelEffect, renewedAt] = ['', '', undefined, undefined];
+    [because, phase, published, cancelEffect, renewedAt] = ['', undefined, '', undefined, undefined];
     dispatch({ type: 'database', database: engine.inspect() });
     for (const loop of [keepLease, observe, publish, follow, watchPrimary, lookAtElection]) agentHost.run(loop());
     agentHost.run(

@@ -3,7 +3,7 @@ import { keys, type AdoptRequest, type Definition, type FailoverRequest, type Ta
 import { sameVoter, takeoverQuorum } from '../ha/takeover.ts';
 import type { Bug } from './bugs.ts';
 import type { Cluster, Moment, Verdict } from './cluster.ts';
-import { createCoverage, type Counts, type Coverage } from './coverage.ts';
+import { createCoverage, type Counts, type Machine } from './coverage.ts';
 import { createEtcd, etcdNode } from './etcd.ts';
 import { createFaults, type FaultKind, type Strike } from './faults.ts';
 import { createInstance, wallClock, type Instance } from './instance.ts';
@@ -20,7 +20,7 @@ export interface Outcome {
   readonly acknowledged: number;
   readonly epochs: number;
   readonly coverage: Counts;
-  readonly turns: Coverage['turns'];
+  readonly machine: Machine;
 }
 
 export type Shape = Pick<Definition, 'instances' | 'durability' | 'tags'>;
@@ -101,12 +101,6 @@ export function simulate(seed: number, options: Options = {}): Outcome {
     nextIncarnation: () => `i${++incarnations}`,
     at: (moment) => {
       if (!begun) return 'go';
-      if (
-        moment.when === 'after' &&
-        moment.effect.type === 'open' &&
-        bug?.crashesAfterOpening?.includes(etcd.view().epoch)
-      )
-        time.after(random.between(0, 60), () => instances.get(moment.instance)?.kill(random.between(1000, 6000)));
       if (options.at) return options.at(moment);
       faults.ambush(moment);
       return 'go';
@@ -295,6 +289,6 @@ export function simulate(seed: number, options: Options = {}): Outcome {
     acknowledged: judge.acknowledgements.length,
     epochs: etcd.view().epoch,
     coverage: coverage.counts,
-    turns: coverage.turns,
+    machine: coverage.machine,
   };
 }
