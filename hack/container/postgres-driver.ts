@@ -69,7 +69,8 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   const work = async (): Promise<unknown> => {
     if ('inspect' in request) return engine.inspect();
     if ('observe' in request) return engine.observe(context, AbortSignal.timeout(5000));
-    return engine.run(request.effect, context, AbortSignal.timeout(request.limit ?? 60_000));
+    const limit = AbortSignal.timeout(request.limit ?? 60_000);
+    return request.effect.type === 'kill' ? engine.kill(limit) : engine.run(request.effect, context, limit);
   };
   void work().then(
     () => tell({ id, state: engine.state() }),

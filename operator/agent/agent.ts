@@ -9,7 +9,15 @@ import { explain } from '../ha/explain.ts';
 import { memberState } from '../ha/member-state.ts';
 import { answersAsLeader, holdsLeadership, isGivingUp, mayPledge, serveUntil } from '../ha/proof.ts';
 import { initialState, step } from '../ha/step.ts';
-import type { DatabaseEffect, Effect, Event, HaState, Txn, TxnPurpose } from '../ha/state.ts';
+import {
+  defaultSettings,
+  type DatabaseEffect,
+  type Effect,
+  type Event,
+  type HaState,
+  type Txn,
+  type TxnPurpose,
+} from '../ha/state.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
@@ -65,6 +73,8 @@ const effectLimits: Readonly<Record<DatabaseEffect['type'], number>> = {
   'configure-sync': 70_000,
   stop: 45_000,
 };
+/** Transactions that put `leader` on this instance's lease. */
+const leaderWrites = new Set<TxnPurpose>(['claim', 'initialize', 'reclaim']);
 const handOverLimit = 45_000;
 
 export interface RunningAgent {
@@ -91,6 +101,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     { instance: settings.instance, incarnation: volume.incarnation(), address: settings.podIp },
     volume.vow(),
     time(),
+    defaultSettings,
+    volume.seen(),
   );
   let because = '';
   let whyNobodyLeads: string | undefined;
@@ -171,6 +183,12 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           },
         );
         return;
+      case 'remember':
+        if (effect.seen.rewound) log.error({ ...effect.seen }, 'etcd has gone back in time');
+        void volume
+          .writeSeen(effect.seen)
+          .catch((error: unknown) => log.error({ err: error }, 'could not note what etcd has been'));
+        return;
       default:
         void actOnDatabase(effect);
     }
@@ -181,17 +199,17 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     former?.abort.abort(new Error(`superseded by ${effect.type}`));
     const abort = new AbortController();
     const context = engineContext();
-    if (!context) {
-      dispatch({ type: 'database-effect-ended', effect: effect.type, ok: false });
-      return;
-    }
     const started = clock.now();
     const limit = effectLimits[effect.type];
     const disarm = clock.after(limit, () => abort.abort(new Error(`${effect.type} took longer than ${limit} ms`)));
     const done = (async (): Promise<boolean> => {
-      if (effect.type !== 'kill') await former?.done;
       try {
-        await engine.run(effect, context, abort.signal);
+        if (effect.type === 'kill') await engine.kill(abort.signal);
+        else {
+          await former?.done;
+          if (!context) throw new Error('the definition is gone');
+          await engine.run(effect, context, abort.signal);
+        }
         return true;
       } catch (error) {
         log.warn({ err: error, effect: effect.type }, `${effect.type} failed`);
@@ -231,10 +249,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     }
     metrics.transactions.inc({ purpose, outcome });
     log.info({ purpose, outcome }, `transaction ${purpose}: ${outcome}`);
-    if (purpose === 'claim' || purpose === 'initialize' || purpose === 'reclaim') keepAliveDue.ring();
+    if (leaderWrites.has(purpose)) keepAliveDue.ring();
     // The claim put the key on this lease and was applied: the lease lived, and runs from its last renewal.
     const prove = (): void => {
-      if (outcome === 'applied' && leads() && renewedAt !== undefined && state.view)
+      if (outcome === 'applied' && leaderWrites.has(purpose) && leads() && renewedAt !== undefined && state.view)
         dispatch({ type: 'leadership-proven', sentAt: renewedAt, epoch: state.view.epoch });
     };
     prove(); // the watch may have told of it already
@@ -246,7 +264,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
 
   async function refresh(milliseconds = dcsDeadline): Promise<boolean> {
     try {
-      dispatch({ type: 'view', view: await reader.read(signal, milliseconds) });
+      const askedAt = clock.now();
+      dispatch({ type: 'view', view: await reader.read(signal, milliseconds), askedAt });
       return true;
     } catch (error) {
       if (!ended() && etcdSilentSince === undefined) log.warn({ err: error }, 'could not read the cluster from etcd');
@@ -291,10 +310,11 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         renewedAt = sentAt;
         dispatch({ type: 'dcs-heard', sentAt });
         if (leads() || clock.now() - lastRead > resyncPeriod) {
+          const askedAt = clock.now();
           const view = await reader.read(signal, dcsDeadline);
           lastRead = clock.now();
           const leader = view.leader?.value;
-          dispatch({ type: 'view', view });
+          dispatch({ type: 'view', view, askedAt });
           if (
             leader &&
             leader.instance === settings.instance &&
@@ -463,8 +483,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   const deadman = startDeadman({
     limit: settings.deadmanLimit,
     proof: state.settings.ttl - state.settings.margin,
-    mayLive: () =>
-      state.database.status !== 'primary' || (serveUntil(state) ?? 0) - clock.now() >= settings.deadmanLimit,
+    allowed: () => (state.database.status === 'primary' ? (serveUntil(state) ?? 0) - clock.now() : Infinity),
     clock,
     log,
   });
@@ -475,7 +494,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     publish(),
     keepRoute(),
     lookAtElection(),
-    reader.follow((view) => dispatch({ type: 'view', view }), signal),
+    reader.follow(
+      (view, askedAt) => dispatch({ type: 'view', view, ...(askedAt === undefined ? {} : { askedAt }) }),
+      signal,
+    ),
     watchPrimary(
       () => {
         const leader = state.view?.leader?.value;
@@ -518,10 +540,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         await engine.run({ type: 'stop' }, context, AbortSignal.timeout(15_000)).catch((error: unknown) => {
           log.warn({ err: error }, 'the database did not stop cleanly');
         });
-      if (context)
-        await engine
-          .run({ type: 'kill', reason: 'the agent ends' }, context, AbortSignal.timeout(10_000))
-          .catch(() => undefined);
+      await engine.kill(AbortSignal.timeout(10_000)).catch(() => undefined);
       if (state.lease && !leads())
         await dcs.revokeLease(state.lease, { milliseconds: dcsDeadline }).catch(() => undefined);
       stopping.abort(new Error('the agent ends'));

@@ -17,7 +17,7 @@ test.each([
   [9000, 4000],
 ])('a limit of %i ms is refused where leadership is proven for %i ms', (limitMs, proof) => {
   const log = pino({ level: 'silent' });
-  expect(() => startDeadman({ limit: limitMs, proof, mayLive: () => true, clock: systemClock, log })).toThrow(
+  expect(() => startDeadman({ limit: limitMs, proof, allowed: () => Infinity, clock: systemClock, log })).toThrow(
     /MAINSTAY_DEADMAN_SECONDS/,
   );
 });
@@ -41,7 +41,7 @@ suite(whyNot === undefined ? 'in a PID namespace' : `in a PID namespace [skipped
     const log = { warn: console.error, error: () => undefined };
     let fed = true;
     process.on('SIGUSR2', () => (fed = false));
-    startDeadman({ limit: ${limit}, proof: 4000, mayLive: () => fed, clock: systemClock, log });
+    startDeadman({ limit: ${limit}, proof: 4000, allowed: () => (fed ? Infinity : 0), clock: systemClock, log });
     spawn('bash', ['-c', 'sleep 1001 & sleep 1002 & exit'], { stdio: 'ignore' });
     process.title = 'agent-under-test';
     setInterval(() => undefined, 1000);
@@ -66,7 +66,7 @@ suite(whyNot === undefined ? 'in a PID namespace' : `in a PID namespace [skipped
   }
   const find = (of: Container, pattern: RegExp) => of.processes().filter(({ command }) => pattern.test(command));
   const databases = (of: Container) => find(of, /^sleep 100/);
-  const deadman = (of: Container) => find(of, /^bash -c while.*deadman/)[0];
+  const deadman = (of: Container) => find(of, /^bash -c limit=.*deadman/)[0];
   const stopAgent = (of: Container, signal: NodeJS.Signals): boolean =>
     process.kill(find(of, /^agent-under-test|--eval/).at(-1)?.pid ?? 0, signal);
 

@@ -8,22 +8,28 @@ import { ownsNamespace } from './init.ts';
 /** Milliseconds between two signs of life. */
 const beat = 500;
 
-/** `read -t` fails on silence and on end of input alike. PID 1 is out of its reach, and ends by itself when the agent does. */
-const script = 'while IFS= read -r -t "$1" _; do :; done; kill -9 -1';
+/**
+ * Each line says how many seconds the next may take. `read -t` fails on silence and on end of input alike. PID 1 is out of
+ * its reach, and ends by itself when the agent does.
+ */
+const script = 'limit=$1; while IFS= read -r -t "$limit" limit; do :; done; kill -9 -1';
+
+/** Less than this would be a poll for `read`, or no time to feed it again. */
+const shortest = 100;
 
 export interface DeadmanOptions {
   /** Silence after which it strikes, in milliseconds. */
   readonly limit: number;
   /** For how long leadership is proven at most (TTL − margin): a stopped agent's database must be dead before that ends. */
   readonly proof: number;
-  /** It is fed only while this holds, so that its limit never reaches beyond what is proven, whenever the agent stops. */
-  readonly mayLive: () => boolean;
+  /** Milliseconds for which the database may live from now on: less than the limit makes it strike sooner. */
+  readonly allowed: () => number;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /** ConfigurationInvalid if the limit is not between two beats and the proof. */
-export function startDeadman({ limit, proof, mayLive, clock, log }: DeadmanOptions): { stop(): void } {
+export function startDeadman({ limit, proof, allowed, clock, log }: DeadmanOptions): { stop(): void } {
   if (limit < 2 * beat || limit >= proof)
     throw new MainstayError(
       'ConfigurationInvalid',
@@ -53,7 +59,8 @@ export function startDeadman({ limit, proof, mayLive, clock, log }: DeadmanOptio
     return started;
   }
   const feed = (): void => {
-    if (mayLive()) child.stdin?.write('\n');
+    const time = Math.min(limit, allowed());
+    if (time >= shortest) child.stdin?.write(`${(time / 1000).toFixed(3)}\n`);
     cancelBeat = clock.after(beat, feed);
   };
   feed();

@@ -5,10 +5,18 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Epoch } from '../api/cluster-state.ts';
+import { nothingSeen, type Seen } from '../ha/state.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 
-const Kept = z.object({ vow: z.int().nonnegative(), incarnation: z.string().min(1) });
+const Kept = z.object({
+  vow: z.int().nonnegative(),
+  incarnation: z.string().min(1),
+  /** What etcd was when the epoch or the sync set last changed. */
+  seen: z
+    .object({ adoptions: z.int().nonnegative(), revision: z.int().nonnegative(), rewound: z.boolean() })
+    .default(nothingSeen),
+});
 type Kept = z.output<typeof Kept>;
 
 export interface Volume {
@@ -16,6 +24,9 @@ export interface Volume {
   incarnation(): string;
   /** Durable when it resolves. A vow is never taken back. */
   writeVow(epoch: Epoch): Promise<void>;
+  seen(): Seen;
+  /** Durable when it resolves. */
+  writeSeen(seen: Seen): Promise<void>;
   /** For data about to be replaced; durable when it resolves. */
   renewIncarnation(): Promise<string>;
 }
@@ -30,7 +41,8 @@ export async function openVolume(directory: string): Promise<Volume> {
     throw error;
   });
   // A damaged file must stop the instance: taking it for a new one would forget its vow.
-  let kept: Kept = text === undefined ? { vow: 0, incarnation: newIncarnation() } : Kept.parse(JSON.parse(text));
+  let kept: Kept =
+    text === undefined ? { vow: 0, incarnation: newIncarnation(), seen: nothingSeen } : Kept.parse(JSON.parse(text));
   const write = async (next: Kept): Promise<void> => {
     const file = await open(`${path}.next`, 'w');
     try {
@@ -60,6 +72,8 @@ export async function openVolume(directory: string): Promise<Volume> {
     vow: () => kept.vow,
     incarnation: () => kept.incarnation,
     writeVow: (epoch) => update((from) => ({ ...from, vow: Math.max(from.vow, epoch) })),
+    seen: () => kept.seen,
+    writeSeen: (seen) => update((from) => ({ ...from, seen })),
     renewIncarnation: async () => {
       await update((from) => ({ ...from, incarnation: newIncarnation() }));
       return kept.incarnation;

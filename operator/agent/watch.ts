@@ -12,8 +12,8 @@ const longestPause = 2000;
 export interface ClusterReader {
   /** Linearizable. */
   read(signal: AbortSignal, milliseconds?: number): Promise<ClusterView>;
-  /** Runs until the signal; calls `onView` for each change. */
-  follow(onView: (view: ClusterView) => void, signal: AbortSignal): Promise<void>;
+  /** Runs until the signal; calls `onView` for each change, `askedAt` with what was read rather than watched. */
+  follow(onView: (view: ClusterView, askedAt?: number) => void, signal: AbortSignal): Promise<void>;
 }
 
 export function clusterReader(dcs: Dcs, cluster: ClusterIdentity, clock: Clock, log: Logger): ClusterReader {
@@ -24,9 +24,10 @@ export function clusterReader(dcs: Dcs, cluster: ClusterIdentity, clock: Clock, 
   const read = (signal: AbortSignal, milliseconds = readDeadline): Promise<Snapshot> =>
     dcs.read(prefix, { milliseconds, signal });
 
-  async function followOnce(onView: (view: ClusterView) => void, signal: AbortSignal): Promise<void> {
+  async function followOnce(onView: (view: ClusterView, askedAt?: number) => void, signal: AbortSignal): Promise<void> {
+    const askedAt = clock.now();
     const start = await read(signal);
-    onView(viewOf(start));
+    onView(viewOf(start), askedAt);
     const entries = new Map<string, KeyValue>(start.entries);
     for await (const { revision, events } of dcs.watch(prefix, start.revision + 1, signal)) {
       for (const event of events)
@@ -43,9 +44,9 @@ export function clusterReader(dcs: Dcs, cluster: ClusterIdentity, clock: Clock, 
       let losses = 0;
       while (!ended()) {
         try {
-          await followOnce((view) => {
+          await followOnce((view, askedAt) => {
             losses = 0;
-            onView(view);
+            onView(view, askedAt);
           }, signal);
         } catch (error) {
           if (ended()) return;

@@ -78,6 +78,8 @@ export const Definition = z
     /** Database and owner made at bootstrap. */
     application: z.object({ database: z.string(), owner: z.string() }).readonly(),
     paused: z.boolean().default(false),
+    /** The cluster has had data: an etcd that knows nothing of it must not make it found itself anew. */
+    founded: z.boolean().optional(),
     /** Of instances that have any. */
     tags: z.record(instance, Tags).readonly().optional(),
   })
@@ -86,7 +88,13 @@ export type Definition = z.output<typeof Definition>;
 
 /** `initialize`: this cluster has data, and which. */
 export const Initialize = z
-  .object({ systemIdentifier: z.string(), etcdClusterId: z.string(), at: z.string() })
+  .object({
+    systemIdentifier: z.string(),
+    etcdClusterId: z.string(),
+    /** How often another etcd, or one that went back in time, was adopted; absent: never. */
+    adoptions: z.int().nonnegative().optional(),
+    at: z.string(),
+  })
   .readonly();
 export type Initialize = z.output<typeof Initialize>;
 
@@ -219,6 +227,8 @@ export const FailoverRequest = z
     to: instance,
     /** Acknowledged writes that only the missing instances hold may be lost. Without it an unsafe request is refused. */
     acceptDataLoss: z.boolean().default(false),
+    /** The missing instances are known to be off: none of them serves on in a partition. */
+    fenced: z.boolean().default(false),
     /** Kept in history. */
     reason: z.string(),
     /** Wall-clock time, ISO 8601, after which the request is void. */
@@ -249,6 +259,8 @@ export const AdoptionRecord = z
     vow: epoch,
     position: Position,
     timeline: z.int(),
+    highestTimeline: z.int(),
+    adoptions: z.int().nonnegative(),
     systemIdentifier: z.string(),
   })
   .readonly();

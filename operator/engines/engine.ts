@@ -3,6 +3,8 @@ import type { HistoryEntry, Epoch, Member, Definition } from '../api/cluster-sta
 import type { DatabaseEffect, DatabaseState, Health } from '../ha/state.ts';
 import type { ReplicaHealth } from '../ha/sync-set.ts';
 
+export type EffectInContext = Exclude<DatabaseEffect, { readonly type: 'kill' }>;
+
 /** What an effect may need to know of the cluster. */
 export interface EngineContext {
   readonly definition: Definition;
@@ -26,7 +28,9 @@ export interface Engine {
    * Carries out one effect and resolves with the state after it. Rejects when it could not; the state is then what
    * `state()` says. After an abort no further step is taken.
    */
-  run(effect: DatabaseEffect, context: EngineContext, signal: AbortSignal): Promise<DatabaseState>;
+  run(effect: EffectInContext, context: EngineContext, signal: AbortSignal): Promise<DatabaseState>;
+  /** SIGKILL of the whole process tree, verified gone: needs to know nothing, and goes ahead of whatever `run` is busy with. */
+  kill(signal: AbortSignal): Promise<DatabaseState>;
   state(): DatabaseState;
   observe(context: EngineContext, signal: AbortSignal): Promise<Observation>;
   /** Brings the settings of a running database to the definition; does nothing where they are. */

@@ -1,6 +1,22 @@
 import { describe, expect, test } from '@jest/globals';
 import type { AdoptionRecord } from '../api/cluster-state.ts';
-import { at, first, of, primary, replica, time, txnOf, view, voter, written, type ViewParts } from './testing.ts';
+import type { HaState } from './state.ts';
+import { step } from './step.ts';
+import {
+  at,
+  first,
+  member,
+  of,
+  primary,
+  replica,
+  time,
+  txnOf,
+  view,
+  voter,
+  written,
+  type ViewParts,
+} from './testing.ts';
+import type { ClusterView } from './view.ts';
 
 const offer = (instance: string, over: Partial<AdoptionRecord> = {}): AdoptionRecord => ({
   request: 'r1',
@@ -8,6 +24,8 @@ const offer = (instance: string, over: Partial<AdoptionRecord> = {}): AdoptionRe
   vow: 4,
   position: at(1, '0/100'),
   timeline: 2,
+  highestTimeline: 2,
+  adoptions: 0,
   systemIdentifier: '7',
   ...over,
 });
@@ -40,7 +58,7 @@ describe('an etcd that the cluster did not begin with (F9)', () => {
       of('b', { ...replaced, adopt: adopt(without), adoptions }, { database: sealed(), vow: 4 });
     expect(first(state([]))).toBe('wait: adopting: waiting for a');
     expect(first(state(['a']))).toBe('adopt');
-    expect(written(state(['a']), 'history/0000000005')).toMatchObject({ forced: { missing: ['a'] } });
+    expect(written(state(['a']), 'history/0000001001')).toMatchObject({ forced: { missing: ['a'] } });
   });
   test('begins above every vow, with the longest log as the only one who may claim', () => {
     // Timelines 5 and 6 belong to epochs that the restored etcd has forgotten.
@@ -67,6 +85,85 @@ describe('an etcd that the cluster did not begin with (F9)', () => {
   });
   test('leads to a new seal, by the epochs that are known then', () =>
     expect(first(of('b', { epoch: 5, leader: undefined }, { database: sealed('0/100', 9, 7), vow: 5 }))).toBe('seal'));
+});
+
+describe('an etcd that went back in time under its own name (F9)', () => {
+  const older = view({ leader: undefined, promises: { b: [2, at(1, '0/100')], c: [2, at(1, '0/100')] } });
+  const seen = { adoptions: 0, revision: 500, rewound: false };
+  const restarted = of(
+    'c',
+    {},
+    { view: undefined, seen, database: sealed(), vow: 2, quorumSince: { epoch: 1, at: 0 } },
+  );
+  const seeing = (state: HaState, later: ClusterView, askedAt?: number): HaState =>
+    step(state, { type: 'view', view: later, ...(askedAt === undefined ? {} : { askedAt }) }, time).state;
+
+  test('is known by what the instance has on its disk', () => {
+    const state = seeing(restarted, older, time.now);
+    expect(state.seen.rewound).toBe(true);
+    expect(first(state)).toMatch(/^wait: blocked: etcd has gone back in time/);
+  });
+  test('and by one that lived through it, from an answer to a question asked later', () => {
+    const living = of(
+      'c',
+      {},
+      { view: { ...older, revision: 500 }, viewAt: time.now - 50, seen, database: sealed(), vow: 2 },
+    );
+    expect(seeing(living, older, time.now - 100).seen.rewound).toBe(false); // a late answer
+    expect(seeing(living, older).seen.rewound).toBe(false); // a late watch event
+    expect(seeing(living, older, time.now - 10).seen.rewound).toBe(true);
+  });
+  test('stays so however far its revisions grow, until it is adopted', () => {
+    const rewound = seeing(restarted, older, time.now);
+    const grown = seeing(rewound, { ...older, revision: 9000 }, time.now);
+    expect(first(grown)).toMatch(/^wait: blocked/);
+    const initialize = { systemIdentifier: '7', etcdClusterId: 'e1', at: '', adoptions: 1 };
+    expect(seeing(grown, { ...older, revision: 9001, initialize }, time.now).seen).toEqual({
+      adoptions: 1,
+      revision: 9001,
+      rewound: false,
+    });
+  });
+  test('what it has been is noted when the epoch or the sync set changes, not each time', () => {
+    const effects = (later: ClusterView): readonly string[] =>
+      step(of('b', {}), { type: 'view', view: later }, time).effects.map(({ type }) => type);
+    expect(effects(view({ epoch: 2 }))).toContain('remember');
+    expect(effects({ ...view(), revision: 101 })).not.toContain('remember');
+  });
+});
+
+describe('an adoption without some instances', () => {
+  const adoptions = [offer('b', { highestTimeline: 4 }), offer('c')];
+  const state = of('b', { ...replaced, adopt: adopt(['a']), adoptions }, { database: sealed(), vow: 4 });
+  test('leaves out epochs and timelines that only they may know of', () => {
+    expect(written(state, 'epoch')).toBe(1001);
+    expect(written(state, 'history/0000001000')).toMatchObject({ timeline: 104 });
+    expect(written(state, 'history/0000001001')).toMatchObject({ timeline: 2 });
+  });
+  test('waits for all that this etcd has heard of, defined or not', () => {
+    const members = [member('d')];
+    const more = of('b', { ...replaced, adopt: adopt(['a']), adoptions, members }, { database: sealed(), vow: 4 });
+    expect(first(more)).toBe('wait: adopting: waiting for d');
+  });
+});
+
+describe('an etcd that has lost everything', () => {
+  const empty = (state: HaState): HaState => ({
+    ...state,
+    view: state.view && { ...state.view, epoch: 0, initialize: undefined, sync: undefined, history: new Map() },
+  });
+  test('is adopted like another one', () => {
+    const adoptions = ['a', 'b', 'c'].map((name) => offer(name));
+    const state = empty(of('a', { ...replaced, adopt: adopt(), adoptions }, { database: sealed(), vow: 4 }));
+    expect(first(state)).toBe('adopt');
+    expect(written(state, 'initialize')).toMatchObject({ systemIdentifier: '7', etcdClusterId: 'e2', adoptions: 1 });
+  });
+  test('doesn’t make an instance without data found the cluster anew', () => {
+    const founded = empty(
+      of('c', { ...replaced, definition: { founded: true } }, { database: { status: 'absent' }, vow: 0 }),
+    );
+    expect(first(founded)).toMatch(/^wait: blocked: this cluster has had data/);
+  });
 });
 
 test('the view tells the etcd it came from', () => expect(view(replaced).etcdClusterId).toBe('e2'));

@@ -101,7 +101,7 @@ describe('the way to an election', () => {
   });
   test('etcd that went back in time freezes everything (F9)', () => {
     expect(first(of('b', { leader: undefined }, { database: replica(), vow: 5 }))).toMatch(
-      /^wait: blocked: .*went back in time/,
+      /^wait: blocked: .*gone back in time/,
     );
     const state = of('b', { leader: undefined }, { database: replica() });
     expect(first({ ...state, view: { ...view({ leader: undefined }), etcdClusterId: 'restored' } })).toMatch(

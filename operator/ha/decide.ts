@@ -2,7 +2,7 @@
  * What one instance does next, from all that it knows (DESIGN §5). Level-triggered: the same state gives the same
  * decision, whatever event led there; at most one effect of each channel (database, etcd, own disk) is under way.
  */
-import { adopt } from './adopt.ts';
+import { adopt, mustAdopt } from './adopt.ts';
 import { now, wait } from './decision.ts';
 import { elect } from './elect.ts';
 import { followLeader } from './follow.ts';
@@ -22,13 +22,8 @@ export function decide(state: HaState): Decision {
   const { view } = state;
   if (!view?.definition) return wait('unready', 'waiting for the cluster definition in etcd');
   const known = { ...state, view };
-  if (view.initialize && view.initialize.etcdClusterId !== view.etcdClusterId) return adopt(known);
+  if (mustAdopt(known)) return adopt(known);
   if (!view.initialize) return found(known);
-  if (state.vow > view.epoch + 1)
-    return wait(
-      'blocked-etcd-rewound',
-      `blocked: etcd is at epoch ${view.epoch}, this instance has promised ${state.vow}; etcd went back in time`,
-    );
 
   // A rewound database catches up only from the primary it was started for; whoever leads now has what it lacks.
   if (state.inFlight.database === 'start' && state.startingFrom !== undefined && state.startingFrom < view.epoch) {

@@ -1,5 +1,5 @@
 /** Without a primary: seal, vow, promise, and claim where the promises allow it (DESIGN §5, rules 4, 5, 14). */
-import { keys, type PromiseRecord } from '../api/cluster-state.ts';
+import { keys, type FailoverRequest, type PromiseRecord } from '../api/cluster-state.ts';
 import { claim, reclaim } from './claim.ts';
 import { act, answered, transact, voterOf, vow, wait, type Known } from './decision.ts';
 import { wordUntil } from './proof.ts';
@@ -7,7 +7,7 @@ import type { Decision } from './state.ts';
 import { awaitedVoters, bestCandidate, standsBack, tagsOf, worthWaitingForRestart } from './successor.ts';
 import { judgeTakeover, sameVoter, takeoverQuorum } from './takeover.ts';
 import type { ClusterView } from './view.ts';
-import { writesAtRisk } from './writes-at-risk.ts';
+import { writesAtRisk, type WritesAtRisk } from './writes-at-risk.ts';
 
 /** Time for a living primary to answer where one promise alone is a quorum: two keepalives (F20). */
 const timeToAnswer = 1000;
@@ -84,7 +84,8 @@ function claimWhenDue(state: Known, own: PromiseRecord, highestTimeline: number)
   const best = bestCandidate(view);
   // A former primary that alone holds all leads again all the same: nobody else could.
   const indispensable = best === undefined && takeover.because === 'RecordedPrimary' && isRecorded(view, own);
-  if (tagsOf(view, self.instance).noFailover && !indispensable)
+  const asked = view.failover?.value.to === self.instance;
+  if (tagsOf(view, self.instance).noFailover && !indispensable && !asked)
     return wait('may-not-claim', 'may not claim: tagged noFailover');
   if (best !== self.instance && waited < settings.candidateGrace)
     return wait('leaving-claim', `leaving the claim to ${best ?? 'others'}`);
@@ -101,6 +102,17 @@ function claimWhenDue(state: Known, own: PromiseRecord, highestTimeline: number)
   return claim(state, own.position, highestTimeline);
 }
 
+function reasonAgainstForcing(request: FailoverRequest, risk: WritesAtRisk, wall: string): string | undefined {
+  if (request.deadline <= wall) return 'its deadline is over';
+  const missing = risk.missing.join(', ');
+  if (!request.acceptDataLoss)
+    return `not safe without ${missing}: ${risk.text}; to go on all the same, ask again with acceptDataLoss`;
+  // While they reach each other they need no etcd to go on (rule 9).
+  if (risk.mayStillServe && !request.fenced)
+    return `${missing} may be serving clients at this moment, and what they acknowledge would be lost later: switch them off, and say so with fenced`;
+  return undefined;
+}
+
 const isRecorded = (view: ClusterView, own: PromiseRecord): boolean =>
   view.sync !== undefined && sameVoter(view.sync.value.primary, own);
 
@@ -110,12 +122,7 @@ function forceWhenAccepted(state: Known, own: PromiseRecord, highestTimeline: nu
   const request = view.failover;
   if (!request) return wait('may-not-claim', 'no failover is asked for');
   const risk = writesAtRisk(view, own, state.lastPositions);
-  const refusal =
-    request.value.deadline <= state.wall
-      ? 'its deadline is over'
-      : request.value.acceptDataLoss
-        ? undefined
-        : `not safe without ${risk.missing.join(', ')}: ${risk.text}; to go on all the same, ask again with acceptDataLoss`;
+  const refusal = reasonAgainstForcing(request.value, risk, state.wall);
   if (refusal !== undefined)
     return transact(state, 'may-not-claim', `refusing a failover: ${refusal}`, 'refuse-failover', {
       compare: [{ key: keys.failover, is: 'modRevision', modRevision: request.modRevision }],

@@ -10,7 +10,12 @@ export function found(state: Known): Decision {
   const mine = view.bootstrap?.value === self.instance && view.bootstrap.lease === state.lease;
   // A vow means that this instance has led or followed: etcd has forgotten a cluster, whose data may be elsewhere (F9).
   if (state.vow > 0)
-    return wait('blocked-foreign-data', 'blocked: this instance belongs to a cluster that etcd knows nothing of');
+    return wait(
+      'blocked-foreign-data',
+      'blocked: this instance belongs to a cluster that etcd knows nothing of; restore etcd, or ask to adopt this one',
+    );
+  if (view.definition?.founded)
+    return wait('blocked-foreign-data', 'blocked: this cluster has had data, and etcd knows nothing of it');
   if (database.status !== 'absent' && database.status !== 'stopped')
     return database.status === 'unknown'
       ? wait('unready', 'looking at the data directory')

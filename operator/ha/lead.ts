@@ -41,6 +41,8 @@ export function lead(state: Known, leader: Leader): Decision {
 function becomePrimary(state: Known, database: DatabaseState & { readonly status: 'replica' }): Decision {
   const { view } = state;
   if (!isProven(state)) return wait('promoting', 'waiting for proof of the lease');
+  const failing = whileFailing(state);
+  if (failing) return failing;
   if (state.vow < view.epoch) return vow(state, view.epoch);
   const entry = view.history.get(view.epoch);
   if (!view.sync || entry?.timeline === undefined)
@@ -85,7 +87,7 @@ function serve(state: Known, database: Primary): Decision {
 function isVotedOut({ view, self }: Known): boolean {
   return (
     promisesFor(view, view.epoch + 1).length > 0 ||
-    [...view.members.values()].some((member) => member.instance !== self.instance && (member.vow ?? 0) > view.epoch)
+    [...view.members.values()].some((member) => member.instance !== self.instance && member.vow === view.epoch + 1)
   );
 }
 
@@ -148,8 +150,10 @@ function keepSyncSet(state: Known, database: Primary): Decision {
 /** A database that hangs, or a disk that takes no more writes, is as good as dead where another could serve (rule 10). */
 function whileFailing(state: Known): Decision | undefined {
   const { view, self, health } = state;
-  if (health.status === 'well' || state.inFlight.database === 'kill')
-    return health.status === 'well' ? undefined : wait('giving-up', `giving up: ${health.detail}`);
+  // Its end is told before its state; a dead database must not claim again.
+  if (state.inFlight.database === 'kill')
+    return wait('giving-up', 'waiting for every process of the database to be gone');
+  if (health.status === 'well') return undefined;
   if (hasSuccessor(view, self.instance))
     return now('giving-up', `giving up: ${health.detail}`, {
       type: 'kill',

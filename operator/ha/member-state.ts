@@ -1,11 +1,14 @@
 import type { Member } from '../api/cluster-state.ts';
 import type { HaState } from './state.ts';
 
-/** Starts in a row that failed before data that cannot be started counts as lost, while there is a primary to copy from. */
-const hopelessStarts = 5;
+/** Starts that must have failed, and the time over which, before data that another primary could replace counts as lost. */
+const hopeless = { starts: 5, milliseconds: 300_000 };
 
-export const mustReplaceData = ({ database, failures }: HaState): boolean =>
-  database.status === 'stopped' && (failures.get('start') ?? 0) >= hopelessStarts;
+export const mustReplaceData = ({ database, startFailures, now }: HaState): boolean =>
+  database.status === 'stopped' &&
+  startFailures !== undefined &&
+  startFailures.count >= hopeless.starts &&
+  now - startFailures.since >= hopeless.milliseconds;
 
 /** What an instance tells of itself in `members/*`. */
 export function memberState(state: HaState, streaming: boolean): Member['state'] {

@@ -94,6 +94,9 @@ export interface HaState {
   /** Wall-clock time in ISO 8601, for records that people read. */
   readonly wall: string;
   readonly view: ClusterView | undefined;
+  /** When the newest view came. */
+  readonly viewAt: Milliseconds;
+  readonly seen: Seen;
   /** Own lease; undefined before the first grant and after its loss. */
   readonly lease: string | undefined;
   /** Leadership of `epoch` is proven until then; past it the database must not be alive as primary. */
@@ -144,9 +147,19 @@ export interface HaState {
   readonly retired: { readonly epoch: Epoch; readonly settled: boolean } | undefined;
   /** Effects that failed last time, not to be tried again before the moment given. */
   readonly backOff: ReadonlyMap<Pausable, Milliseconds>;
-  /** How often in a row each effect has failed. */
-  readonly failures: ReadonlyMap<EffectType, number>;
+  /** Starts in a row that failed while another instance served as primary. */
+  readonly startFailures: { readonly count: number; readonly since: Milliseconds } | undefined;
 }
+
+/** What this instance remembers of etcd, on its own disk: an etcd restored from a snapshot may look like itself (F9). */
+export interface Seen {
+  readonly adoptions: number;
+  readonly revision: number;
+  /** It has gone back since; only an adoption ends that, since its revisions grow past what they were. */
+  readonly rewound: boolean;
+}
+
+export const nothingSeen: Seen = { adoptions: 0, revision: 0, rewound: false };
 
 /** What is not tried again at once after it has failed. */
 export type Pausable = EffectType | TxnPurpose | 'write-vow' | 'revoke-lease';
@@ -160,7 +173,8 @@ export interface Pledge {
 
 export type Event =
   | { readonly type: 'tick' }
-  | { readonly type: 'view'; readonly view: ClusterView }
+  /** `askedAt`: of the answer to a linearizable read, when it was asked. */
+  | { readonly type: 'view'; readonly view: ClusterView; readonly askedAt?: Milliseconds }
   | { readonly type: 'lease'; readonly lease: string | undefined }
   /** etcd has answered a call that was sent then. */
   | { readonly type: 'dcs-heard'; readonly sentAt: Milliseconds }
@@ -236,6 +250,7 @@ export type DatabaseEffect =
 export type Effect =
   | DatabaseEffect
   | { readonly type: 'write-vow'; readonly epoch: Epoch }
+  | { readonly type: 'remember'; readonly seen: Seen }
   | { readonly type: 'txn'; readonly purpose: TxnPurpose; readonly txn: Txn }
   /** The lease of this volume's former life, whose processes are known to be gone. */
   | { readonly type: 'revoke-lease'; readonly lease: string };

@@ -13,7 +13,9 @@ import {
   type Event,
   type HaState,
   type Milliseconds,
+  nothingSeen,
   type Pausable,
+  type Seen,
   type Settings,
   type Txn,
 } from './state.ts';
@@ -31,12 +33,15 @@ export function initialState(
   vow: number,
   time: { readonly now: Milliseconds; readonly wall: string },
   settings: Settings = defaultSettings,
+  seen: Seen = nothingSeen,
 ): HaState {
   return {
     self,
     settings,
     ...time,
     view: undefined,
+    viewAt: time.now,
+    seen,
     lease: undefined,
     proven: undefined,
     vow,
@@ -62,14 +67,15 @@ export function initialState(
     syncUnsettled: [],
     retired: undefined,
     backOff: new Map(),
-    failures: new Map(),
+    startFailures: undefined,
   };
 }
 
 export function step(before: HaState, event: Event, time: { readonly now: Milliseconds; readonly wall: string }): Step {
   const known = observeTimes(learn({ ...before, ...time }, event));
   const { effects, phase, because } = decide(known);
-  return { state: effects.reduce(begin, known), effects, phase, because };
+  const remember: readonly Effect[] = isWorthRemembering(before, known) ? [{ type: 'remember', seen: known.seen }] : [];
+  return { state: effects.reduce(begin, known), effects: [...remember, ...effects], phase, because };
 }
 
 function learn(state: HaState, event: Event): HaState {
@@ -77,19 +83,7 @@ function learn(state: HaState, event: Event): HaState {
     case 'tick':
       return state;
     case 'view':
-      // A late answer must not undo a newer one.
-      return state.view &&
-        event.view.revision < state.view.revision &&
-        event.view.etcdClusterId === state.view.etcdClusterId
-        ? state
-        : {
-            ...state,
-            view: event.view,
-            lastPositions: positions(state.lastPositions, event.view),
-            falseAlarms: wasFalseAlarm(state, event.view)
-              ? [...state.falseAlarms.filter((at) => state.now - at < alarmMemory), state.now]
-              : state.falseAlarms,
-          };
+      return learnView(state, event.view, event.askedAt);
     case 'lease':
       return { ...state, lease: event.lease };
     case 'dcs-heard':
@@ -136,7 +130,7 @@ function learn(state: HaState, event: Event): HaState {
         inFlight:
           state.inFlight.database === event.effect ? { ...state.inFlight, database: undefined } : state.inFlight,
         backOff: event.ok ? without(state.backOff, event.effect) : later(state, event.effect),
-        failures: counted(state.failures, event.effect, event.ok),
+        startFailures: startFailuresAfter(state, event.effect, event.ok),
       };
     case 'txn-ended':
       return {
@@ -163,6 +157,41 @@ function learn(state: HaState, event: Event): HaState {
       return { ...state, ending: true };
   }
 }
+
+function learnView(state: HaState, view: ClusterView, askedAt: Milliseconds | undefined): HaState {
+  const before = state.view;
+  const older = before && view.etcdClusterId === before.etcdClusterId && view.revision < before.revision;
+  // A late answer must not undo a newer one; but reads don't go back, so an answer to a later question shows that etcd has.
+  if (older && (askedAt === undefined || askedAt <= state.viewAt)) return state;
+  const leadsAnew = view.epoch !== before?.epoch && view.leader?.value.instance === state.self.instance;
+  return {
+    ...state,
+    view,
+    viewAt: state.now,
+    seen: seenAfter(state.seen, view),
+    lastPositions: positions(state.lastPositions, view),
+    falseAlarms: wasFalseAlarm(state, view)
+      ? [...state.falseAlarms.filter((at) => state.now - at < alarmMemory), state.now]
+      : state.falseAlarms,
+    backOff: leadsAnew ? without(state.backOff, 'promote') : state.backOff,
+  };
+}
+
+function seenAfter(seen: Seen, view: ClusterView): Seen {
+  const adoptions = view.initialize?.adoptions ?? 0;
+  if (adoptions > seen.adoptions) return { adoptions, revision: view.revision, rewound: false };
+  return adoptions < seen.adoptions || view.revision < seen.revision
+    ? { ...seen, rewound: true }
+    : { ...seen, revision: view.revision };
+}
+
+/** What an acknowledgement may rest on: the epoch and the sync set. Anything else may be forgotten without harm. */
+const isWorthRemembering = (before: HaState, after: HaState): boolean =>
+  after.view !== undefined &&
+  (before.seen.rewound !== after.seen.rewound ||
+    before.seen.adoptions !== after.seen.adoptions ||
+    before.view?.epoch !== after.view.epoch ||
+    before.view.sync?.modRevision !== after.view.sync?.modRevision);
 
 /**
  * Only an applied write proves that earlier ones of unknown outcome can no longer land: all compare the same revision. A
@@ -201,14 +230,13 @@ function positions(before: HaState['lastPositions'], view: ClusterView): HaState
   return after;
 }
 
-function counted(failures: HaState['failures'], effect: EffectType, ok: boolean): HaState['failures'] {
-  const after = new Map(failures);
-  if (!ok) after.set(effect, (failures.get(effect) ?? 0) + 1);
-  else {
-    after.delete(effect);
-    if (effect === 'clone') after.delete('start'); // other data, another chance
-  }
-  return after;
+/** Without a primary that serves, nothing says that other data would start. */
+function startFailuresAfter(state: HaState, effect: EffectType, ok: boolean): HaState['startFailures'] {
+  if (effect !== 'start' && effect !== 'clone') return state.startFailures;
+  const leader = state.view?.leader?.value.instance;
+  const served = leader !== undefined && state.view?.members.get(leader)?.state === 'running';
+  if (ok || effect === 'clone' || !served) return undefined;
+  return { count: (state.startFailures?.count ?? 0) + 1, since: state.startFailures?.since ?? state.now };
 }
 
 /** Pauses after a failure: long where the effect copies data, short where others wait for it. */
@@ -264,6 +292,8 @@ function begin(state: HaState, effect: Effect): HaState {
       return { ...state, inFlight: { ...state.inFlight, dcs: 'revoke-lease' } };
     case 'write-vow':
       return { ...state, inFlight: { ...state.inFlight, disk: true } };
+    case 'remember':
+      return state;
     case 'kill':
       return {
         ...state,

@@ -19,21 +19,26 @@ export const estimateToServe = (promise: PromiseRecord): Milliseconds =>
   promotionTime + (promise.backlog ?? 0) / replayRate;
 
 /**
- * The best of those who may claim: the successor that was asked for, then not the one who gave up, then the one who could
- * serve soonest, then priority, the longest log, the name. Every instance computes the same from the same view; a
+ * The best of those who may claim: the successor that was asked for, then neither one who fails nor the one who gave up, then
+ * the one who could serve soonest, then priority, the longest log, the name. Every instance computes the same from the same view; a
  * disagreement costs a moment, since the claim itself is one transaction.
  */
 export function bestCandidate(view: ClusterView): InstanceName | undefined {
   const release = view.release?.epoch === view.epoch ? view.release : undefined;
   const asked = view.failover?.value.to ?? release?.candidate;
-  const rank = ({ instance }: PromiseRecord): number =>
-    instance === asked ? 0 : instance === release?.instance && release.restart === undefined ? 2 : 1;
+  const rank = ({ instance }: PromiseRecord): number => {
+    if (instance === asked) return 0;
+    if (view.members.get(instance)?.failing !== undefined) return 3;
+    return instance === release?.instance && release.restart === undefined ? 2 : 1;
+  };
   const slowness = (promise: PromiseRecord): number => Math.floor(estimateToServe(promise) / worthADifference / 2);
   // Where nothing had to be acknowledged, each record of the longest log may be one that only it has.
   const lossy = view.sync?.value.acknowledgements === 0;
   const longest = (a: PromiseRecord, b: PromiseRecord): number => comparePositions(b.position, a.position);
   const able = promisesFor(view, view.epoch + 1).filter(
-    ({ instance }) => !tagsOf(view, instance).noFailover && judgeTakeover(view, instance).verdict === 'allowed',
+    ({ instance }) =>
+      (instance === view.failover?.value.to || !tagsOf(view, instance).noFailover) &&
+      judgeTakeover(view, instance).verdict === 'allowed',
   );
   // One that is being removed leads only if nobody else may: it may be all that is left of a write.
   const staying = able.filter((promise) => view.definition?.instances.includes(promise.instance));

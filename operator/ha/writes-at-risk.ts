@@ -1,4 +1,4 @@
-import type { InstanceName, Position, PromiseRecord } from '../api/cluster-state.ts';
+import type { InstanceName, Position, PromiseRecord, SyncState, Voter } from '../api/cluster-state.ts';
 import { comparePositions, parseLsn } from './position.ts';
 import { promisesFor, sameVoter } from './takeover.ts';
 import type { ClusterView } from './view.ts';
@@ -8,6 +8,8 @@ export interface WritesAtRisk {
   readonly missing: readonly InstanceName[];
   /** Bytes of log that one of them is known to have had beyond the candidate's; what it received later is not known. */
   readonly bytes: number;
+  /** The former primary, and enough members to let it serve without etcd (rule 9), have promised nothing. */
+  readonly mayStillServe: boolean;
   readonly text: string;
 }
 
@@ -32,6 +34,13 @@ export function writesAtRisk(
   return {
     missing: [...new Set(missing.map(({ instance }) => instance))],
     bytes,
+    mayStillServe: sync !== undefined && mayStillServe(sync, promises),
     text: `${bytes} bytes of log are known to be beyond ${candidate.position.lsn}, and writes since then may be more`,
   };
+}
+
+function mayStillServe(sync: SyncState, promises: readonly PromiseRecord[]): boolean {
+  const silent = (voter: Voter): boolean => !promises.some((promise) => sameVoter(promise, voter));
+  const { primary, members, acknowledgements } = sync;
+  return acknowledgements > 0 && silent(primary) && members.filter(silent).length >= acknowledgements;
 }

@@ -8,7 +8,7 @@ import { parseLsn } from '../../ha/position.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
-import type { Engine, EngineContext, Observation } from '../engine.ts';
+import type { EffectInContext, Engine, EngineContext, Observation } from '../engine.ts';
 import { initialize } from './bootstrap.ts';
 import { command } from './command.ts';
 import {
@@ -289,11 +289,9 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     return inspectEnded();
   }
 
-  async function run(effect: DatabaseEffect, context: EngineContext, signal: AbortSignal): Promise<DatabaseState> {
+  async function run(effect: EffectInContext, context: EngineContext, signal: AbortSignal): Promise<DatabaseState> {
     const access = accessTo(signal);
     switch (effect.type) {
-      case 'kill':
-        return end('kill', signal, signal);
       case 'initialize':
         await initialize(context.definition, layout, signal);
         return inspect();
@@ -388,6 +386,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
               log.warn({ error }, 'checkpoint before the hand-over failed');
             });
           await gate.write('closed');
+          state = { ...state, open: false }; // should it fail from here on, it is opened again
           await access.reload();
           await access.session(endClientSessions);
         }
@@ -403,7 +402,9 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   ): Promise<DatabaseState> {
     const replica = asReplica('follow');
     timeline = await lastTimeline(layout, access.signal, timeline);
-    const [row] = await access.session((session) => session.query('SELECT pg_last_wal_replay_lsn()::text AS lsn'));
+    const [row] = await access.session((session) =>
+      session.query('SELECT pg_last_wal_replay_lsn()::text AS lsn, pg_last_wal_receive_lsn()::text AS received'),
+    );
     const own = { timeline, epoch: epochOfTimeline(context.history, timeline), replayed: String(row?.['lsn']) };
     const fits = compatibility(own, effect.history);
     if (fits === 'unknown')
@@ -544,11 +545,13 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
         if (!server) state = await inspectEnded();
         throw error;
       });
-      if (effect.type !== 'kill') signal.throwIfAborted();
+      if (signal.aborted && !running()) state = after; // too late, and all the same it has ended
+      signal.throwIfAborted();
       // The server may have ended while the effect was finishing: then the exit handler knows better.
       if ((after.status === 'replica' || after.status === 'primary') && !server) throw unexpected(effect.type, state);
       return (state = after);
     },
+    kill: async (signal) => (state = await end('kill', signal, signal)),
     observe,
     configure,
     onChange: (listener) => (changeListener = listener),

@@ -127,9 +127,11 @@ export function compatibility(
   primary: HistoryEntry | undefined,
 ): Compatibility {
   if (!primary) return 'unknown';
-  // A timeline that no epoch of this view has begun: the log is newer than the view, which says nothing about it.
-  if (own.epoch === 0 && own.timeline > 1) return 'unknown';
   if (primary.timeline === own.timeline) return 'same';
+  // A timeline that no epoch of this view has begun: the log is newer than the view, which says nothing about it; or older
+  // than the primary's, and then forgotten by an etcd that was adopted.
+  const older = primary.timeline !== undefined && own.timeline < primary.timeline;
+  if (own.epoch === 0 && own.timeline > 1 && !(older && primary.lineage)) return 'unknown';
   if (primary.lineage) {
     const left = primary.lineage.find((entry) => entry.timeline === own.timeline);
     return left && parseLsn(own.replayed) <= parseLsn(left.end) ? 'same' : 'diverged';
