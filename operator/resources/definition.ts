@@ -10,6 +10,8 @@ export interface DefinitionFacts {
   readonly leaving?: readonly InstanceName[];
   /** Zone of each instance's node, as far as known. */
   readonly zones?: ReadonlyMap<InstanceName, string>;
+  /** It has had data, of which etcd knows nothing. */
+  readonly founded?: boolean;
 }
 
 /** More than any two priorities differ by: the zone comes first. */
@@ -18,7 +20,7 @@ export const zoneBonus = 1000;
 /** What the agents are told. */
 export function definitionFor(
   cluster: PostgresCluster,
-  { leaving = [], zones = new Map() }: DefinitionFacts = {},
+  { leaving = [], zones = new Map(), founded = false }: DefinitionFacts = {},
 ): Definition {
   const { metadata, spec } = cluster;
   const wanted = instanceNames(metadata.name, spec.instances);
@@ -35,6 +37,7 @@ export function definitionFor(
     application: { ...spec.application },
     // spec.paused stops the operator, not the agents.
     paused: false,
+    ...(founded && { founded: true }),
     ...(tags.length > 0 && { tags: Object.fromEntries(tags) }),
   };
 }

@@ -50,7 +50,7 @@ test('the contract with the agent', () => {
     MAINSTAY_NODE: { fieldRef: { fieldPath: 'spec.nodeName' } },
     MAINSTAY_POD_IP: { fieldRef: { fieldPath: 'status.podIP' } },
   });
-  expect(database?.command?.at(0)).toBe('/mainstay/node');
+  expect(database?.command?.slice(0, 3)).toEqual(['bash', '/mainstay/init', '/mainstay/node']);
   expect(database?.command?.slice(-2)).toEqual(['/mainstay/agent.mjs', 'run']);
   expect(database?.volumeMounts?.map((mount) => mount.mountPath)).toEqual([
     '/var/lib/mainstay',

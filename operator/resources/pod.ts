@@ -91,14 +91,7 @@ function intent(cluster: PostgresCluster, instance: InstanceName, facts: PodFact
           name: 'postgres',
           image: facts.image,
           imagePullPolicy: 'IfNotPresent',
-          // Node sizes its heap by the machine; the agent lives beside a database, whose memory it is.
-          command: [
-            '/mainstay/node',
-            '--max-semi-space-size=1',
-            '--max-old-space-size=96',
-            '/mainstay/agent.mjs',
-            'run',
-          ],
+          command: ['bash', '/mainstay/init', '/mainstay/node', ...smallHeap, '/mainstay/agent.mjs', 'run'],
           env: environment(cluster, instance, facts),
           ports: [
             { name: 'postgres', containerPort: ports.postgres, protocol: 'TCP' },
@@ -136,6 +129,19 @@ function intent(cluster: PostgresCluster, instance: InstanceName, facts: PodFact
   };
 }
 
+/**
+ * Node sizes its heap by the machine; the agent lives beside a database, whose memory it is. What it computes is little, so
+ * that optimising compilers cost more than they save: together 123 → 91 MB resident in a trial.
+ */
+const smallHeap: readonly string[] = [
+  '--max-semi-space-size=1',
+  '--max-old-space-size=96',
+  '--optimize-for-size',
+  '--no-maglev',
+  '--no-turbofan',
+  '--v8-pool-size=1',
+];
+
 function environment(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): Wire<V1EnvVar[]> {
   const { name, namespace } = cluster.metadata;
   return [
@@ -143,6 +149,8 @@ function environment(cluster: PostgresCluster, instance: InstanceName, facts: Po
     { name: 'MAINSTAY_NAMESPACE', value: namespace },
     { name: 'MAINSTAY_CLUSTER', value: name },
     { name: 'MAINSTAY_CLUSTER_UID', value: facts.dataUid },
+    // One heap of malloc for all of Node's threads.
+    { name: 'MALLOC_ARENA_MAX', value: '1' },
     { name: 'MAINSTAY_INSTANCE', value: instance },
     { name: 'MAINSTAY_NODE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'spec.nodeName' } } },
     { name: 'MAINSTAY_POD_IP', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },

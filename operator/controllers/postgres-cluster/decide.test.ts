@@ -504,3 +504,15 @@ test('whatever was there: it converges, at most one risky action at a time, and 
     { numRuns: 50 },
   );
 });
+
+test('an etcd that has forgotten a cluster is told that it had data', () => {
+  const published = (world: World): unknown =>
+    decide(factsOf(world)).flatMap((action) =>
+      action.type === 'publish-definition' ? [JSON.parse(action.text)] : [],
+    )[0];
+  const world = converged();
+  world.cluster = { ...world.cluster, status: statusFor(factsOf(world)) };
+  world.runtime = { ...world.runtime, definition: undefined, initialized: false };
+  expect(published(world)).toMatchObject({ founded: true });
+  expect(published(newWorld(sampleCluster()))).not.toHaveProperty('founded');
+});

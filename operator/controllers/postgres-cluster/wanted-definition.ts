@@ -7,7 +7,15 @@ import type { Facts } from './facts.ts';
 import { podOf, wantedInstances } from './instances.ts';
 
 export const wantedDefinition = (facts: Facts, runtime: ClusterRuntime): Definition =>
-  definitionFor(facts.cluster, { leaving: leavingLeaders(facts, runtime), zones: zonesOf(facts) });
+  definitionFor(facts.cluster, {
+    leaving: leavingLeaders(facts, runtime),
+    zones: zonesOf(facts),
+    founded: !runtime.initialized && hasHadPrimary(facts),
+  });
+
+/** etcd was emptied or replaced: an instance without data must not found the cluster anew (findings.md, F9). */
+const hasHadPrimary = ({ cluster: { metadata, status } }: Facts): boolean =>
+  (status.epoch ?? 0) > 0 || (status.dataUid !== undefined && status.dataUid !== metadata.uid);
 
 /** The agents know what the spec asks for, and nobody beyond it is left. */
 export const isPublished = (facts: Facts, runtime: ClusterRuntime): boolean =>
