@@ -5,7 +5,7 @@ scenario('the primary’s agent is killed', { localNodes: true }, async ({ order
   const primary = await orders.primary();
   const client = await writeBeside(primary);
   await client.expectTrouble();
-  await nodes.killContainer(primary.podUid, 'agent.mjs');
+  await nodes.killAgent(primary.podUid);
   await client.acknowledgedAgain({ within: budgets.outageMs });
   await orders.fullyRedundant({ within: budgets.redundantMs });
   await client.outageIsAtMost(budgets.outageMs);

@@ -8,7 +8,7 @@ scenario('the primary’s agent is stopped, not killed', { localNodes: true }, a
   const client = await writeBeside(primary);
   const isFenced = await endOfPostgres(primary.podUid);
   await client.expectTrouble();
-  const letGoOn = await nodes.stopContainer(primary.podUid, 'agent.mjs');
+  const letGoOn = await nodes.stopAgent(primary.podUid);
   try {
     await isFenced({ within: budgets.fencedMs });
     const successor = await orders.primaryOtherThan(primary, { within: budgets.outageMs });

@@ -104,6 +104,13 @@ export async function openArena(access: ClusterAccess, api: ApiServer, signal: A
     identity = { namespace, name, uid: known(await orders.resource()).metadata.uid };
     await whole();
   };
+  const remove = async (): Promise<void> => {
+    await access.kubectl(['delete', 'namespace', namespace, '--wait=true', '--ignore-not-found'], {
+      timeoutMs: 180_000,
+    });
+  };
+  // Always a new one: no earlier run's images, settings or history.
+  await remove();
   await create();
 
   return {
@@ -156,9 +163,7 @@ export async function openArena(access: ClusterAccess, api: ApiServer, signal: A
       );
     },
     renew: async () => {
-      await access.kubectl(['delete', 'namespace', namespace, '--wait=true', '--ignore-not-found'], {
-        timeoutMs: 180_000,
-      });
+      await remove();
       await create();
     },
     close: state.close,

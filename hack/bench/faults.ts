@@ -1,6 +1,6 @@
 /** What is done to the primary, and what it may cost (DESIGN §1). */
 import { setTimeout as delay } from 'node:timers/promises';
-import { postgresProcesses, signalTo, firstProcess } from '../testbed/pod-processes.ts';
+import { etcdOf, postgresProcesses, signalTo } from '../testbed/pod-processes.ts';
 import type { Primary } from '../testbed/postgres-cluster.ts';
 import { seconds } from '../testbed/until.ts';
 import type { Arena } from './arena.ts';
@@ -41,8 +41,8 @@ export const faults: readonly Fault[] = [
     name: 'agent-killed',
     title: 'agent SIGKILL',
     goal: { max: 1_500 },
-    strike: async (_, { podUid }) => {
-      signalTo([await firstProcess(podUid, 'agent.mjs')], 'SIGKILL');
+    strike: async ({ nodes }, { podUid }) => {
+      await nodes.killAgent(podUid);
       return nothing;
     },
   },
@@ -52,7 +52,7 @@ export const faults: readonly Fault[] = [
     title: 'agent SIGSTOP',
     goal: { max: 10_000 },
     rivalClient: true,
-    strike: async ({ nodes }, { podUid }) => nodes.stopContainer(podUid, 'agent.mjs'),
+    strike: ({ nodes }, { podUid }) => nodes.stopAgent(podUid),
   },
   {
     ...strict,
@@ -123,7 +123,7 @@ export const faults: readonly Fault[] = [
     goal: { max: 10_000 },
     rivalClient: true,
     deadFirst: true,
-    strike: ({ nodes }, { podUid }) => nodes.stopContainer(podUid, 'agent.mjs'),
+    strike: ({ nodes }, { podUid }) => nodes.stopAgent(podUid),
   },
   {
     ...strict,
@@ -132,7 +132,7 @@ export const faults: readonly Fault[] = [
     goal: { max: 2_000 },
     keepsEpoch: true,
     strike: async (arena) => {
-      const members = await Promise.all(arena.etcd().members.map(({ podUid }) => firstProcess(podUid, 'etcd')));
+      const members = await Promise.all(arena.etcd().members.map(({ podUid }) => etcdOf(podUid)));
       signalTo(members, 'SIGSTOP');
       try {
         await delay(etcdOutageMs, undefined, { signal: arena.signal });

@@ -1,7 +1,7 @@
 /** What a cluster costs that has nothing to do. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { firstProcess } from '../testbed/pod-processes.ts';
+import { agentOf } from '../testbed/pod-processes.ts';
 import { seconds } from '../testbed/until.ts';
 import type { Arena } from './arena.ts';
 import type { Measurement } from './scenario.ts';
@@ -19,7 +19,7 @@ export const idle: Measurement = {
     await arena.whole();
     const { instance: leader } = await arena.primary();
     const agents = await Promise.all(
-      arena.instances().map(async ({ name, uid }) => ({ name, pid: (await firstProcess(uid, 'agent.mjs')).pid })),
+      arena.instances().map(async ({ name, uid }) => ({ name, pid: (await agentOf(uid)).pid })),
     );
     const before = await look(arena, agents);
     await delay(seconds(60 * minutes), undefined, { signal: arena.signal });

@@ -15,7 +15,8 @@ const patienceMs = seconds(60);
 const steadyWrites = 200;
 /** Finer than any deadline that it is compared with. */
 const lookEveryMs = 10;
-/** Agents log the end of an outage a moment after clients notice it. */
+/** Agents log the beginning of an outage before clients notice it (a stop that was asked for, a node that was given up), and its end after. */
+const beforeGapMs = 2_000;
 const afterGapMs = 500;
 
 export interface Occasion {
@@ -30,75 +31,77 @@ export async function strikeOnce(arena: Arena, occasion: Occasion): Promise<Run>
   const nodes = await arena.nodes.names();
   const primary = await arena.leadFrom(nodes[number % nodes.length] ?? '');
   await placeEtcdLeader(arena, fault, primary.node);
-  const cleanUp: (() => unknown)[] = [];
-  try {
-    // In turn on the node that may and the one that may not become the next primary's.
-    const others = nodes.filter((node) => node !== primary.node);
-    const table = `writes_${Date.now()}`;
-    const hosts = without.apiServer ? arena.instances().map(({ ip }) => ip) : [];
-    const node = others[Math.floor(number / nodes.length) % others.length] ?? primary.node;
-    const writer = await client(arena, { name: 'writer', node, table, hosts });
-    cleanUp.push(writer.remove);
-    const old = arena.instances().find(({ name }) => name === primary.instance)?.ip ?? '';
-    const rival =
-      fault.rivalClient === true
-        ? await client(arena, { name: 'rival', node: primary.node, table: `${table}_rival`, hosts: [old] })
-        : undefined;
-    if (rival !== undefined) cleanUp.push(rival.remove);
+  await using cleanUp = new AsyncDisposableStack();
+  // In turn on the node that may and the one that may not become the next primary's.
+  const others = nodes.filter((node) => node !== primary.node);
+  const table = `writes_${Date.now()}`;
+  const hosts = without.apiServer ? arena.instances().map(({ ip }) => ip) : [];
+  const node = others[Math.floor(number / nodes.length) % others.length] ?? primary.node;
+  const writer = await client(arena, { name: 'writer', node, table, hosts });
+  cleanUp.defer(writer.remove);
+  const old = arena.instances().find(({ name }) => name === primary.instance)?.ip ?? '';
+  const rival =
+    fault.rivalClient === true
+      ? await client(arena, { name: 'rival', node: primary.node, table: `${table}_rival`, hosts: [old] })
+      : undefined;
+  if (rival !== undefined) cleanUp.defer(rival.remove);
 
-    if (without.apiServer) {
-      cleanUp.push(arena.nodes.startApi);
-      await arena.nodes.stopApi();
-    }
-    for (const one of [writer, rival]) await one?.acknowledgedAgain({ within: patienceMs, writes: steadyWrites });
-    const before = (await arena.runtime()).epoch;
-    await Promise.all([writer.mark(mark), rival?.mark(mark)]);
-
-    const death = watchDeath(await postgresProcesses(primary.podUid));
-    cleanUp.push(death.stop);
-    let healed = false;
-    const heal: Heal = await fault.strike(arena, primary);
-    const healOnce = async (): Promise<void> => {
-      if (!healed) await heal();
-      healed = true;
-    };
-    cleanUp.push(healOnce);
-    if (fault.keepsEpoch !== true) await newEpoch(arena, before);
-    await writer.acknowledgedAgain({ within: patienceMs });
-    await healOnce();
-    if (without.apiServer) await arena.nodes.startApi();
-    await arena.whole();
-
-    // Also what happened while the old primary came back.
-    const after = await arena.runtime();
-    const rivalReport = await rival?.stop();
-    const report = await writer.stop();
-    checkRows(report);
-    if (rivalReport !== undefined) checkRows(rivalReport);
-    const gap = report.state.marks[mark]?.longestGap;
-    if (gap == null) throw new Error('the writer saw no write since the strike');
-    const logs = await agentLogs(arena.orders.namespace, new Date(gap.from), new Date(Date.parse(gap.to) + afterGapMs));
-    return {
-      scenario: occasion.label,
-      run: number,
-      at: report.state.marks[mark]?.at ?? gap.from,
-      node: primary.node,
-      primary: primary.instance,
-      successor: after.leader?.instance ?? '',
-      outageMs: gap.milliseconds,
-      from: gap.from,
-      to: gap.to,
-      epochs: after.epoch - before,
-      acked: report.acked,
-      unknown: report.state.unknown,
-      lost: report.lost + (rivalReport?.lost ?? 0),
-      ...lastWordOfOldPrimary(rivalReport, gap),
-      ...(death.at() === undefined ? {} : { oldDatabaseDeadMs: (death.at() ?? 0) - Date.parse(gap.from) }),
-      steps: timeLine(logs, gap),
-    };
-  } finally {
-    for (const undo of cleanUp.toReversed()) await undo();
+  if (without.apiServer) {
+    cleanUp.defer(arena.nodes.startApi);
+    await arena.nodes.stopApi();
   }
+  for (const one of [writer, rival]) await one?.acknowledgedAgain({ within: patienceMs, writes: steadyWrites });
+  const before = (await arena.runtime()).epoch;
+  await Promise.all([writer.mark(mark), rival?.mark(mark)]);
+
+  const death = watchDeath(await postgresProcesses(primary.podUid));
+  cleanUp.defer(death.stop);
+  let healed = false;
+  const heal: Heal = await fault.strike(arena, primary);
+  const healOnce = async (): Promise<void> => {
+    if (healed) return;
+    healed = true;
+    // A node boots with an API server only.
+    if (without.apiServer) await arena.nodes.startApi();
+    await heal();
+  };
+  cleanUp.defer(healOnce);
+  if (fault.keepsEpoch !== true) await newEpoch(arena, before);
+  await writer.acknowledgedAgain({ within: patienceMs });
+  await healOnce();
+  await arena.whole();
+
+  // Also what happened while the old primary came back.
+  const after = await arena.runtime();
+  const rivalReport = await rival?.stop();
+  const report = await writer.stop();
+  checkRows(report);
+  if (rivalReport !== undefined) checkRows(rivalReport);
+  const gap = report.state.marks[mark]?.longestGap;
+  if (gap == null) throw new Error('the writer saw no write since the strike');
+  const logs = await agentLogs(
+    arena.orders.namespace,
+    new Date(Date.parse(gap.from) - beforeGapMs),
+    new Date(Date.parse(gap.to) + afterGapMs),
+  );
+  return {
+    scenario: occasion.label,
+    run: number,
+    at: report.state.marks[mark]?.at ?? gap.from,
+    node: primary.node,
+    primary: primary.instance,
+    successor: after.leader?.instance ?? '',
+    outageMs: gap.milliseconds,
+    from: gap.from,
+    to: gap.to,
+    epochs: after.epoch - before,
+    acked: report.acked,
+    unknown: report.state.unknown,
+    lost: report.lost + (rivalReport?.lost ?? 0),
+    ...lastWordOfOldPrimary(rivalReport, gap),
+    ...(death.at() === undefined ? {} : { oldDatabaseDeadMs: (death.at() ?? 0) - Date.parse(gap.from) }),
+    steps: timeLine(logs, gap),
+  };
 }
 
 /** When the postmaster was gone: a process that is killed says nothing, so it is looked at. */

@@ -2,7 +2,7 @@
 import type { LogLine } from './agent-logs.ts';
 import type { Step } from './scenario.ts';
 
-/** What happened between the last write before and the first one after; `shown` says which lines are of interest. */
+/** What happened around the time between the last write before and the first one after. */
 export function timeLine(
   lines: readonly LogLine[],
   gap: { readonly from: string; readonly to: string },
@@ -21,7 +21,7 @@ export function timeLine(
 
 /** The steps by which a failover is known; each names the first line after which it holds. */
 export const milestones = {
-  noticed: /^the primary is lost|^postgres ended|^stopping for|^starting the database$|is hung|stalled/,
+  noticed: /^the primary is lost|^PostgreSQL has ended|^stopping for|^starting the database$|is hung|stalled/,
   released: /^transaction release: applied/,
   sealed: /^seal ended/,
   promised: /^transaction promise: applied/,

@@ -3,7 +3,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { repository, type ClusterAccess } from './cluster-access.ts';
 import { run, type Finished } from './command.ts';
-import { firstProcess, signalTo } from './pod-processes.ts';
+import { agentOf, signalTo } from './pod-processes.ts';
 
 export interface Nodes {
   readonly names: () => Promise<readonly string[]>;
@@ -19,10 +19,10 @@ export interface Nodes {
   readonly startApi: () => Promise<void>;
   readonly drain: (node: string, timeoutSeconds: number) => Promise<Finished>;
   readonly uncordon: (node: string) => Promise<void>;
-  /** SIGKILL to PID 1 of the Pod's container that runs `program`: from inside, the kernel wouldn't allow it. */
-  readonly killContainer: (podUid: string, program: string) => Promise<void>;
-  /** SIGSTOP to that process; the returned function lets it go on, if it is still there. */
-  readonly stopContainer: (podUid: string, program: string) => Promise<() => void>;
+  /** SIGKILL to the Pod's agent, from outside: no process of the Pod has a hand in it. */
+  readonly killAgent: (podUid: string) => Promise<void>;
+  /** SIGSTOP to the Pod's agent; the returned function lets it go on, if it is still there. */
+  readonly stopAgent: (podUid: string) => Promise<() => void>;
   /** Switches on, reconnects and uncordons whatever this object switched off, cut off or drained. */
   readonly restore: () => Promise<void>;
 }
@@ -78,13 +78,13 @@ export function nodesOf(access: ClusterAccess, signal?: AbortSignal): Nodes {
       await access.kubectl(['uncordon', node]);
       drained.delete(node);
     },
-    killContainer: async (podUid, program) => {
-      process.kill((await firstProcess(podUid, program)).pid, 'SIGKILL');
+    killAgent: async (podUid) => {
+      signalTo([await agentOf(podUid)], 'SIGKILL');
     },
-    stopContainer: async (podUid, program) => {
-      const first = await firstProcess(podUid, program);
-      signalTo([first], 'SIGSTOP');
-      return () => signalTo([first], 'SIGCONT');
+    stopAgent: async (podUid) => {
+      const agent = await agentOf(podUid);
+      signalTo([agent], 'SIGSTOP');
+      return () => signalTo([agent], 'SIGCONT');
     },
     restore: async () => {
       if (apiIsStopped) await nodes.startApi();

@@ -27,13 +27,19 @@ export async function processesOf(podUid: string): Promise<readonly PodProcess[]
   return found;
 }
 
-/** PID 1 of the Pod's container that runs `program`. */
-export async function firstProcess(podUid: string, program: string): Promise<PodProcess> {
-  const first = (await processesOf(podUid)).find(
-    ({ innerPid, command }) => innerPid === 1 && command.includes(program),
-  );
-  if (first === undefined) throw new Error(`no PID 1 of Pod ${podUid} runs ${program} on this machine`);
-  return first;
+/** The agent itself, not the small init that has started it. */
+export function agentOf(podUid: string): Promise<PodProcess> {
+  return theOne(podUid, 'agent', /^\S*node .*agent\.mjs run$/);
+}
+
+export function etcdOf(podUid: string): Promise<PodProcess> {
+  return theOne(podUid, 'etcd', /^\S*etcd /);
+}
+
+async function theOne(podUid: string, what: string, command: RegExp): Promise<PodProcess> {
+  const found = (await processesOf(podUid)).find((one) => command.test(one.command));
+  if (found === undefined) throw new Error(`no ${what} runs in Pod ${podUid} on this machine`);
+  return found;
 }
 
 /** Every process of the Pod's postgres, the postmaster first. */
