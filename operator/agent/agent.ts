@@ -47,6 +47,8 @@ export interface AgentParts {
 const keepAlivePeriod = 500;
 const observePeriod = 250;
 const publishPeriod = 1000;
+/** A replica without a stream counts as ready for so long. */
+const readableFor = 10_000;
 const electionPeriod = 150;
 /** Short, so that a member of etcd that is gone is passed over soon. */
 const electionDeadline = 500;
@@ -105,6 +107,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     volume.seen(),
   );
   let because = '';
+  let streamedAt = -Infinity;
   let whyNobodyLeads: string | undefined;
   let observation: Observation = { member: {}, streaming: false, replicas: [] };
   let currentEffect: { readonly abort: AbortController; readonly done: Promise<boolean> } | undefined;
@@ -347,6 +350,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         try {
           await engine.configure(context.definition, signal);
           observation = await engine.observe(context, signal);
+          if (observation.streaming) streamedAt = clock.now();
           if (state.database.status === 'primary') dispatch({ type: 'replicas', replicas: observation.replicas });
         } catch (error) {
           if (!ended()) log.debug({ err: error }, 'could not observe the database');
@@ -462,6 +466,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     },
     servesAsPrimary,
     servesAsReplica: () => state.database.status === 'replica' && observation.streaming,
+    servesReads: () => state.database.status === 'replica' && clock.now() - streamedAt < readableFor,
     explanation: () => state.view && explain(state.view),
     alive: () => clock.now() - lastProgress < 15_000,
   };
@@ -515,6 +520,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         dispatch({ type: 'primary-lost', epoch });
         if (electing()) electionDue.ring();
       },
+      (epoch) => dispatch({ type: 'primary-heard', epoch }),
       () => {
         const epoch = mayPledge(state);
         if (epoch === undefined) return undefined;

@@ -53,12 +53,14 @@ export interface Watched {
 }
 
 /**
- * `watched` tells whom to ask, undefined for nobody; `onLost` is told the epoch whose primary is lost, or undefined; `word` is
+ * `watched` tells whom to ask, undefined for nobody; `onLost` is told the epoch whose primary is lost, or
+ * undefined, `onHeard` the one that has answered; `word` is
  * asked right before each question for what may be pledged with it.
  */
 export async function watchPrimary(
   watched: () => Watched | undefined,
   onLost: (epoch: Epoch | undefined) => void,
+  onHeard: (epoch: Epoch) => void,
   word: () => Word | undefined,
   due: Alarm,
   clock: Clock,
@@ -95,6 +97,7 @@ export async function watchPrimary(
       if (asked.answer !== 'silent') heardAt = asked.answer === 'there' ? startedAt : -Infinity;
       // One that doesn't answer gets no more words.
       stamp = asked.answer === 'there' ? asked.stamp : undefined;
+      if (asked.answer === 'there' && last === key) onHeard(target.epoch);
       if (last === key) onLost(clock.now() - heardAt >= silenceLimit ? target.epoch : undefined);
     }
     await due.wait(Math.max(10, period - (clock.now() - startedAt)));

@@ -19,6 +19,8 @@ export interface Answers {
   /** Open, and able to prove its lease at this moment. */
   servesAsPrimary(): boolean;
   servesAsReplica(): boolean;
+  /** As a replica that has streamed lately: an election must not empty the Services for reading. */
+  servesReads(): boolean;
   /** Why there is a primary or none; undefined before etcd was read. */
   explanation(): Explanation | undefined;
   /** The agent itself gets on with its work. */
@@ -38,7 +40,7 @@ export function serveHttp(port: number, answers: Answers, metrics: Registry): Pr
       case '/livez':
         return answer(answers.alive());
       case '/readyz':
-        return answer(answers.servesAsPrimary() || answers.servesAsReplica());
+        return answer(answers.servesAsPrimary() || answers.servesReads());
       case '/':
       case '/primary':
       case '/read-write':

@@ -37,8 +37,11 @@ export interface ControllersOptions {
   readonly onSynced: () => void;
 }
 
-/** An election changes etcd many times in a moment: one look after it is enough, and leaves it the machine. */
-const settledMs = 300;
+/**
+ * An election changes etcd many times in a moment: one look after it is enough. And kube-proxy puts changes of endpoints off
+ * for a second after two in a row: those that role labels cause must come after the primary's own.
+ */
+const settledMs = 1000;
 /** Positions and the like are looked at this late. */
 const laterMs = 5_000;
 /** How long to wait for etcd before looking after clusters without it. */

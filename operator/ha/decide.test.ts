@@ -189,6 +189,13 @@ describe('the claim', () => {
       /^wait: waiting until the former primary is fenced/,
     );
     expect(first({ ...state, leaderGoneSince: { epoch: 1, at: 5_000 } })).toBe('claim');
+    // A key that has just vanished, of a primary that was silent for a whole TTL: expired, and its holder fenced before.
+    const gone = { ...state, leaderGoneSince: { epoch: 1, at: 9_990 } };
+    expect(first({ ...gone, primaryHeard: { epoch: 1, at: 5_000 } })).toBe('claim');
+    // Of one that answered since: revoked by somebody else.
+    expect(first({ ...gone, primaryHeard: { epoch: 1, at: 6_000 } })).toMatch(
+      /^wait: waiting until the former primary/,
+    );
     const released = {
       ...ready({ ...async, promises, release: { epoch: 1, instance: 'a', reason: 'Switchover' } }),
       quorumSince: { epoch: 1, at: 0 },
@@ -216,6 +223,20 @@ describe('becoming and being primary', () => {
   test('opens before anything else, and records its timeline meanwhile', () => {
     const state = of('b', claimed, { database: primary({ epoch: 2, timeline: 3, open: false }), vow: 2, proven });
     expect(decide(state).effects.map((e) => (e.type === 'txn' ? e.purpose : e.type))).toEqual(['open', 'history']);
+  });
+  test('keeps one lineage and the last epochs: each lineage is as long as all before it', () => {
+    const lineage = [{ timeline: 1, end: '0/1' }];
+    const history = Array.from({ length: 100 }, (_, index) => index + 1).map((epoch) => ({
+      ...{ epoch, winner: 'b', reason: '', timeline: epoch + 1, at: '' },
+      ...(epoch === 99 ? { lineage } : {}),
+    }));
+    const database = primary({ epoch: 100, timeline: 101 });
+    const writes = txnOf(
+      of('b', { ...claimed, epoch: 100, history }, { database, vow: 100, proven: { epoch: 100, until: 14_000 } }),
+    ).txn.writes;
+    expect(writes).toContainEqual({ put: 'history/0000000099', value: expect.not.objectContaining({ lineage }) });
+    expect(writes.filter((write) => 'delete' in write)).toHaveLength(36);
+    expect(writes).toContainEqual({ delete: 'history/0000000036' });
   });
   test('changes the sync set one step at a time: never the database while a write to etcd is in flight, nor the reverse (F4)', () => {
     const replicas = [voter('b'), voter('c')].map((v) => ({ voter: v, streaming: true }));

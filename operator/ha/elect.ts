@@ -92,9 +92,7 @@ function claimWhenDue(state: Known, own: PromiseRecord, highestTimeline: number)
   if (waited < worthWaitingForRestart(view, own))
     return wait('leaving-claim', `leaving the claim to ${view.release?.instance ?? ''}, which will be back sooner`);
   if (takeover.because === 'NothingAcknowledged' && view.release?.epoch !== view.epoch) {
-    // Without a release note the holder may serve until its own deadline (F15).
-    const gone = state.leaderGoneSince;
-    if (gone?.epoch !== view.epoch || state.now - gone.at < settings.ttl)
+    if (state.now < surelyFencedAt(state))
       return wait('waiting-for-fence', 'waiting until the former primary is fenced');
   }
   if (view.leader && view.sync && takeoverQuorum(view.sync.value) === 1 && waited < timeToAnswer)
@@ -115,6 +113,15 @@ function reasonAgainstForcing(request: FailoverRequest, risk: WritesAtRisk, wall
 
 const isRecorded = (view: ClusterView, own: PromiseRecord): boolean =>
   view.sync !== undefined && sameVoter(view.sync.value.primary, own);
+
+/**
+ * Without a release note the key may have expired, then its holder is fenced; or somebody has revoked the lease of a living
+ * one, which may serve until its own deadline (F15). One that was heard less than a TTL ago has not let its lease expire.
+ */
+function surelyFencedAt({ view, leaderGoneSince, primaryHeard, settings }: Known): number {
+  if (leaderGoneSince?.epoch !== view.epoch) return Infinity;
+  return (primaryHeard?.epoch === view.epoch ? primaryHeard.at : leaderGoneSince.at) + settings.ttl;
+}
 
 /** Nobody can prove to hold all that was acknowledged: only a person's explicit acceptance goes on from here (rule 14). */
 function forceWhenAccepted(state: Known, own: PromiseRecord, highestTimeline: number): Decision {

@@ -93,15 +93,31 @@ function isVotedOut({ view, self }: Known): boolean {
 
 // ---- upkeep ----------------------------------------------------------------------------------------------------------
 
+/** Epochs that are kept: no log that takes part ends before them. */
+const keptEpochs = 64;
+
 function keepRecords(state: Known, database: Primary): Decision | undefined {
   const { view } = state;
   const entry = view.history.get(view.epoch);
   if (!entry || entry.lineage || !view.leader) return undefined;
+  // Only the newest lineage is ever asked for; each is as long as all before it.
+  const former = [...view.history.values()].filter(({ epoch, lineage }) => epoch < view.epoch && lineage !== undefined);
+  const old = [...view.history.keys()].filter((epoch) => epoch <= view.epoch - keptEpochs);
   return transact(state, 'serving', 'recording the timeline', 'history', {
     compare: [{ key: keys.leader, is: 'modRevision', modRevision: view.leader.modRevision }],
-    writes: [{ put: keys.history(view.epoch), value: { ...entry, lineage: database.lineage } }],
+    writes: [
+      { put: keys.history(view.epoch), value: { ...entry, lineage: database.lineage } },
+      ...former
+        .filter(({ epoch }) => !old.includes(epoch))
+        .slice(-most)
+        .map((before) => ({ put: keys.history(before.epoch), value: { ...before, lineage: undefined } })),
+      ...old.slice(0, most).map((epoch) => ({ delete: keys.history(epoch) })),
+    ],
   });
 }
+
+/** Changes of each kind at once: etcd takes 128 operations in a transaction. */
+const most = 50;
 
 function keepSyncSet(state: Known, database: Primary): Decision {
   const { view } = state;

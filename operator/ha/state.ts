@@ -123,6 +123,8 @@ export interface HaState {
   readonly lastPositions: ReadonlyMap<InstanceName, Position>;
   /** Epoch whose primary doesn't answer this instance any more. */
   readonly lostPrimaryOf: Epoch | undefined;
+  /** When the primary of that epoch last answered this instance. */
+  readonly primaryHeard: { readonly epoch: Epoch; readonly at: Milliseconds } | undefined;
   readonly lostSince: Milliseconds | undefined;
   /** When the primary answered an alarm of this instance's by claiming again, lately. */
   readonly falseAlarms: readonly Milliseconds[];
@@ -185,6 +187,7 @@ export type Event =
   | { readonly type: 'incarnation'; readonly incarnation: string }
   | { readonly type: 'replicas'; readonly replicas: readonly ReplicaHealth[] }
   | { readonly type: 'health'; readonly health: Health }
+  | { readonly type: 'primary-heard'; readonly epoch: Epoch }
   | { readonly type: 'primary-lost'; readonly epoch: Epoch | undefined }
   /** This replica is about to give its word, counted from now. */
   | { readonly type: 'pledged'; readonly epoch: Epoch }

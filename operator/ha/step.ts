@@ -56,6 +56,7 @@ export function initialState(
     givingUp: undefined,
     lastPositions: new Map(),
     lostPrimaryOf: undefined,
+    primaryHeard: undefined,
     lostSince: undefined,
     falseAlarms: [],
     startingFrom: undefined,
@@ -113,6 +114,8 @@ function learn(state: HaState, event: Event): HaState {
       const until = askedAt + state.settings.pledge - state.settings.margin;
       return { ...state, pledges: new Map(state.pledges).set(voter.instance, { voter, epoch, until }) };
     }
+    case 'primary-heard':
+      return { ...state, primaryHeard: { epoch: event.epoch, at: state.now } };
     case 'primary-lost':
       return {
         ...state,

@@ -506,10 +506,10 @@ test('whatever was there: it converges, at most one risky action at a time, and 
 });
 
 test('an etcd that has forgotten a cluster is told that it had data', () => {
-  const published = (world: World): unknown =>
-    decide(factsOf(world)).flatMap((action) =>
-      action.type === 'publish-definition' ? [JSON.parse(action.text)] : [],
-    )[0];
+  const published = (world: World): unknown => {
+    const action = decide(factsOf(world)).find(({ type }) => type === 'publish-definition');
+    return action?.type === 'publish-definition' ? JSON.parse(action.text) : undefined;
+  };
   const world = converged();
   world.cluster = { ...world.cluster, status: statusFor(factsOf(world)) };
   world.runtime = { ...world.runtime, definition: undefined, initialized: false };
