@@ -6,7 +6,7 @@ NODE := node_modules/.bin/node
 # Dependencies are up to date when the stamp of this very lock file is there.
 SETUP := node_modules/.setup-$(shell sha256sum package-lock.json | cut -c1-16)
 
-.PHONY: help setup generate build format lint unit simulate test e2e bench images cluster cluster-down demo clean
+.PHONY: help setup generate build format lint unit model simulate test e2e bench images cluster cluster-down demo clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ lint: $(SETUP) ## formatting, eslint and types
 
 unit: $(SETUP) ## unit tests (jest), no cluster needed
 	@$(NODE) hack/test/main.ts unit
+
+model: $(SETUP) ## the protocol through Spin, full bounds: 8 GB, half an hour
+	@$(NODE) hack/model/main.ts
 
 simulate: $(SETUP) ## the protocol under seeded faults; SEEDS=10000, HOURS=2 for new seeds, or SEED=42 to replay one with a trace
 	@$(NODE) operator/simulation/main.ts $(if $(SEED),--seed $(SEED) --trace,$(if $(HOURS),--hours $(HOURS),--seeds $(or $(SEEDS),1000)))

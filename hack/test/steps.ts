@@ -29,6 +29,14 @@ export const steps: readonly Step[] = [
   },
   { name: 'unit', title: 'unit tests (jest)', run: unitTests },
   {
+    name: 'model',
+    title: 'the protocol as a model: what must hold and what must fail (Spin, reduced bounds)',
+    run: (context) =>
+      once(context, 'a variant of the model did not come out as it must', () =>
+        node(['hack/model/main.ts', '--quick'], context),
+      ),
+  },
+  {
     name: 'simulate',
     title: 'the protocol under seeded faults, and deliberate bugs (simulator)',
     live: true,
