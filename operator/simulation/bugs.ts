@@ -264,6 +264,7 @@ export const bugs: readonly Bug[] = [
     faults: ['etcd-restored', 'partition', 'container-death', 'switchover'],
     view: (view) =>
       view.initialize ? { ...view, initialize: { ...view.initialize, etcdClusterId: view.etcdClusterId } } : view,
+    state: (after) => (after.seen.rewound ? { ...after, seen: { ...after.seen, rewound: false } } : after),
   },
   {
     name: 'recorded-primary-not-counted',
@@ -303,6 +304,15 @@ export const bugs: readonly Bug[] = [
     shape: strict(3, 1),
     faults: ['bad-link'],
     view: withEverybodyAlarmed,
+    // Its patience after false alarms would hide it.
+    state: (after) => ({ ...after, falseAlarms: [] }),
+  },
+  {
+    name: 'no-patience-after-false-alarms',
+    breaks: 'F16, rule 13: where one promise is a quorum, a bad link raises epochs in a storm',
+    shape: strict(2, 1),
+    faults: ['bad-link'],
+    state: (after) => ({ ...after, falseAlarms: [] }),
   },
   {
     name: 'switchover-forgets-its-candidate',

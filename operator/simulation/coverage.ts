@@ -41,6 +41,7 @@ const effects = {
   'configure-sync': true,
   stop: true,
   'write-vow': true,
+  remember: true,
   txn: true,
   'revoke-lease': true,
 } satisfies Names<Effect['type']>;

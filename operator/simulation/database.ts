@@ -3,6 +3,7 @@
  * themselves, acknowledgements under way, a receiver that follows one primary. Data outlives the server.
  */
 import type { InstanceName, Voter } from '../api/cluster-state.ts';
+import type { Seen } from '../ha/state.ts';
 import type { SyncSet } from '../ha/sync-set.ts';
 import { sameVoter } from '../ha/takeover.ts';
 import type { Cluster } from './cluster.ts';
@@ -31,6 +32,8 @@ export interface Volume {
   /** An interrupted rewind. */
   broken: boolean;
   vow: number;
+  /** What etcd has been. */
+  seen: Seen;
   incarnation: string;
 }
 

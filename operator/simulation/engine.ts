@@ -128,14 +128,14 @@ export function createEngine(
     }
   }
 
-  /** Both ways open, and a server that answers: then its log as of now. */
-  function copyOf(primary: string): readonly LogRecord[] {
+  /** Both ways open, and a server that answers: then its data as of now. */
+  function copyOf(primary: string): DataDirectory {
     const peer = cluster.instances.get(primary);
     const source = peer?.server();
     if (!source || peer?.databaseHost.paused()) throw new Failed(`${primary} does not answer`);
     if (!cluster.network.connected(name, primary) || !cluster.network.connected(primary, name))
       throw new Failed(`${primary} cannot be reached`);
-    return source.data.log;
+    return source.data;
   }
 
   function* perform(effect: DatabaseEffect, view: ClusterView): Activity<DatabaseState> {
@@ -237,7 +237,7 @@ export function createEngine(
         volume.broken = true;
         yield pause(100, 1500);
         yield* writable();
-        const source = copyOf(effect.primary.instance);
+        const source = copyOf(effect.primary.instance).log;
         const own = volume.data?.log ?? [];
         const fork = own.findIndex((record, index) => record.timeline !== source[index]?.timeline);
         const log = own.slice(0, fork < 0 ? own.length : fork);
@@ -255,8 +255,9 @@ export function createEngine(
         copyOf(effect.primary.instance);
         yield pause(300, 3000);
         yield* writable();
-        const log = [...copyOf(effect.primary.instance)];
-        const systemIdentifier = cluster.etcd.view().initialize?.systemIdentifier ?? '';
+        const source = copyOf(effect.primary.instance);
+        const { systemIdentifier } = source;
+        const log = [...source.log];
         volume.data = { systemIdentifier, log, highestTimeline: lastTimeline(log) };
         volume.broken = false;
         return inspect();

@@ -29,6 +29,8 @@ export interface Watch {
   readonly connection: Connection;
   readonly onView: (view: ClusterView) => void;
   readonly who: Caller;
+  /** Of its host: what is under way to a former one is lost. */
+  readonly life: number;
 }
 
 export interface Caller {
@@ -59,16 +61,16 @@ export interface Etcd {
   /** Somebody ends a lease that lives. */
   readonly endLease: (lease: string) => void;
   /** Returns what restores etcd to this moment, as another cluster of etcd. */
-  readonly snapshot: () => () => void;
+  readonly snapshot: () => (how: 'another' | 'same' | 'empty') => void;
   /** No fault of its own, and a leader, since then. */
   readonly wellSince: () => number;
-  readonly faults: { answersLost: number; landsLate: number; duplicated: number };
+  readonly faults: { answersLost: number; landsLate: number; duplicated: number; slow: number };
   readonly recover: () => void;
 }
 
 export interface EtcdListener {
   readonly committed: (view: ClusterView) => void;
-  readonly restored: (view: ClusterView) => void;
+  readonly restored: (view: ClusterView, sameId: boolean) => void;
   readonly leaderExpired: (instance: string, lease: string) => void;
 }
 
@@ -84,15 +86,17 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
   const entries = new Map<string, Entry>();
   const leases = new Map<string, { readonly ttl: number; expiresAt: number }>();
   const watches = new Set<Watch>();
-  const faults = { answersLost: 0, landsLate: 0, duplicated: 0 };
+  const faults = { answersLost: 0, landsLate: 0, duplicated: 0, slow: 0 };
   let revision = 1;
   let granted = 0;
   let leaderlessUntil = 0;
   let outUntil = 0;
   let queue: (() => void)[] = [];
   let compactedTo = 0;
-  /** Counts restores. */
+  /** What it calls itself. */
   let cluster = 1;
+  /** Counts restores. */
+  let life = 1;
   let view = viewOf(entries, revision, cluster);
 
   // ---- history -----------------------------------------------------------------------------------------------------
@@ -159,7 +163,8 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
     network.send(
       etcdNode,
       watch.who.name,
-      () => watch.who.host.receive(() => watches.has(watch) && watch.onView(news)),
+      () =>
+        watch.who.host.receive(() => watches.has(watch) && watch.life === watch.who.host.life() && watch.onView(news)),
       watch.connection,
       () => (watch.brokenAt ??= time.now()),
     );
@@ -170,12 +175,12 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
   function* call<T>(who: Caller, isWrite: boolean, perform: () => T, limit = deadline): Activity<Answer<T>> {
     return yield* until<Answer<T>>((resume) => {
       who.host.later(limit, () => resume({ failed: 'unknown' }));
-      const mine = cluster;
+      const mine = life;
       const answer = (): void => {
-        if (mine !== cluster) return; // that etcd is gone
+        if (mine !== life) return; // that etcd is gone
         const value = perform();
         if (isWrite && random.chance(faults.duplicated))
-          time.after(random.between(1, 2000), () => mine === cluster && perform());
+          time.after(random.between(1, 2000), () => mine === life && perform());
         if (!isWrite || !random.chance(faults.answersLost))
           network.send(etcdNode, who.name, () => who.host.receive(() => resume({ value })));
       };
@@ -189,6 +194,7 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
       network.send(who.name, etcdNode, () => {
         if (time.now() < outUntil) return;
         if (isWrite && random.chance(faults.landsLate)) time.after(random.between(300, 5000), arrive);
+        else if (faults.slow > 0) time.after(faults.slow * random.between(300, 900), arrive);
         else arrive();
       });
     });
@@ -229,7 +235,7 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
         return true;
       }),
     watch: (who, fromRevision, onView) => {
-      const watch: Watch = { brokenAt: undefined, connection: { lastArrival: 0 }, onView, who };
+      const watch: Watch = { brokenAt: undefined, connection: { lastArrival: 0 }, onView, who, life: who.host.life() };
       for (const former of watches) if (former.who === who) watches.delete(former);
       watches.add(watch);
       if (fromRevision < compactedTo) watch.brokenAt = time.now();
@@ -248,13 +254,14 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
     endLease: (lease) => end(lease, false),
     snapshot: () => {
       const then = { entries: [...entries], leases: [...leases], revision };
-      return () => {
-        cluster++;
-        revision = then.revision;
+      return (how) => {
+        if (how !== 'same') cluster++;
+        life++;
+        revision = how === 'empty' ? 1 : then.revision;
         entries.clear();
-        for (const [key, entry] of then.entries) entries.set(key, entry);
+        if (how !== 'empty') for (const [key, entry] of then.entries) entries.set(key, entry);
         leases.clear();
-        for (const [id, { ttl }] of then.leases) {
+        for (const [id, { ttl }] of how === 'empty' ? [] : then.leases) {
           leases.set(id, { ttl, expiresAt: time.now() + ttl });
           expireInTime(id);
         }
@@ -262,11 +269,11 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
         queue = [];
         compactedTo = revision;
         view = viewOf(entries, revision, cluster);
-        listener.restored(view);
+        listener.restored(view, how === 'same');
       };
     },
     wellSince: () =>
-      faults.answersLost + faults.landsLate + faults.duplicated > 0 || time.now() < leaderlessUntil
+      faults.answersLost + faults.landsLate + faults.duplicated + faults.slow > 0 || time.now() < leaderlessUntil
         ? Infinity
         : leaderlessUntil,
     put: (key, value) => commit([{ put: key, value }], undefined),
@@ -276,7 +283,7 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
       for (const watch of watches) if (random.chance(0.5)) watch.brokenAt ??= silently ? Infinity : time.now();
     },
     recover: () => {
-      [faults.answersLost, faults.landsLate, faults.duplicated] = [0, 0, 0];
+      [faults.answersLost, faults.landsLate, faults.duplicated, faults.slow] = [0, 0, 0, 0];
     },
   };
 }

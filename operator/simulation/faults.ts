@@ -1,5 +1,5 @@
 /** What goes wrong: each seed allows some kinds of faults by chance, and some strike when an instance is about to act. */
-import { keys, type Definition, type SwitchoverRequest } from '../api/cluster-state.ts';
+import { keys, type SwitchoverRequest } from '../api/cluster-state.ts';
 import type { Cluster, Moment } from './cluster.ts';
 import { etcdNode } from './etcd.ts';
 import { wallClock, type Instance } from './instance.ts';
@@ -22,6 +22,7 @@ export const faultKinds = [
   'late-transactions',
   'duplicates',
   'etcd-leader-change',
+  'slow-etcd',
   'etcd-outage',
   'etcd-restored',
   'lost-watch',
@@ -31,6 +32,7 @@ export const faultKinds = [
   'termination',
   'instance-lost',
   'volume-lost',
+  'foreign-volume',
   'scale',
   'durability-change',
 ] as const;
@@ -64,7 +66,14 @@ const ambushChance = 0.04;
 /** What a new primary has done so far is on few logs. */
 const turningPointChance = 0.15;
 /** These end what they hit for good, or for everybody: rarely allowed in a world. */
-const rare: ReadonlySet<FaultKind> = new Set(['etcd-restored', 'scale', 'disk-full', 'lease-revoked', 'etcd-outage']);
+const rare: ReadonlySet<FaultKind> = new Set([
+  'etcd-restored',
+  'scale',
+  'disk-full',
+  'lease-revoked',
+  'etcd-outage',
+  'foreign-volume',
+]);
 
 /** Each leaves a majority well. */
 const endures: ReadonlySet<FaultKind> = new Set(['database-hang', 'disk-stall', 'pause', 'container-death']);
@@ -89,6 +98,7 @@ const length: Readonly<Record<FaultKind, (random: Random) => number>> = {
   'late-transactions': (random) => random.between(1000, 20_000),
   duplicates: (random) => random.between(1000, 20_000),
   'etcd-leader-change': (random) => random.between(200, random.chance(0.2) ? 8000 : 2000),
+  'slow-etcd': (random) => random.between(2000, 30_000),
   'etcd-outage': (random) => random.between(3000, 30_000),
   'etcd-restored': (random) => random.between(1000, 15_000),
   'lost-watch': () => 0,
@@ -98,6 +108,7 @@ const length: Readonly<Record<FaultKind, (random: Random) => number>> = {
   termination: (random) => random.between(500, 3000),
   'instance-lost': () => 0,
   'volume-lost': (random) => random.between(300, 3000),
+  'foreign-volume': (random) => random.between(300, 3000),
   scale: () => 0,
   'durability-change': () => 0,
 };
@@ -219,11 +230,15 @@ export function createFaults(cluster: Cluster, wanted: readonly FaultKind[] | un
       case 'etcd-leader-change':
         etcd.losesLeader(milliseconds);
         return true;
+      case 'slow-etcd':
+        etcd.faults.slow = choose(0.5, 1);
+        time.after(milliseconds, () => (etcd.faults.slow = 0));
+        return true;
       case 'etcd-outage':
         outage(milliseconds);
         return true;
       case 'etcd-restored':
-        return restoreLater(milliseconds);
+        return restoreLater(milliseconds, choose('another', 'same', 'empty'));
       case 'lost-watch':
         etcd.breakWatches(choose(true, false));
         return true;
@@ -251,6 +266,12 @@ export function createFaults(cluster: Cluster, wanted: readonly FaultKind[] | un
         dataLosses++;
         on.kill(milliseconds);
         on.loseVolume();
+        return true;
+      case 'foreign-volume':
+        if (dataLosses >= mostDataLosses || on.lost) return false;
+        dataLosses++;
+        on.kill(milliseconds);
+        on.loseVolume('another cluster');
         return true;
       case 'scale':
         return scale(on, form);
@@ -293,14 +314,19 @@ export function createFaults(cluster: Cluster, wanted: readonly FaultKind[] | un
       time.after(milliseconds - 1, () => judge.expectService(2500));
   }
 
-  function restoreLater(milliseconds: number): boolean {
+  function restoreLater(milliseconds: number, how: 'another' | 'same' | 'empty'): boolean {
     if (restored) return false;
     restored = true;
     const restore = etcd.snapshot();
     time.after(milliseconds, () => {
       if (!active) return;
-      trace('fault', `etcd is restored from ${milliseconds} ms ago`);
-      restore();
+      trace('fault', `etcd is restored (${how}) from ${milliseconds} ms ago`);
+      const { definition } = etcd.view();
+      restore(how);
+      // The operator publishes what is wanted now.
+      time.after(random.between(10, 2000), () =>
+        etcd.put(keys.definition, { ...definition, ...(how === 'empty' ? { founded: true } : {}) }),
+      );
     });
     return true;
   }
@@ -323,7 +349,8 @@ export function createFaults(cluster: Cluster, wanted: readonly FaultKind[] | un
 
   /** The definition gains an instance, or loses one; what that asks for is the operator's part. */
   function scale(on: Instance, form: number): boolean {
-    const definition = etcd.view().definition as Definition;
+    const { definition } = etcd.view();
+    if (!definition) return false;
     const { instances: wanted, durability } = definition;
     const publish = (names: readonly string[]): true => {
       etcd.put(keys.definition, { ...definition, generation: definition.generation + 1, instances: names });
@@ -343,7 +370,8 @@ export function createFaults(cluster: Cluster, wanted: readonly FaultKind[] | un
   }
 
   function changeDurability(form: number): boolean {
-    const definition = etcd.view().definition as Definition;
+    const { definition } = etcd.view();
+    if (!definition) return false;
     const { mode, acknowledgements } = definition.durability;
     const highest = definition.instances.length - 2;
     const durability =

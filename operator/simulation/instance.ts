@@ -4,7 +4,15 @@ import { memberState } from '../ha/member-state.ts';
 import { answersAsLeader, holdsLeadership, isGivingUp, mayPledge, serveUntil } from '../ha/proof.ts';
 import type { Phase } from '../ha/phases.ts';
 import { initialState, step } from '../ha/step.ts';
-import { defaultSettings, type DatabaseEffect, type Effect, type Event, type HaState } from '../ha/state.ts';
+import {
+  defaultSettings,
+  nothingSeen,
+  type DatabaseEffect,
+  type Effect,
+  type Event,
+  type HaState,
+  type TxnPurpose,
+} from '../ha/state.ts';
 import type { Cluster, Moment } from './cluster.ts';
 import type { Server, Volume } from './database.ts';
 import { createDisk, type Disk } from './disk.ts';
@@ -40,7 +48,8 @@ export interface Instance {
   readonly jump: (milliseconds: number) => void;
   /** SIGTERM: hands over, and comes again. */
   readonly end: (restartAfter: number) => void;
-  readonly loseVolume: () => void;
+  /** Comes back with an empty one, or with that of another cluster. */
+  readonly loseVolume: (systemIdentifier?: string) => void;
   readonly resume: () => void;
 }
 
@@ -62,6 +71,9 @@ export interface Word {
   readonly stamp: Stamp;
 }
 
+/** Transactions that put `leader` on this instance's lease. */
+const leaderWrites: ReadonlySet<TxnPurpose> = new Set(['claim', 'initialize', 'reclaim']);
+
 const keepAlivePeriod = 500;
 const observePeriod = 250;
 const publishPeriod = 1000;
@@ -81,7 +93,13 @@ export function createInstance(cluster: Cluster, name: string): Instance {
   const databaseHost = createHost(time, clockRate);
   const disk = createDisk(time);
   const caller = { name, host: agentHost };
-  const volume: Volume = { data: undefined, broken: false, vow: 0, incarnation: cluster.nextIncarnation() };
+  const volume: Volume = {
+    data: undefined,
+    broken: false,
+    vow: 0,
+    seen: nothingSeen,
+    incarnation: cluster.nextIncarnation(),
+  };
   const engine = createEngine(cluster, {
     name,
     volume,
@@ -103,7 +121,13 @@ export function createInstance(cluster: Cluster, name: string): Instance {
   const clock = (): number => agentHost.now() + (bug?.model === 'wall-clock' ? wallOffset : 0);
   const localTime = (): { now: number; wall: string } => ({ now: clock(), wall: wall() });
   const fresh = (): HaState =>
-    initialState({ instance: name, incarnation: volume.incarnation, address: name }, volume.vow, localTime(), settings);
+    initialState(
+      { instance: name, incarnation: volume.incarnation, address: name },
+      volume.vow,
+      localTime(),
+      settings,
+      volume.seen,
+    );
 
   let state = fresh();
   let because = '';
@@ -168,6 +192,12 @@ export function createInstance(cluster: Cluster, name: string): Instance {
         case 'write-vow':
           agentHost.later(random.between(0.5, 15), () => writeVow(effect));
           return;
+        case 'remember':
+          disk.write(
+            () => (volume.seen = effect.seen),
+            () => undefined,
+          );
+          return;
         default:
           actOnDatabase(effect);
       }
@@ -195,11 +225,11 @@ export function createInstance(cluster: Cluster, name: string): Instance {
       dispatch({ type: 'database', database: engine.state() });
       dispatch({ type: 'database-effect-ended', effect: effect.type, ok });
     };
-    if (!view) {
+    if (!view && effect.type !== 'kill') {
       dispatch({ type: 'database-effect-ended', effect: effect.type, ok: false });
       return;
     }
-    cancelEffect = agentHost.run(engine.run(effect, view), (outcome) =>
+    cancelEffect = agentHost.run(engine.run(effect, view ?? etcd.view()), (outcome) =>
       at(effect, 'after', () => ended('value' in outcome)),
     );
   }
@@ -215,9 +245,9 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     coverage.met('outcome', outcome);
     yield* until<undefined>((resume) => at(effect, 'after', () => resume(undefined)));
     trace(name, `  txn ${purpose} ${outcome}`);
-    if (purpose === 'claim' || purpose === 'initialize' || purpose === 'reclaim') keepAliveNow();
+    if (leaderWrites.has(purpose)) keepAliveNow();
     const fresh = yield* refresh();
-    if (outcome === 'applied' && leads() && renewedAt !== undefined && state.view)
+    if (outcome === 'applied' && leaderWrites.has(purpose) && leads() && renewedAt !== undefined && state.view)
       dispatch({ type: 'leadership-proven', sentAt: renewedAt, epoch: state.view.epoch });
     dispatch({ type: 'txn-ended', purpose, outcome: purpose === 'sync' && !fresh ? 'unknown' : outcome });
   }
@@ -230,8 +260,9 @@ export function createInstance(cluster: Cluster, name: string): Instance {
   }
 
   function* refresh(milliseconds?: number): Activity<boolean> {
+    const askedAt = clock();
     const answer = yield* etcd.read(caller, milliseconds);
-    if ('value' in answer) dispatch({ type: 'view', view: answer.value });
+    if ('value' in answer) dispatch({ type: 'view', view: answer.value, askedAt });
     return 'value' in answer;
   }
 
@@ -259,7 +290,7 @@ export function createInstance(cluster: Cluster, name: string): Instance {
         if (answered === 'expired') continue;
         if (answered === 'renewed' && (leads() || clock() - lastRead > resyncPeriod) && (yield* prove(sentAt)))
           lastRead = clock();
-      }
+      } else if (clock() - lastRead > resyncPeriod && (yield* refresh())) lastRead = clock();
       const left = keepAlivePeriod - (clock() - sentAt);
       yield* interruptible(Math.min(keepAlivePeriod, Math.max(50, left)), (wake) => (keepAliveNow = wake));
     }
@@ -291,10 +322,11 @@ export function createInstance(cluster: Cluster, name: string): Instance {
       dispatch({ type: 'leadership-proven', sentAt, epoch: state.view.epoch });
       return true;
     }
+    const askedAt = clock();
     const read = yield* etcd.read(caller);
     if (!('value' in read)) return false;
     const leader = read.value.leader?.value;
-    dispatch({ type: 'view', view: read.value });
+    dispatch({ type: 'view', view: read.value, askedAt });
     if (leader?.instance === name && leader.lease === state.lease && leader.epoch === read.value.epoch)
       dispatch({ type: 'leadership-proven', sentAt, epoch: read.value.epoch });
     return true;
@@ -326,9 +358,10 @@ export function createInstance(cluster: Cluster, name: string): Instance {
 
   function* follow(): Activity<void> {
     for (; ; yield 200) {
+      const askedAt = clock();
       const start = yield* etcd.read(caller);
       if (!('value' in start)) continue;
-      dispatch({ type: 'view', view: start.value });
+      dispatch({ type: 'view', view: start.value, askedAt });
       const watch = etcd.watch(caller, start.value.revision, (view) => dispatch({ type: 'view', view }));
       while (watch.brokenAt === undefined || time.now() - watch.brokenAt < 1500) yield 500;
     }
@@ -535,8 +568,9 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     end: (restartAfter) => {
       if (agentHost.alive() && !state.ending) agentHost.run(handOver(restartAfter));
     },
-    loseVolume: () => {
-      Object.assign(volume, { data: undefined, broken: false, vow: 0 });
+    loseVolume: (systemIdentifier) => {
+      const data = systemIdentifier && { systemIdentifier, log: [{ timeline: 1, id: 0 }], highestTimeline: 1 };
+      Object.assign(volume, { data, broken: false, vow: data ? 1 : 0, seen: nothingSeen });
       volume.incarnation = cluster.nextIncarnation();
     },
     resume: () => {

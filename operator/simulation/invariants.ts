@@ -14,7 +14,11 @@ export interface Judge {
   readonly opened: (instance: InstanceName) => void;
   readonly committed: (view: ClusterView) => void;
   /** etcd was restored from a snapshot. */
-  readonly restored: (view: ClusterView) => void;
+  readonly restored: (view: ClusterView, sameId: boolean) => void;
+  /** What happens now is beyond what the protocol promises: no verdict. */
+  readonly gaveUp: () => boolean;
+  /** It was, and has not been adopted since. */
+  readonly untrusted: () => boolean;
   /** A process of the database has read another sync set. */
   readonly ruleChanged: (instance: InstanceName) => void;
   /** It has promised, or followed the primary of, this epoch: from now on it receives from no older one. */
@@ -47,12 +51,14 @@ export interface World {
   readonly trace: (who: string, what: string) => void;
   /** Since when this instance could have renewed its lease and heard of everything. */
   readonly reachesEtcdSince: (instance: InstanceName) => number;
-  /** The cluster id of etcd that it has read from last. */
-  readonly etcdKnownTo: (instance: InstanceName) => string | undefined;
+  /** It has read the restored etcd, and seen that it is. */
+  readonly knowsOfRestore: (instance: InstanceName) => boolean;
   /** It ends, or stops for a successor. */
   readonly isHandingOver: (instance: InstanceName) => boolean;
   /** Nothing but switchovers happens in this world. */
   readonly onlySwitchovers: () => boolean;
+  /** Nothing happens in this world that a primary should not outlast. */
+  readonly onlyNuisances: () => boolean;
 }
 
 /** Milliseconds, with what clock drift and the kill itself may add. */
@@ -95,9 +101,12 @@ export function createJudge(world: World): Judge {
   const words = new Map<string, { readonly epoch: number; readonly until: number }>();
   let view: ClusterView | undefined;
   let violation: string | undefined;
+  /** etcd was restored, having been adopted so often. */
+  let untrusted: { readonly adoptions: number; readonly sameId: boolean } | undefined;
+  let gaveUp = false;
 
   function violated(text: string): void {
-    if (violation !== undefined) return;
+    if (violation !== undefined || gaveUp) return;
     violation = `${text} (at ${(now() / 1000).toFixed(3)} s)`;
     trace('judge', `VIOLATION: ${violation}`);
   }
@@ -157,6 +166,7 @@ export function createJudge(world: World): Judge {
       checkSuccessor(instance, before);
     }
     checkStaleReads(instance, next.epoch);
+    if (next.epoch > 1 && world.onlyNuisances()) violated(`${instance} claims ${next.epoch}, a false failover`);
   }
 
   /** One that is tagged noFailover leads only if it did already, or a person wants it. */
@@ -175,7 +185,9 @@ export function createJudge(world: World): Judge {
 
   /** Only what was sent before the restore was known may land in it; whoever sent it finds out by reading (F9). */
   function checkForeign(next: ClusterView, sender: InstanceName): void {
-    if (world.etcdKnownTo(sender) === next.etcdClusterId)
+    // Nothing tells one that was cut off meanwhile: etcd looks like itself.
+    if (untrusted?.sameId && !world.knowsOfRestore(sender)) gaveUp = true;
+    if (world.knowsOfRestore(sender))
       violated(`${sender} changes epoch ${next.epoch} or its sync set in a restored etcd`);
   }
 
@@ -244,7 +256,7 @@ export function createJudge(world: World): Judge {
     if (
       !recorded ||
       !view ||
-      isForeign(view) ||
+      untrusted !== undefined ||
       recorded.acknowledgements === 0 ||
       recorded.members.length < recorded.acknowledgements
     )
@@ -263,7 +275,7 @@ export function createJudge(world: World): Judge {
     if (
       !recorded ||
       !view ||
-      isForeign(view) ||
+      untrusted !== undefined ||
       epoch !== view.epoch ||
       recorded.members.length < recorded.acknowledgements
     )
@@ -297,11 +309,12 @@ export function createJudge(world: World): Judge {
       const before = view;
       view = next;
       const epoch = before?.epoch ?? 0;
-      const isAdoption = before !== undefined && isForeign(before) && !isForeign(next);
+      const isAdoption = untrusted !== undefined && (next.initialize?.adoptions ?? 0) > untrusted.adoptions;
+      if (isAdoption) untrusted = undefined;
       if (next.epoch !== epoch) {
         if (isAdoption ? next.epoch <= highestVow() : next.epoch !== epoch + 1)
           violated(`etcd goes from epoch ${epoch} to ${next.epoch}`);
-        if (!isForeign(next)) claimed(next, before);
+        if (!untrusted) claimed(next, before);
         else checkForeign(next, next.leader?.value.instance ?? '');
       } else if (
         next.leader &&
@@ -310,15 +323,20 @@ export function createJudge(world: World): Judge {
       )
         violated(`${next.leader.value.instance} is a second claimant of epoch ${next.epoch}`);
       if (next.sync !== before?.sync) {
-        if (isForeign(next)) checkForeign(next, next.sync?.value.primary.instance ?? '');
+        if (untrusted) checkForeign(next, next.sync?.value.primary.instance ?? '');
         if (next.epoch === epoch) trace('judge', `sync is now ${describe(next.sync?.value)}`);
         checkCover();
       }
-      if (next.definition && next.sync && !isForeign(next))
+      if (next.definition && next.sync && !untrusted)
         asked = { durability: next.definition.durability, acknowledgements: next.sync.value.acknowledgements };
       if (next.promises !== before?.promises) checkWords(next);
     },
-    restored: (next) => (view = next),
+    untrusted: () => untrusted !== undefined,
+    gaveUp: () => gaveUp,
+    restored: (next, sameId) => {
+      untrusted = { adoptions: view?.initialize?.adoptions ?? 0, sameId };
+      view = next;
+    },
     ruleChanged: (instance) => {
       if (view?.sync?.value.primary.instance === instance) checkCover();
     },
@@ -333,7 +351,7 @@ export function createJudge(world: World): Judge {
     destroys: (instance, incarnation) => {
       trace('judge', `${instance} replaces its data`);
       // A restored one is not what counts.
-      const recorded = view && isForeign(view) ? undefined : view?.sync?.value;
+      const recorded = untrusted ? undefined : view?.sync?.value;
       if (recorded && [recorded.primary, ...recorded.members].some((m) => sameVoter(m, { instance, incarnation })))
         violated(`${instance} replaces its data while it is in ${describe(recorded)}`);
     },
@@ -357,7 +375,3 @@ export const describe = (sync: (SyncSet & { readonly primary?: { instance: strin
   sync
     ? `${sync.primary ? `${sync.primary.instance} + ` : ''}${sync.acknowledgements} of {${sync.members.map((m) => `${m.instance}/${m.incarnation}`).join(', ')}}`
     : 'none';
-
-/** It is not the etcd that the cluster began with. */
-const isForeign = ({ initialize, etcdClusterId }: ClusterView): boolean =>
-  initialize !== undefined && initialize.etcdClusterId !== etcdClusterId;

@@ -50,7 +50,7 @@ export function runOperator(cluster: Cluster): void {
     // The definition is its own work, the rest may have changed since.
     const { definition } = etcd.view();
     const wanted = definition?.instances ?? [];
-    if (view.initialize?.etcdClusterId !== view.etcdClusterId) return;
+    if (judge.untrusted()) return;
     for (const instance of stopped)
       if (wanted.includes(instance.name)) {
         stopped.delete(instance);

@@ -42,6 +42,16 @@ export interface Options {
   readonly at?: (moment: Moment) => Verdict;
 }
 
+/** A primary outlasts them. */
+const nuisances: ReadonlySet<FaultKind> = new Set([
+  'slow-etcd',
+  'lost-watch',
+  'compaction',
+  'duplicates',
+  'clock-jump',
+  'slow-database',
+]);
+
 const limits = { writable: 60_000, catchingUp: 140_000, streaming: 120_000 };
 
 /** A violation, and of the kind that the bug makes. */
@@ -67,7 +77,7 @@ export function simulate(seed: number, options: Options = {}): Outcome {
       const instance = instances.get(name);
       return instance && { ...instance, awakeSince: () => runsSince(instance.databaseHost) };
     },
-    instances: () => [...instances.keys()],
+    instances: () => [...instances.values()].filter(({ lost, volume }) => !lost && volume.data).map(({ name }) => name),
     trace,
     reachesEtcdSince: (name) => {
       const instance = instances.get(name);
@@ -75,11 +85,16 @@ export function simulate(seed: number, options: Options = {}): Outcome {
         ? Math.max(network.wellSince(name, etcdNode), etcd.wellSince(), runsSince(instance.agentHost))
         : Infinity;
     },
-    etcdKnownTo: (name) => instances.get(name)?.state().view?.etcdClusterId,
+    knowsOfRestore: (name) => {
+      const state = instances.get(name)?.state();
+      const { initialize, etcdClusterId } = state?.view ?? {};
+      return state?.seen.rewound === true || (initialize !== undefined && initialize.etcdClusterId !== etcdClusterId);
+    },
     isHandingOver: (name) => {
       const state = instances.get(name)?.state();
       return state?.ending === true || state?.inFlight.database === 'stop';
     },
+    onlyNuisances: () => faults.kinds.every((kind) => nuisances.has(kind)),
     onlySwitchovers: () => faults.kinds.every((kind) => kind === 'switchover'),
   });
   const etcd = createEtcd(time, network, random.fork(), judge);
@@ -173,7 +188,7 @@ export function simulate(seed: number, options: Options = {}): Outcome {
 
   // ---- course --------------------------------------------------------------------------------------------------------
 
-  const broken = (): boolean => judge.violation() !== undefined;
+  const broken = (): boolean => judge.violation() !== undefined || judge.gaveUp();
   // Schedules begin with a cluster that is whole; chance may strike while it is being built.
   const whole = (): boolean =>
     [...instances.values()].filter((instance) => instance.streaming()).length >= instances.size - 1 &&
@@ -181,6 +196,7 @@ export function simulate(seed: number, options: Options = {}): Outcome {
   const ready = (): boolean => judge.acknowledgements.length > 5 && ((!schedule && !options.at) || whole());
   time.run(schedule || options.at ? 60_000 : 15_000, () => broken() || ready());
   begun = true;
+  let systemIdentifier = etcd.view().initialize?.systemIdentifier;
   if (schedule) for (const strike of schedule) time.after(strike.at, () => faults.strike(strike));
   else if (!options.at) faults.begin();
   time.run(time.now() + (options.chaos ?? 45_000), broken);
@@ -191,7 +207,14 @@ export function simulate(seed: number, options: Options = {}): Outcome {
     const last = judge.acknowledgements.at(-1);
     return last !== undefined && (submittedAt.get(last.id) ?? 0) > healedAt;
   };
-  const living = (): readonly Instance[] => [...instances.values()].filter(({ lost }) => !lost);
+  systemIdentifier ??= etcd.view().initialize?.systemIdentifier;
+  const isForeign = ({ volume }: Instance): boolean =>
+    volume.data !== undefined &&
+    systemIdentifier !== undefined &&
+    volume.data.systemIdentifier !== systemIdentifier &&
+    volume.vow > 0;
+  const living = (): readonly Instance[] =>
+    [...instances.values()].filter((instance) => !instance.lost && !isForeign(instance));
   const allStream = (): boolean => {
     const leader = living().find((instance) => instance.server()?.open);
     const of = (instance: Instance): boolean =>
@@ -210,8 +233,10 @@ export function simulate(seed: number, options: Options = {}): Outcome {
   const canOffer = ({ volume }: Instance): boolean =>
     volume.data !== undefined && volume.data.consistentAt === undefined && !volume.broken;
   const without = (): readonly string[] =>
-    [...instances.values()].filter((instance) => instance.lost || !canOffer(instance)).map(({ name }) => name);
-  if (etcd.view().initialize?.etcdClusterId !== etcd.view().etcdClusterId) {
+    [...instances.values()]
+      .filter((instance) => instance.lost || isForeign(instance) || !canOffer(instance))
+      .map(({ name }) => name);
+  if (judge.untrusted()) {
     // Frozen until somebody asks for its adoption.
     time.run(time.now() + 8000, broken);
     const { etcdClusterId } = etcd.view();
@@ -242,6 +267,7 @@ export function simulate(seed: number, options: Options = {}): Outcome {
         id,
         to,
         acceptDataLoss,
+        fenced: acceptDataLoss, // what is missing is gone
         reason: 'test',
         deadline: wallClock(time.now() + 60_000),
       } satisfies FailoverRequest);
@@ -262,21 +288,22 @@ export function simulate(seed: number, options: Options = {}): Outcome {
 
   /** Somebody may claim, and then somebody can acknowledge; without that, blocked is right (DESIGN §5, rule 14). */
   function recoverable(): boolean {
-    const { sync, initialize, definition: wanted, etcdClusterId } = etcd.view();
-    if (!sync || !initialize) return true;
+    const { sync, definition: wanted } = etcd.view();
+    const isRestored = judge.untrusted();
     const tags = wanted?.tags ?? {};
     // One that may not lead can be all that holds the last writes.
     if (Object.values(tags).some((tag) => tag.noFailover) && faults.dataLosses() > 0) return false;
-    const here = living().filter(({ volume }) => volume.data && !volume.broken);
+    const here = living().filter(canOffer);
     const has = (voter: { instance: string; incarnation: string }): boolean =>
       here.some(({ name, volume }) => sameVoter(voter, { instance: name, incarnation: volume.incarnation }));
-    const { primary, members, acknowledgements } = sync.value;
     const needed = wanted?.durability.mode === 'Strict' ? wanted.durability.acknowledgements : 0;
     const staying = living().filter(({ name }) => isWanted(name) && !tags[name]?.noSync);
-    const isForeign = initialize.etcdClusterId !== etcdClusterId;
-    if (staying.length <= Math.max(needed, isForeign ? 0 : acknowledgements)) return false;
+    if (staying.length <= needed) return false;
     // Whoever has the longest log may claim after an adoption.
-    if (isForeign) return etcd.view().adopt !== undefined && here.some(canOffer);
+    if (isRestored) return etcd.view().adopt !== undefined && here.length > 0;
+    if (!sync) return true;
+    const { primary, members, acknowledgements } = sync.value;
+    if (staying.length <= acknowledgements) return false;
     if (has(primary) && !tags[primary.instance]?.noFailover) return true;
     if (acknowledgements === 0) return wanted?.durability.mode === 'Async' && here.length > 0;
     return members.length >= acknowledgements && members.filter(has).length >= takeoverQuorum(sync.value);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { bugs } from './bugs.ts';
+import { regressions } from './regressions.ts';
 import { isCaught, simulate } from './simulate.ts';
 
 const firstSeed = 1;
@@ -23,14 +24,23 @@ test('the same seed gives the same world', () => {
   expect(run()).toEqual(run());
 });
 
+describe('what has failed once holds', () => {
+  test.each(regressions)('$what', ({ seed, options }) => {
+    for (let next = seed; next < seed + 10; next++) expect(simulate(next, options).violation).toBeUndefined();
+  });
+});
+
 /** Within so many seeds; main.ts says how many each takes. */
 const bound = 400;
 
 describe('each deliberate bug is caught', () => {
   test.each(bugs)('$name ($breaks)', (bug) => {
     let caught = false;
-    for (let seed = firstSeed; !caught && seed < firstSeed + bound; seed++)
-      caught = isCaught(bug, simulate(seed, { bug }));
+    let seed = firstSeed;
+    for (; !caught && seed < firstSeed + bound; seed++) caught = isCaught(bug, simulate(seed, { bug }));
     expect(caught).toBe(true);
+    // And by the bug, not by its world.
+    const { shape, faults, schedule } = bug;
+    if (shape || faults || schedule) expect(simulate(seed - 1, { shape, faults, schedule }).violation).toBeUndefined();
   });
 });

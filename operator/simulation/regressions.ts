@@ -1,0 +1,67 @@
+/** Worlds in which the protocol, or the model of it, once failed: they must hold for ever. */
+import type { Options } from './simulate.ts';
+
+export interface Regression {
+  readonly what: string;
+  readonly seed: number;
+  readonly options: Options;
+}
+
+const three = { instances: ['a', 'b', 'c'], durability: { mode: 'Strict', acknowledgements: 1 } } as const;
+const two = { instances: ['a', 'b'], durability: { mode: 'Strict', acknowledgements: 1 } } as const;
+
+export const regressions: readonly Regression[] = [
+  {
+    what: 'with one promise as a quorum, a bad link raised the epoch every two seconds',
+    seed: 1,
+    options: {
+      shape: two,
+      schedule: [{ at: 10, kind: 'bad-link', on: 'replica', milliseconds: 30_000, form: 0 }],
+    },
+  },
+  {
+    what: 'a noFailover instance had founded the cluster, and nobody could lead after it had stopped alone',
+    seed: 716,
+    options: {
+      shape: {
+        instances: ['a', 'b', 'c'],
+        durability: { mode: 'Preferred', acknowledgements: 1 },
+        tags: {
+          a: { priority: 0, noFailover: true, noSync: false },
+          b: { priority: 0, noFailover: true, noSync: false },
+        },
+      },
+      faults: ['container-death'],
+    },
+  },
+  {
+    what: 'a transaction decided from the old etcd lands in the restored one',
+    seed: 254,
+    options: { shape: three, faults: ['etcd-restored', 'agent-stall', 'partition', 'late-transactions'] },
+  },
+  {
+    what: 'an adoption took an epoch that the primary had claimed for itself',
+    seed: 875,
+    options: { shape: three, faults: ['etcd-restored', 'lease-revoked', 'volume-lost', 'bad-link'] },
+  },
+  {
+    what: 'a rewound instance waited for a primary that was gone',
+    seed: 1465,
+    options: { shape: three, faults: ['container-death', 'database-crash', 'instance-lost', 'pause'] },
+  },
+  {
+    what: 'an instance was scaled in and out again while its volume was being deleted',
+    seed: 336,
+    options: { faults: ['partition', 'scale', 'lost-answers', 'instance-lost'] },
+  },
+  {
+    what: 'an instance that was giving up leadership, its watch dead, never looked at etcd again',
+    seed: 141,
+    options: { shape: three, faults: ['disk-stall', 'lost-watch', 'etcd-restored', 'agent-stall'] },
+  },
+  {
+    what: 'slow answers of etcd alone change no primary',
+    seed: 2,
+    options: { shape: three, faults: ['slow-etcd'] },
+  },
+];
