@@ -34,7 +34,7 @@ lint: $(SETUP) ## formatting, eslint and types
 	@$(NODE) hack/test/main.ts format lint types
 
 unit: $(SETUP) ## unit tests (jest), no cluster needed
-	@$(NODE) hack/test/main.ts unit
+	@$(NODE) hack/test/main.ts postgres unit
 
 model: $(SETUP) ## the protocol through Spin, full bounds: 8 GB, half an hour
 	@$(NODE) hack/model/main.ts

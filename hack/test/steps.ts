@@ -27,7 +27,13 @@ export const steps: readonly Step[] = [
     run: (context) =>
       once(context, 'generated files are stale', () => node(['hack/generate/main.ts', '--check'], context)),
   },
-  { name: 'unit', title: 'unit tests (jest)', run: unitTests },
+  {
+    name: 'postgres',
+    title: 'PostgreSQL for the tests, as an image',
+    run: (context) =>
+      once(context, 'the image of PostgreSQL can’t be built', () => node(['hack/images/main.ts', 'postgres'], context)),
+  },
+  { name: 'unit', title: 'unit tests (jest)', needs: ['postgres'], run: unitTests },
   {
     name: 'model',
     title: 'the protocol as a model: what must hold and what must fail (Spin, reduced bounds)',
@@ -118,7 +124,7 @@ async function unitTests({ say, signal }: StepContext): Promise<Outcome> {
       cwd: repository,
       signal,
       timeoutMs: 15 * 60_000,
-      env: { ...process.env, MAINSTAY_ETCD_BINARY: etcd, MAINSTAY_REQUIRE_ETCD: '1' },
+      env: { ...process.env, MAINSTAY_ETCD_BINARY: etcd, MAINSTAY_REQUIRE_ETCD: '1', MAINSTAY_REQUIRE_POSTGRES: '1' },
       onLine: (line) => say(line.slice(0, 2_000)),
     },
   );
@@ -133,26 +139,38 @@ async function unitTests({ say, signal }: StepContext): Promise<Outcome> {
   return { passed: results.numPassedTests, failed: failures.length, failures };
 }
 
+async function accepted({ say, signal }: StepContext, values: readonly string[]): Promise<void> {
+  const { serverVersion } = JSON.parse(await access.kubectl(['version', '--output', 'json'], { signal })) as {
+    readonly serverVersion: { readonly gitVersion: string };
+  };
+  const rendered = await access.helm(
+    [
+      ...['template', 'mainstay', chart, '--namespace', systemNamespace],
+      ...['--kube-version', serverVersion.gitVersion, ...values],
+    ],
+    { signal },
+  );
+  await access.kubectl(
+    ['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict', '-f', '-'],
+    { signal, onLine: say, input: rendered },
+  );
+}
+
 async function chartChecks(context: StepContext): Promise<Outcome> {
   const { say, signal } = context;
   const options = { signal, onLine: say };
   const checks: readonly (readonly [string, () => Promise<unknown>])[] = [
     ['helm lint --strict', () => access.helm(['lint', '--strict', chart], options)],
+    ['rendered objects are accepted by the API server', () => accepted(context, [])],
     [
-      'rendered objects are accepted by the API server',
-      async () => {
-        const { serverVersion } = JSON.parse(await access.kubectl(['version', '--output', 'json'], { signal })) as {
-          readonly serverVersion: { readonly gitVersion: string };
-        };
-        const rendered = await access.helm(
-          ['template', 'mainstay', chart, '--namespace', systemNamespace, '--kube-version', serverVersion.gitVersion],
-          { signal },
-        );
-        await access.kubectl(
-          ['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict', '-f', '-'],
-          { ...options, input: rendered },
-        );
-      },
+      'and with an etcd of one’s own that asks for TLS and a login',
+      () =>
+        accepted(context, [
+          '--set',
+          'etcd.endpoints={https://etcd:2379}',
+          '--set',
+          'etcd.credentialsSecret=etcd-login',
+        ]),
     ],
     [
       'values.schema.json refuses a wrong value',
