@@ -296,11 +296,14 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     let lastRead = 0;
     while (!ended()) {
       const sentAt = clock.now();
-      // A database that cannot be killed must not be kept in leadership by its agent.
-      const letGo = leads() && isGivingUp(state);
+      if (leads() && isGivingUp(state)) {
+        // A database that cannot be killed must not be kept in leadership by its agent; what etcd says counts all the same.
+        if (sentAt - lastRead > resyncPeriod && (await refresh())) lastRead = sentAt;
+        await keepAliveDue.wait(keepAlivePeriod);
+        continue;
+      }
       try {
         const deadline = { milliseconds: dcsDeadline, signal };
-        if (letGo) throw new Error('leadership is being given up');
         if (!state.lease) {
           const lease = await dcs.grantLease(state.settings.ttl / 1000, deadline);
           dispatch({ type: 'lease', lease });
@@ -330,7 +333,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           log.info({ ms: Math.round(clock.now() - etcdSilentSince) }, 'etcd answers again');
         etcdSilentSince = undefined;
       } catch (error) {
-        if (!ended() && !letGo && etcdSilentSince === undefined) {
+        if (!ended() && etcdSilentSince === undefined) {
           etcdSilentSince = sentAt;
           log.warn({ err: error }, 'could not renew the lease; trying on');
         }

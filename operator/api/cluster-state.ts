@@ -34,6 +34,7 @@ export const keys = {
   failover: 'requests/failover',
   adopt: 'requests/adopt',
   answer: 'answer',
+  rewound: 'rewound',
   adoption: (instance: InstanceName) => `adoptions/${instance}`,
 } as const;
 
@@ -249,6 +250,10 @@ export const AdoptRequest = z
   })
   .readonly();
 export type AdoptRequest = z.output<typeof AdoptRequest>;
+
+/** `rewound`: this instance has seen etcd at a later revision than it shows now; until an adoption nobody elects. */
+export const Rewound = z.object({ instance, revision: z.int(), at: z.string() }).readonly();
+export type Rewound = z.output<typeof Rewound>;
 
 /** `adoptions/<instance>`: it is sealed for the adoption asked for, with its log ending there. */
 export const AdoptionRecord = z

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { AdoptionRecord } from '../api/cluster-state.ts';
-import type { HaState } from './state.ts';
+import { nothingSeen, type HaState } from './state.ts';
 import { step } from './step.ts';
 import {
   at,
@@ -101,7 +101,22 @@ describe('an etcd that went back in time under its own name (F9)', () => {
   test('is known by what the instance has on its disk', () => {
     const state = seeing(restarted, older, time.now);
     expect(state.seen.rewound).toBe(true);
-    expect(first(state)).toMatch(/^wait: blocked: etcd has gone back in time/);
+    expect(state.inFlight.dcs).toBe('warn-of-rewind');
+    const rewound = { instance: 'b', revision: 500, at: '' };
+    expect(first({ ...state, view: { ...older, rewound } })).toMatch(/^wait: blocked: etcd has gone back in time/);
+  });
+  test('and by those who can’t know it from whoever can; a claim under way then fails', () => {
+    const late = { ...restarted, seen: nothingSeen, vow: 1 };
+    const told = { ...older, rewound: { instance: 'b', revision: 500, at: '' } };
+    expect(first(seeing(late, told, time.now))).toMatch(/^wait: blocked: etcd has gone back in time/);
+    const claim = txnOf(
+      of(
+        'b',
+        { leader: undefined, promises: { b: [2, at(1, '0/100')], c: [2, at(1, '0/100')] } },
+        { database: sealed(), vow: 2, quorumSince: { epoch: 1, at: 0 } },
+      ),
+    );
+    expect(claim.txn.compare).toContainEqual({ key: 'rewound', is: 'absent' });
   });
   test('and by one that lived through it, from an answer to a question asked later', () => {
     const living = of(
@@ -116,7 +131,7 @@ describe('an etcd that went back in time under its own name (F9)', () => {
   test('stays so however far its revisions grow, until it is adopted', () => {
     const rewound = seeing(restarted, older, time.now);
     const grown = seeing(rewound, { ...older, revision: 9000 }, time.now);
-    expect(first(grown)).toMatch(/^wait: blocked/);
+    expect(first({ ...grown, inFlight: { ...grown.inFlight, dcs: undefined } })).toBe('warn-of-rewind');
     const initialize = { systemIdentifier: '7', etcdClusterId: 'e1', at: '', adoptions: 1 };
     expect(seeing(grown, { ...older, revision: 9001, initialize }, time.now).seen).toEqual({
       adoptions: 1,

@@ -33,7 +33,8 @@ const isAskedFor = ({ view }: Known): boolean => view.adopt?.value.etcdClusterId
 export function adopt(state: Known): Decision {
   const { view, database } = state;
   const request = view.adopt?.value;
-  if (!isAskedFor(state) || !request)
+  if (!isAskedFor(state) || !request) {
+    if (isRewound(state) && !view.rewound) return warn(state);
     return isReplaced(state)
       ? wait(
           'blocked-etcd-replaced',
@@ -43,6 +44,7 @@ export function adopt(state: Known): Decision {
           'blocked-etcd-rewound',
           `blocked: etcd has gone back in time to epoch ${view.epoch}; elections stay frozen until it is adopted`,
         );
+  }
   switch (database.status) {
     case 'unknown':
       return wait('unready', 'looking at the data directory');
@@ -77,6 +79,15 @@ export function adopt(state: Known): Decision {
       writes: [{ put: keys.adoption(own.instance), value: own }],
     });
   return decideAdoption(state, database.systemIdentifier);
+}
+
+/** Those who were away meanwhile cannot see it, and would count the promises that have come back. */
+function warn(state: Known): Decision {
+  const { seen, self, wall } = state;
+  return transact(state, 'blocked-etcd-rewound', 'blocked: telling that etcd has gone back in time', 'warn-of-rewind', {
+    compare: [{ key: keys.rewound, is: 'absent' }],
+    writes: [{ put: keys.rewound, value: { instance: self.instance, revision: seen.revision, at: wall } }],
+  });
 }
 
 function decideAdoption(state: Known, ownIdentifier: string): Decision {
@@ -137,6 +148,7 @@ function decideAdoption(state: Known, ownIdentifier: string): Decision {
       ...[...view.adoptions.keys()].map((instance) => ({ delete: keys.adoption(instance) })),
       ...(view.leader ? [{ delete: keys.leader }] : []),
       ...(view.release ? [{ delete: keys.release }] : []),
+      { delete: keys.rewound },
       { delete: keys.adopt },
       answered(state, request.id, 'done', `etcd ${view.etcdClusterId} adopted in epoch ${epoch}`),
     ],

@@ -68,6 +68,8 @@ export function claim(
 /** Nothing that the claim was decided from has changed: epoch, sync set, leader (F2). */
 function claimComparisons(view: ClusterView): Txn['compare'] {
   return [
+    // Somebody else may have noticed what this instance cannot.
+    { key: keys.rewound, is: 'absent' },
     { key: keys.epoch, is: 'value', value: String(view.epoch) },
     { key: keys.sync, is: 'modRevision', modRevision: view.sync?.modRevision ?? 0 },
     view.leader

@@ -71,6 +71,7 @@ function serve(state: Known, database: Primary): Decision {
   if (handOver) return handOver;
   // A living primary that is voted out keeps its place by claiming the next epoch itself, if it comes first (rule 13).
   if (isVotedOut(state)) return reclaim(state, database);
+  if (state.vow < view.epoch) return vow(state, view.epoch); // after a claim made while serving
 
   // Opening waits for as many as the database asks for: where etcd has lowered that already, the database comes first.
   const lowering = (database.applied?.acknowledgements ?? 0) > (view.sync?.value.acknowledgements ?? 0);

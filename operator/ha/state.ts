@@ -212,6 +212,7 @@ export type TxnPurpose =
   | 'retire'
   | 'refuse-switchover'
   | 'refuse-failover'
+  | 'warn-of-rewind'
   | 'offer-adoption'
   | 'adopt';
 

@@ -183,7 +183,7 @@ function learnView(state: HaState, view: ClusterView, askedAt: Milliseconds | un
 function seenAfter(seen: Seen, view: ClusterView): Seen {
   const adoptions = view.initialize?.adoptions ?? 0;
   if (adoptions > seen.adoptions) return { adoptions, revision: view.revision, rewound: false };
-  return adoptions < seen.adoptions || view.revision < seen.revision
+  return adoptions < seen.adoptions || view.revision < seen.revision || view.rewound !== undefined
     ? { ...seen, rewound: true }
     : { ...seen, revision: view.revision };
 }

@@ -103,6 +103,7 @@ export function view(parts: ViewParts = {}): ClusterView {
     switchover: parts.switchover,
     failover: parts.failover,
     adopt: parts.adopt,
+    rewound: undefined,
     adoptions: new Map((parts.adoptions ?? []).map((record) => [record.instance, record])),
   };
 }

@@ -11,6 +11,7 @@ import {
   Member,
   PromiseRecord,
   Release,
+  Rewound,
   SwitchoverRequest,
   SyncState,
   keys,
@@ -42,6 +43,7 @@ export interface ClusterView {
   readonly switchover: Versioned<SwitchoverRequest> | undefined;
   readonly failover: Versioned<FailoverRequest> | undefined;
   readonly adopt: Versioned<AdoptRequest> | undefined;
+  readonly rewound: Rewound | undefined;
   readonly adoptions: ReadonlyMap<InstanceName, AdoptionRecord>;
 }
 
@@ -104,6 +106,7 @@ export function parseView(
     switchover: lenient(keys.switchover, SwitchoverRequest),
     failover: lenient(keys.failover, FailoverRequest),
     adopt: lenient(keys.adopt, AdoptRequest),
+    rewound: parsed(keys.rewound, Rewound)?.value,
     adoptions: new Map(under('adoptions/', AdoptionRecord).map(({ value }) => [value.instance, value])),
   };
 }
