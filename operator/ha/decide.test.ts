@@ -380,6 +380,7 @@ describe('data that must be replaced', () => {
         database: primary({ epoch: 2, timeline: 2, applied: { members: [voter('c')], acknowledgements: 1 } }),
         proven: { epoch: 2, until: 14_000 },
         replicas: ['a', 'c'].map((name) => ({ voter: voter(name), streaming: true })),
+        vow: 2,
       },
     );
     expect(first({ ...primaryOfTwo, view: { ...(primaryOfTwo.view ?? view()), history: new Map() } })).toBe(
