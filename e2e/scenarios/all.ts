@@ -5,6 +5,7 @@ import './switchover.ts';
 import './database-killed.ts';
 import './agent-killed.ts';
 import './agent-stopped.ts';
+import './database-stopped.ts';
 import './pod-deleted.ts';
 import './node-lost.ts';
 import './node-partitioned.ts';

@@ -130,7 +130,7 @@ export const faults: readonly Fault[] = [
     name: 'etcd-outage',
     title: 'etcd stopped (SIGSTOP) for 20 s',
     goal: { max: 2_000 },
-    keepsEpoch: true,
+    keepsPrimary: true,
     strike: async (arena) => {
       const members = await Promise.all(arena.etcd().members.map(({ podUid }) => etcdOf(podUid)));
       signalTo(members, 'SIGSTOP');

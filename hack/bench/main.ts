@@ -114,7 +114,12 @@ async function playSeries(where: Arena, fault: Fault, { label, without }: Chosen
     await where.useDurability('Strict');
   }
   const result = await seriesOf(
-    { title: variantTitle(fault.title, without), goal: fault.goal, ...(fault.deadFirst && { deadFirst: true }) },
+    {
+      title: variantTitle(fault.title, without),
+      goal: fault.goal,
+      ...(fault.deadFirst && { deadFirst: true }),
+      ...(fault.keepsPrimary && { keepsPrimary: true }),
+    },
     done,
     failed,
   );

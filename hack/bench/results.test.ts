@@ -44,6 +44,11 @@ test.each<[string, Partial<Series>, string]>([
     { deadFirst: true, runs: [{ ...run, outageMs: 500, oldDatabaseDeadMs: 201 }] },
     '1 times a primary was elected before the old database was dead',
   ],
+  [
+    'a database that ended though it could have served on',
+    { keepsPrimary: true, runs: [{ ...run, outageMs: 500, oldDatabaseDeadMs: 201 }] },
+    '1 times the primary was replaced needlessly',
+  ],
 ])('%s falls short', (_, more, expected) => {
   expect(shortfalls(series(more))).toContain(expected);
 });

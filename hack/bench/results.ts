@@ -14,6 +14,7 @@ export interface Series {
   readonly title: string;
   readonly goal: Goal;
   readonly deadFirst?: true;
+  readonly keepsPrimary?: true;
   readonly date: string;
   readonly commit: string;
   readonly runs: readonly Summary[];
@@ -57,7 +58,7 @@ export function rawResults(name: string): (result: Run | FailedRun | object) => 
 }
 
 export async function seriesOf(
-  about: Pick<Series, 'title' | 'goal' | 'deadFirst'>,
+  about: Pick<Series, 'title' | 'goal' | 'deadFirst' | 'keepsPrimary'>,
   runs: readonly Run[],
   failures: readonly FailedRun[],
 ): Promise<Series> {
@@ -159,12 +160,16 @@ export function goalText({ goal: { p50, max } }: Pick<Series, 'goal'>): string {
 }
 
 /** What is not as it should be; empty = all is. */
-export function shortfalls({ goal, deadFirst, runs, failures }: Series): readonly string[] {
+export function shortfalls({ goal, deadFirst, keepsPrimary, runs, failures }: Series): readonly string[] {
   const outages = runs.map((run) => run.outageMs);
   const lost = sum(runs.map((run) => run.lost));
   const twofold = runs.filter((run) => run.oldPrimaryMs !== undefined && run.oldPrimaryMs > run.outageMs);
   const overtaken = runs.filter((run) => (run.oldDatabaseDeadMs ?? Infinity) > (run.reached.claimed ?? Infinity));
+  const replaced = runs.filter((run) => run.oldDatabaseDeadMs !== undefined);
   return [
+    ...(keepsPrimary === true && replaced.length > 0
+      ? [`${replaced.length} times the primary was replaced needlessly`]
+      : []),
     ...(deadFirst === true && overtaken.length > 0
       ? [`${overtaken.length} times a primary was elected before the old database was dead`]
       : []),

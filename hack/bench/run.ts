@@ -66,7 +66,7 @@ export async function strikeOnce(arena: Arena, occasion: Occasion): Promise<Run>
     await heal();
   };
   cleanUp.defer(healOnce);
-  if (fault.keepsEpoch !== true) await newEpoch(arena, before);
+  if (fault.keepsPrimary !== true) await newEpoch(arena, before);
   await writer.acknowledgedAgain({ within: patienceMs });
   await healOnce();
   await arena.whole();

@@ -22,8 +22,8 @@ export interface Fault {
   readonly durability: 'Strict' | 'Async';
   /** Where etcd's leader runs: it decides how long etcd itself takes to answer again. Default: it doesn't matter. */
   readonly etcdLeader?: 'beside the primary' | 'elsewhere';
-  /** A fault after which the same primary goes on. Default: it is followed by another epoch. */
-  readonly keepsEpoch?: true;
+  /** A fault through which the same database serves on, if under another epoch. Default: another primary follows. */
+  readonly keepsPrimary?: true;
   /** A second client on the primary's node that stays with the old primary whatever happens. */
   readonly rivalClient?: true;
   /** The old database must be dead before another primary is elected; in Strict it need not, as nobody acknowledges its writes any more. */
