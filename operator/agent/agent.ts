@@ -2,7 +2,7 @@
  * Drives the protocol: events go in, `step` decides, effects are carried out by etcd, the engine and the volume, and what
  * comes of them goes in again. Nothing is decided here.
  */
-import { clusterPrefix, keys, type Member } from '../api/cluster-state.ts';
+import { clusterPrefix, keys, type Leader, type Member } from '../api/cluster-state.ts';
 import type { Compare, Dcs, Write } from '../dcs/dcs.ts';
 import type { Engine, EngineContext, Observation } from '../engines/engine.ts';
 import { explain } from '../ha/explain.ts';
@@ -75,8 +75,6 @@ const effectLimits: Readonly<Record<DatabaseEffect['type'], number>> = {
   'configure-sync': 70_000,
   stop: 45_000,
 };
-/** Transactions that put `leader` on this instance's lease. */
-const leaderWrites = new Set<TxnPurpose>(['claim', 'initialize', 'reclaim']);
 const handOverLimit = 45_000;
 
 export interface RunningAgent {
@@ -252,15 +250,12 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     }
     metrics.transactions.inc({ purpose, outcome });
     log.info({ purpose, outcome }, `transaction ${purpose}: ${outcome}`);
-    if (leaderWrites.has(purpose)) keepAliveDue.ring();
     // The claim put the key on this lease and was applied: the lease lived, and runs from its last renewal.
-    const prove = (): void => {
-      if (outcome === 'applied' && leaderWrites.has(purpose) && leads() && renewedAt !== undefined && state.view)
-        dispatch({ type: 'leadership-proven', sentAt: renewedAt, epoch: state.view.epoch });
-    };
-    prove(); // the watch may have told of it already
+    const claimed = claimedEpoch(txn);
+    if (claimed !== undefined) keepAliveDue.ring();
+    if (outcome === 'applied' && claimed !== undefined && renewedAt !== undefined && state.lease === lease)
+      dispatch({ type: 'leadership-proven', sentAt: renewedAt, epoch: claimed });
     const fresh = await refresh();
-    prove();
     // Without a look at what it left behind, the next change of the sync set would be planned from before it.
     dispatch({ type: 'txn-ended', purpose, outcome: purpose === 'sync' && !fresh ? 'unknown' : outcome });
   }
@@ -306,6 +301,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         const deadline = { milliseconds: dcsDeadline, signal };
         if (!state.lease) {
           const lease = await dcs.grantLease(state.settings.ttl / 1000, deadline);
+          renewedAt = sentAt;
           dispatch({ type: 'lease', lease });
         } else if ((await dcs.keepAliveOnce(state.lease, deadline)) === 0) {
           log.warn('the lease has expired in etcd');
@@ -559,4 +555,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       await dcs.close();
     },
   };
+}
+
+/** The epoch of a transaction that puts `leader` on this instance's lease. */
+function claimedEpoch({ writes }: Txn): number | undefined {
+  const leader = writes.find((write) => 'put' in write && write.put === keys.leader);
+  return leader && 'value' in leader ? (leader.value as Leader).epoch : undefined;
 }

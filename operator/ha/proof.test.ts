@@ -29,6 +29,16 @@ describe('an outage of etcd (rule 9)', () => {
     expect(serveUntil({ ...state, view: view(two) })).toBe(12_000);
     expect(serveUntil({ ...state, view: view(two), pledges: new Map([pledge('b', 13_000)]) })).toBe(9_000);
   });
+  test('goes on after this primary’s own next claim, when etcd is back, until that is proven', () => {
+    const claimed = (reason: string): HaState['view'] =>
+      view({ epoch: 2, history: [{ epoch: 2, winner: 'a', reason, timeline: 2, lineage: [], at: '' }] });
+    const state = serving([pledge('b', 12_000)]);
+    expect(first({ ...state, view: claimed('PrimaryAlive') })).toMatch(/^wait: etcd is silent/);
+    expect(first({ ...state, view: claimed('LeaseExpired') })).toBe('kill');
+    expect(
+      first({ ...state, view: claimed('PrimaryAlive'), pledges: new Map([pledge('b', 12_000, { epoch: 0 })]) }),
+    ).toBe('kill');
+  });
   test('of each sync set that an unsettled write may have made', () => {
     const pending = { syncUnsettled: [{ members: [voter('c')], acknowledgements: 1 }] };
     expect(first(serving([pledge('b', 12_000)], pending))).toBe('kill');

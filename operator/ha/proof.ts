@@ -24,16 +24,24 @@ function pledgedUntil(state: HaState): Milliseconds | undefined {
   const { view, database } = state;
   const sync = view?.sync?.value;
   if (!sync || database.status !== 'primary' || !servesEpoch(view, state, database)) return undefined;
-  const untils = [sync, ...state.syncUnsettled].map((set) => pledgedBy(state, set, view.epoch));
+  // What was said of the epoch before holds on when this primary has claimed the next one itself, until that is proven.
+  const oldest = view.history.get(view.epoch)?.reason === 'PrimaryAlive' ? view.epoch - 1 : view.epoch;
+  const untils = [sync, ...state.syncUnsettled].map((set) => pledgedBy(state, set, [oldest, view.epoch]));
   return untils.every((until) => until !== undefined) ? Math.min(...untils) : undefined;
 }
 
-function pledgedBy(state: HaState, { members, acknowledgements }: SyncSet, epoch: Epoch): Milliseconds | undefined {
+function pledgedBy(
+  state: HaState,
+  { members, acknowledgements }: SyncSet,
+  epochs: readonly Epoch[],
+): Milliseconds | undefined {
   // Without acknowledgements, anybody's word is worth nothing (F5).
   if (acknowledgements === 0 || members.length < acknowledgements) return undefined;
   const untils = members.flatMap((member) => {
     const pledge = state.pledges.get(member.instance);
-    return pledge?.epoch === epoch && sameVoter(pledge.voter, member) ? [pledge.until] : [];
+    return pledge !== undefined && epochs.includes(pledge.epoch) && sameVoter(pledge.voter, member)
+      ? [pledge.until]
+      : [];
   });
   return untils.toSorted((a, b) => b - a)[acknowledgements - 1];
 }
