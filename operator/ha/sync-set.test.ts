@@ -5,7 +5,7 @@ import { planSyncSet, type SyncSet } from './sync-set.ts';
 import { sameVoter } from './takeover.ts';
 import { voter } from './testing.ts';
 
-const [b, c] = [voter('b'), voter('c')];
+const [b, c, d] = [voter('b'), voter('c'), voter('d')];
 const strict = { durability: { mode: 'Strict', acknowledgements: 1 }, instances: ['a', 'b', 'c'] } as const;
 const preferred = { durability: { mode: 'Preferred', acknowledgements: 1 }, instances: ['a', 'b'] } as const;
 const healthy = (...voters: readonly Voter[]) => voters.map((v) => ({ voter: v, streaming: true }));
@@ -69,6 +69,15 @@ test.each([
     [],
     { ...strict, instances: ['a', 'c'] },
     { where: 'database', to: set([c]), barrier: true },
+  ],
+  [
+    'newcomers of a set that is too small join at once: its own member may be gone for good',
+    set([b], 2),
+    set([b], 2),
+    healthy(c, d),
+    [],
+    { durability: { mode: 'Strict', acknowledgements: 2 }, instances: ['a', 'b', 'c', 'd'] },
+    { where: 'database', to: set([b, c, d], 2), barrier: true },
   ],
   ['Preferred lowers k in etcd first', set([b]), set([b]), [], [], preferred, { where: 'etcd', to: set([b], 0) }],
   [

@@ -78,8 +78,10 @@ export function planSyncSet(
 function begin(recorded: SyncSet, applied: SyncSet, fit: readonly Voter[]): SyncSetChange | undefined {
   if (applied.members.length > recorded.members.length)
     return { where: 'etcd', to: { ...recorded, members: applied.members } };
-  const joiner = fit.find((voter) => !contains(applied.members, voter));
-  return joiner && { where: 'database', to: { ...applied, members: [...applied.members, joiner] }, barrier: true };
+  // All at once: a member that is gone stays counted meanwhile, and with one newcomer only the barrier might wait for it.
+  const joiners = fit.filter((voter) => !contains(applied.members, voter));
+  if (joiners.length === 0) return undefined;
+  return { where: 'database', to: { ...applied, members: [...applied.members, ...joiners] }, barrier: true };
 }
 
 function join(recorded: SyncSet, fit: readonly Voter[]): SyncSetChange | undefined {

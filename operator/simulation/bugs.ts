@@ -81,6 +81,8 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'sync-after-claim-is-who-promised',
+    shape: strict(4, 1),
+    faults: ['bad-link', 'container-death', 'database-crash', 'pause'],
     breaks: 'F3: members that are silent stay until the barrier',
     effects: (effects, state) =>
       onTxn('claim', (txn) => ({
@@ -390,7 +392,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'renews-while-giving-up',
     breaks: 'rule 10: a database that cannot be killed keeps its lease',
-    shape: strict(3, 1),
+    shape: { instances: ['a', 'b', 'c'], durability: { mode: 'Async', acknowledgements: 1 } },
     schedule: [{ at: 0, kind: 'disk-stall', on: 'primary', milliseconds: 40_000, form: 0 }],
     model: 'renews-while-giving-up',
   },
@@ -439,10 +441,16 @@ export const bugs: readonly Bug[] = [
     name: 'forced-without-acceptance',
     breaks: 'rule 14: a failover that may lose writes, though nobody has accepted that',
     shape: strict(4, 1),
-    faults: ['instance-lost', 'volume-lost', 'container-death'],
+    schedule: [
+      { at: 0, kind: 'instance-lost', on: 'replica', milliseconds: 0, form: 0 },
+      { at: 0, kind: 'instance-lost', on: 'primary', milliseconds: 0, form: 0 },
+    ],
     view: (view) =>
       view.failover
-        ? { ...view, failover: { ...view.failover, value: { ...view.failover.value, acceptDataLoss: true } } }
+        ? {
+            ...view,
+            failover: { ...view.failover, value: { ...view.failover.value, acceptDataLoss: true, fenced: true } },
+          }
         : view,
   },
 ];

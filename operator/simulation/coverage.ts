@@ -18,6 +18,7 @@ const events = {
   replicas: true,
   health: true,
   'primary-lost': true,
+  'primary-heard': true,
   pledged: true,
   'pledge-received': true,
   'vow-written': true,
@@ -60,6 +61,7 @@ const purposes = {
   'refuse-failover': true,
   'offer-adoption': true,
   adopt: true,
+  'warn-of-rewind': true,
 } satisfies Names<TxnPurpose>;
 
 /** All but the first moment's `unknown`. */

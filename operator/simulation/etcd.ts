@@ -317,5 +317,6 @@ function viewOf(entries: ReadonlyMap<string, Entry>, revision: number, cluster: 
     failover: get(keys.failover),
     adopt: get(keys.adopt),
     adoptions,
+    rewound: get<NonNullable<ClusterView['rewound']>>(keys.rewound)?.value,
   };
 }

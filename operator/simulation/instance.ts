@@ -1,5 +1,5 @@
 /** One instance: its volume, its database, and the shipping protocol driven as operator/agent/agent.ts drives it. */
-import { keys, type Member, type Voter } from '../api/cluster-state.ts';
+import { keys, type Leader, type Member, type Voter } from '../api/cluster-state.ts';
 import { memberState } from '../ha/member-state.ts';
 import { answersAsLeader, holdsLeadership, isGivingUp, mayPledge, serveUntil } from '../ha/proof.ts';
 import type { Phase } from '../ha/phases.ts';
@@ -11,7 +11,7 @@ import {
   type Effect,
   type Event,
   type HaState,
-  type TxnPurpose,
+  type Txn,
 } from '../ha/state.ts';
 import type { Cluster, Moment } from './cluster.ts';
 import type { Server, Volume } from './database.ts';
@@ -70,9 +70,6 @@ export interface Word {
   readonly epoch: number;
   readonly stamp: Stamp;
 }
-
-/** Transactions that put `leader` on this instance's lease. */
-const leaderWrites: ReadonlySet<TxnPurpose> = new Set(['claim', 'initialize', 'reclaim']);
 
 const keepAlivePeriod = 500;
 const observePeriod = 250;
@@ -237,7 +234,8 @@ export function createInstance(cluster: Cluster, name: string): Instance {
   function* transact(effect: Effect & { readonly type: 'txn' }): Activity<void> {
     const { purpose, txn } = effect;
     if (purpose === 'promise') judge.bound(name, volume.incarnation, state.vow);
-    let answer = yield* etcd.txn(caller, txn, state.lease);
+    const { lease } = state;
+    let answer = yield* etcd.txn(caller, txn, lease);
     if (bug?.model === 'blind-retry' && 'failed' in answer)
       answer = yield* etcd.txn(caller, { ...txn, compare: [] }, state.lease);
     const outcome = 'value' in answer ? (answer.value ? 'applied' : 'refused') : answer.failed;
@@ -245,10 +243,11 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     coverage.met('outcome', outcome);
     yield* until<undefined>((resume) => at(effect, 'after', () => resume(undefined)));
     trace(name, `  txn ${purpose} ${outcome}`);
-    if (leaderWrites.has(purpose)) keepAliveNow();
+    const claimed = claimedEpoch(txn);
+    if (claimed !== undefined) keepAliveNow();
+    if (outcome === 'applied' && claimed !== undefined && renewedAt !== undefined && state.lease === lease)
+      dispatch({ type: 'leadership-proven', sentAt: renewedAt, epoch: claimed });
     const fresh = yield* refresh();
-    if (outcome === 'applied' && leaderWrites.has(purpose) && leads() && renewedAt !== undefined && state.view)
-      dispatch({ type: 'leadership-proven', sentAt: renewedAt, epoch: state.view.epoch });
     dispatch({ type: 'txn-ended', purpose, outcome: purpose === 'sync' && !fresh ? 'unknown' : outcome });
   }
 
@@ -301,6 +300,7 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     if (lease === undefined) {
       const granted = yield* etcd.grant(caller, settings.ttl);
       if (!('value' in granted)) return 'silent';
+      renewedAt = sentAt;
       dispatch({ type: 'lease', lease: granted.value });
     } else {
       const kept = yield* etcd.keepAlive(caller, lease);
@@ -392,6 +392,7 @@ export function createInstance(cluster: Cluster, name: string): Instance {
         const there = typeof answer === 'object' && answer.there;
         if (answer !== 'silent') heardAt = there ? startedAt : -Infinity;
         stamp = there ? answer.stamp : undefined;
+        if (there && last === key) dispatch({ type: 'primary-heard', epoch });
         if (last === key) report(agentHost.now() - heardAt >= silenceLimit ? epoch : undefined);
       }
       const left = heartbeatPeriod - (agentHost.now() - startedAt);
@@ -579,6 +580,12 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     },
   };
   return instance;
+}
+
+/** The epoch of a transaction that puts `leader` on this instance's lease. */
+function claimedEpoch({ writes }: Txn): number | undefined {
+  const leader = writes.find((write) => 'put' in write && write.put === keys.leader);
+  return leader && 'value' in leader ? (leader.value as Leader).epoch : undefined;
 }
 
 /** ISO 8601, of so many milliseconds of the world's time. */

@@ -33,6 +33,7 @@ export interface Judge {
   readonly healed: () => void;
   /** Clients must have been served lately: nothing but an outage of etcd is wrong. */
   readonly expectService: (within: number) => void;
+  readonly disapproves: (what: string) => void;
 }
 
 export interface Judged {
@@ -185,10 +186,11 @@ export function createJudge(world: World): Judge {
 
   /** Only what was sent before the restore was known may land in it; whoever sent it finds out by reading (F9). */
   function checkForeign(next: ClusterView, sender: InstanceName): void {
-    // Nothing tells one that was cut off meanwhile: etcd looks like itself.
-    if (untrusted?.sameId && !world.knowsOfRestore(sender)) gaveUp = true;
-    if (world.knowsOfRestore(sender))
+    const isClaim = next.epoch !== view?.epoch;
+    if (world.knowsOfRestore(sender) || (isClaim && next.rewound))
       violated(`${sender} changes epoch ${next.epoch} or its sync set in a restored etcd`);
+    // Until somebody has noticed and said so, etcd looks like itself.
+    else if (untrusted?.sameId) gaveUp = true;
   }
 
   /** Whoever promises has not given its word to the primary, or that is over, or that primary has ended (rule 9). */
@@ -364,6 +366,7 @@ export function createJudge(world: World): Judge {
     healed: () => answeredAlarms.splice(0),
     pledged: (instance, incarnation, epoch, milliseconds) =>
       words.set(`${instance} ${incarnation}`, { epoch, until: now() + milliseconds }),
+    disapproves: violated,
     expectService: (within) => {
       if (now() - (acknowledgements.at(-1)?.at ?? 0) > within)
         violated(`nothing was acknowledged for ${within} ms, although a majority is well`);

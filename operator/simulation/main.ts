@@ -20,7 +20,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
     bug: { type: 'string' },
-    'bug-seeds': { type: 'string', default: '400' },
+    'bug-seeds': { type: 'string', default: '1000' },
     'no-bugs': { type: 'boolean', default: false },
     workers: { type: 'string' },
   },

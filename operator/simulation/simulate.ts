@@ -149,7 +149,11 @@ export function simulate(seed: number, options: Options = {}): Outcome {
     };
   }
   const schedule = options.schedule ?? bug?.schedule;
-  const faults = createFaults(cluster, schedule?.map(({ kind }) => kind) ?? options.faults ?? bug?.faults);
+  const faults = createFaults(
+    cluster,
+    schedule?.map(({ kind }) => kind) ?? options.faults ?? bug?.faults,
+    schedule ? 2 : random.pick([1, 1, 1, 2]),
+  );
   trace(
     'world',
     `${shape.instances.length} instances, ${shape.durability.mode} ${shape.durability.acknowledgements}; faults: ${faults.kinds.join(' ')}`,
