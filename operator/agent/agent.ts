@@ -356,7 +356,9 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         }
       } else if (!runs) observation = { member: {}, streaming: false, replicas: [] };
       dispatch({ type: 'tick' });
-      await clock.sleep(observePeriod, signal).catch(() => undefined);
+      // A primary has to see soon which of its replicas has fallen silent.
+      const period = status === 'primary' ? observePeriod : 2 * observePeriod;
+      await clock.sleep(period, signal).catch(() => undefined);
     }
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Member } from '../api/cluster-state.ts';
 import type { DatabaseState, HaState } from './state.ts';
 import { step } from './step.ts';
 import { decide } from './decide.ts';
@@ -192,7 +193,7 @@ describe('the claim', () => {
     expect(first({ ...state, leaderGoneSince: { epoch: 1, at: 5_000 } })).toBe('claim');
     // A key that has just vanished, of a primary that was silent for a whole TTL: expired, and its holder fenced before.
     const gone = { ...state, leaderGoneSince: { epoch: 1, at: 9_990 } };
-    expect(first({ ...gone, primaryHeard: { epoch: 1, at: 5_000 } })).toBe('claim');
+    expect(first({ ...gone, primaryHeard: { epoch: 1, at: 4_500 } })).toBe('claim');
     // Of one that answered since: revoked by somebody else.
     expect(first({ ...gone, primaryHeard: { epoch: 1, at: 6_000 } })).toMatch(
       /^wait: waiting until the former primary/,
@@ -203,6 +204,18 @@ describe('the claim', () => {
     };
     expect(first(released)).toBe('claim');
   });
+});
+
+describe('a primary counts as heard', () => {
+  const heard = (viewAt: number, members: readonly Member[]): HaState['primaryHeard'] => {
+    const before = of('b', { members: [member('a'), member('b')] }, { viewAt });
+    return step(before, { type: 'view', view: { ...view({ members }), revision: 101 } }, time).state.primaryHeard;
+  };
+  test('when it has told etcd something of itself', () =>
+    expect(heard(9_900, [member('a', { message: 'news' })])).toEqual({ epoch: 1, at: time.now }));
+  test('when nothing was seen of etcd for so long that it may have', () =>
+    expect(heard(8_000, [])).toEqual({ epoch: 1, at: time.now }));
+  test('not when others told something', () => expect(heard(9_900, [])).toBeUndefined());
 });
 
 describe('becoming and being primary', () => {

@@ -114,13 +114,17 @@ function reasonAgainstForcing(request: FailoverRequest, risk: WritesAtRisk, wall
 const isRecorded = (view: ClusterView, own: PromiseRecord): boolean =>
   view.sync !== undefined && sameVoter(view.sync.value.primary, own);
 
+/** A primary tells etcd of itself once a second, and renews its lease twice; this more may lie between the last of each. */
+const renewalsUnseen = 500;
+
 /**
  * Without a release note the key may have expired, then its holder is fenced; or somebody has revoked the lease of a living
- * one, which may serve until its own deadline (F15). One that was heard less than a TTL ago has not let its lease expire.
+ * one, which may serve until its own deadline (F15). One whose lease expired was last heard, by itself or in etcd, a TTL ago.
  */
 function surelyFencedAt({ view, leaderGoneSince, primaryHeard, settings }: Known): number {
   if (leaderGoneSince?.epoch !== view.epoch) return Infinity;
-  return (primaryHeard?.epoch === view.epoch ? primaryHeard.at : leaderGoneSince.at) + settings.ttl;
+  const expired = primaryHeard?.epoch === view.epoch ? primaryHeard.at + settings.ttl + renewalsUnseen : Infinity;
+  return Math.min(expired, leaderGoneSince.at + settings.ttl);
 }
 
 /** Nobody can prove to hold all that was acknowledged: only a person's explicit acceptance goes on from here (rule 14). */

@@ -123,7 +123,7 @@ export interface HaState {
   readonly lastPositions: ReadonlyMap<InstanceName, Position>;
   /** Epoch whose primary doesn't answer this instance any more. */
   readonly lostPrimaryOf: Epoch | undefined;
-  /** When the primary of that epoch last answered this instance. */
+  /** When the primary of that epoch last answered this instance, or told etcd of itself, as far as could be seen. */
   readonly primaryHeard: { readonly epoch: Epoch; readonly at: Milliseconds } | undefined;
   readonly lostSince: Milliseconds | undefined;
   /** When the primary answered an alarm of this instance's by claiming again, lately. */

@@ -173,11 +173,22 @@ function learnView(state: HaState, view: ClusterView, askedAt: Milliseconds | un
     viewAt: state.now,
     seen: seenAfter(state.seen, view),
     lastPositions: positions(state.lastPositions, view),
+    primaryHeard: heardThroughEtcd(state, view) ? { epoch: view.epoch, at: state.now } : state.primaryHeard,
     falseAlarms: wasFalseAlarm(state, view)
       ? [...state.falseAlarms.filter((at) => state.now - at < alarmMemory), state.now]
       : state.falseAlarms,
     backOff: leadsAnew ? without(state.backOff, 'promote') : state.backOff,
   };
+}
+
+/** Longer than members are silent; who has seen nothing for so long can't tell who has been alive meanwhile. */
+const blindness: Milliseconds = 1500;
+
+function heardThroughEtcd({ view: before, viewAt, now }: HaState, view: ClusterView): boolean {
+  const leader = (view.leader ?? before?.leader)?.value.instance;
+  if (leader === undefined || before === undefined) return false;
+  const member = view.members.get(leader);
+  return now - viewAt > blindness || (member !== undefined && member !== before.members.get(leader));
 }
 
 function seenAfter(seen: Seen, view: ClusterView): Seen {

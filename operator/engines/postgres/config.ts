@@ -95,7 +95,7 @@ export function postgresqlConf(
     log_destination: 'stderr',
     wal_receiver_timeout: '3s',
     wal_receiver_status_interval: '1s',
-    wal_retrieve_retry_interval: '40ms',
+    wal_retrieve_retry_interval: '100ms',
     recovery_target_timeline: 'latest',
     restore_command: '',
     ...(definition.parameters['synchronous_commit'] === 'remote_apply' ? {} : { synchronous_commit: 'on' }),
