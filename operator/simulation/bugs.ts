@@ -17,6 +17,8 @@ export interface Bug {
   /** In place of chance, where it would take too long. */
   readonly schedule?: readonly Scheduled[];
   readonly settings?: Partial<Settings>;
+  /** The primary of this epoch dies as soon as it has let clients in. */
+  readonly diesOpening?: number;
   /** What it must be caught by, where others are side effects. */
   readonly shows?: RegExp;
   /** What the instance takes etcd to hold. */
@@ -154,10 +156,18 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'no-marker',
+    breaks: 'F7: no record of the epoch itself',
     shows: lost,
     shape: strict(3, 1),
-    faults: ['partition', 'pause', 'agent-stall', 'database-crash', 'container-death', 'etcd-leader-change'],
-    breaks: 'F7: no record of the epoch itself',
+    // Writes that only the first primary has; one that only the second has; the first, back, is followed, and dies at once.
+    schedule: [
+      { at: 0, kind: 'disk-stall', on: 'replica', milliseconds: 1500, form: 0 },
+      { at: 0, kind: 'disk-stall', on: 'other replica', milliseconds: 1500, form: 0 },
+      { at: 600, kind: 'container-death', on: 'primary', milliseconds: 2200, form: 0 },
+      { at: 1700, kind: 'disk-stall', on: 'c', milliseconds: 2500, form: 0 },
+      { at: 2600, kind: 'container-death', on: 'primary', milliseconds: 6000, form: 0 },
+    ],
+    diesOpening: 3,
     model: 'no-marker',
   },
   {

@@ -116,6 +116,8 @@ export function simulate(seed: number, options: Options = {}): Outcome {
     nextIncarnation: () => `i${++incarnations}`,
     at: (moment) => {
       if (!begun) return 'go';
+      const opens = moment.when === 'after' && moment.effect.type === 'open';
+      if (opens && bug?.diesOpening === etcd.view().epoch) instances.get(moment.instance)?.kill(20_000);
       if (options.at) return options.at(moment);
       faults.ambush(moment);
       return 'go';
