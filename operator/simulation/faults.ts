@@ -249,9 +249,7 @@ export function createFaults(
         etcd.compact();
         return true;
       case 'lease-revoked': {
-        const { leader, definition } = etcd.view();
-        // Who is cut off from the primary can't tell this from an expiry: in Async two may serve then (F15, undecided).
-        if (definition?.durability.mode === 'Async' && !cluster.bug) return false;
+        const { leader } = etcd.view();
         if (leader) etcd.endLease(leader.lease);
         return leader !== undefined;
       }

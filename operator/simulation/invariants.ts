@@ -161,8 +161,9 @@ export function createJudge(world: World): Judge {
         `${instance} claims ${next.epoch} without write ${lost.id}, acknowledged in epoch ${lost.epoch} at ${lost.index}`,
       );
     if (entry?.reason === 'Adopted') return;
-    if (entry?.reason === 'PrimaryAlive') answeredAlarm();
-    else if (before) {
+    if (entry?.reason === 'PrimaryAlive') {
+      if (before?.leader) answeredAlarm(); // else its key had vanished
+    } else if (before) {
       checkNeed(instance, before);
       checkSuccessor(instance, before);
     }
