@@ -524,7 +524,7 @@ inline Plan(p) {
     :: EMPTYFIRST(p) -> InEtcd(p, 0, knk[p])
     :: !EMPTYFIRST(p) && DOWNFIRST(p) -> InDatabase(p, db[p], knk[p], BAR)
     :: !EMPTYFIRST(p) && !DOWNFIRST(p) && FEWDB(p) && TAKEOVER(p) -> InEtcd(p, db[p], knk[p])
-    :: !EMPTYFIRST(p) && !DOWNFIRST(p) && FEWDB(p) && !TAKEOVER(p) && to != 0 && MAYBEGIN(p) -> InDatabase(p, (db[p] | LOWEST(to)), dbk[p], BAR)
+    :: !EMPTYFIRST(p) && !DOWNFIRST(p) && FEWDB(p) && !TAKEOVER(p) && to != 0 && MAYBEGIN(p) -> InDatabase(p, (db[p] | to), dbk[p], BAR)
     :: else ->
       to = CUTOUT(fit, kn[p]);
       if
