@@ -476,10 +476,12 @@ inline Claimed(i, old) {
 #endif
 #ifdef LOWERFEW                               /* k is lowered although with fewer asked for the members recorded begin to count */
 #define EMPTYFIRST(p) 0
+#define LOWERNEXT(p) 0
 #define MAYBEGIN(p) 1
 #else
 #define MAYBEGIN(p) (GOAL >= knk[p])
 #define EMPTYFIRST(p) (FEW(p) && GOAL < knk[p] && kn[p] != 0)
+#define LOWERNEXT(p) (FEW(p) && GOAL < knk[p] && kn[p] == 0)
 #endif
 #ifdef RAISEDFEW                              /* the barrier goes by a k that the database asks for and etcd does not */
 #define DOWNFIRST(p) 0
@@ -522,9 +524,10 @@ inline Plan(p) {
     to = CUTOUT(fit, db[p]);
     if                                                                                                  /* begin */
     :: EMPTYFIRST(p) -> InEtcd(p, 0, knk[p])
-    :: !EMPTYFIRST(p) && DOWNFIRST(p) -> InDatabase(p, db[p], knk[p], BAR)
-    :: !EMPTYFIRST(p) && !DOWNFIRST(p) && FEWDB(p) && TAKEOVER(p) -> InEtcd(p, db[p], knk[p])
-    :: !EMPTYFIRST(p) && !DOWNFIRST(p) && FEWDB(p) && !TAKEOVER(p) && to != 0 && MAYBEGIN(p) -> InDatabase(p, (db[p] | to), dbk[p], BAR)
+    :: LOWERNEXT(p) -> InEtcd(p, 0, (knk[p] - 1))
+    :: !EMPTYFIRST(p) && !LOWERNEXT(p) && DOWNFIRST(p) -> InDatabase(p, db[p], knk[p], BAR)
+    :: !EMPTYFIRST(p) && !LOWERNEXT(p) && !DOWNFIRST(p) && FEWDB(p) && TAKEOVER(p) -> InEtcd(p, db[p], knk[p])
+    :: !EMPTYFIRST(p) && !LOWERNEXT(p) && !DOWNFIRST(p) && FEWDB(p) && !TAKEOVER(p) && to != 0 && MAYBEGIN(p) -> InDatabase(p, (db[p] | to), dbk[p], BAR)
     :: else ->
       to = CUTOUT(fit, kn[p]);
       if

@@ -147,6 +147,15 @@ describe('an etcd that went back in time under its own name (F9)', () => {
   });
 });
 
+test('a position that an other history gave is looked at anew, in the adoption and after it', () => {
+  // Sealed while the former etcd still told that timeline 3 began with epoch 2; this one knows nothing of it.
+  const before = sealed('0/900', 2, 3);
+  expect(first(of('b', { ...replaced, adopt: adopt() }, { database: before }))).toBe('seal');
+  expect(first(of('b', { ...replaced, adopt: adopt() }, { database: sealed('0/900', 4, 3) }))).toBe('offer-adoption');
+  const history = [{ epoch: 5, winner: 'b', reason: 'Adopted', timeline: 3, at: '' }];
+  expect(first(of('b', { epoch: 5, leader: undefined, history }, { database: before, vow: 5 }))).toBe('seal');
+});
+
 describe('an adoption without some instances', () => {
   const adoptions = [offer('b', { highestTimeline: 4 }), offer('c')];
   const state = of('b', { ...replaced, adopt: adopt(['a']), adoptions }, { database: sealed(), vow: 4 });
@@ -168,8 +177,8 @@ describe('an etcd that has lost everything', () => {
     view: state.view && { ...state.view, epoch: 0, initialize: undefined, sync: undefined, history: new Map() },
   });
   test('is adopted like another one', () => {
-    const adoptions = ['a', 'b', 'c'].map((name) => offer(name));
-    const state = empty(of('a', { ...replaced, adopt: adopt(), adoptions }, { database: sealed(), vow: 4 }));
+    const adoptions = ['a', 'b', 'c'].map((name) => offer(name, { position: at(2, '0/100') }));
+    const state = empty(of('a', { ...replaced, adopt: adopt(), adoptions }, { database: sealed('0/100', 2), vow: 4 }));
     expect(first(state)).toBe('adopt');
     expect(written(state, 'initialize')).toMatchObject({ systemIdentifier: '7', etcdClusterId: 'e2', adoptions: 1 });
   });

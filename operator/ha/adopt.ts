@@ -14,6 +14,7 @@ import {
 import { act, answered, transact, voterOf, wait, type Known } from './decision.ts';
 import { comparePositions } from './position.ts';
 import type { Decision } from './state.ts';
+import { epochOfEnd } from './view.ts';
 
 /** With instances missing, numbers that only they know of must not be used again. */
 const epochJump = 1000;
@@ -61,7 +62,7 @@ export function adopt(state: Known): Decision {
       break;
   }
   const { sealed, timeline, highestTimeline } = database;
-  if (!sealed || timeline === undefined)
+  if (!sealed || timeline === undefined || sealed.epoch !== epochOfEnd(view.history, timeline))
     return act(state, 'adopting', 'sealing to adopt another etcd', { type: 'seal', adopting: true });
   const own: AdoptionRecord = {
     request: request.id,

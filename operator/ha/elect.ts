@@ -4,6 +4,7 @@ import { claim, reclaim } from './claim.ts';
 import { act, answered, transact, voterOf, vow, wait, type Known } from './decision.ts';
 import { wordUntil } from './proof.ts';
 import type { Decision } from './state.ts';
+import { epochOfEnd } from './view.ts';
 import { awaitedVoters, bestCandidate, standsBack, tagsOf, worthWaitingForRestart } from './successor.ts';
 import { judgeTakeover, sameVoter, takeoverQuorum } from './takeover.ts';
 import type { ClusterView } from './view.ts';
@@ -38,7 +39,11 @@ export function elect(state: Known): Decision {
   if (view.initialize?.systemIdentifier !== database.systemIdentifier)
     return wait('blocked-foreign-data', 'blocked: the data on this volume belongs to another cluster');
   // An effect under way may still turn it to a primary or replace its data: its log is known to be final only after it.
-  const stale = database.sealed !== undefined && database.sealed.epoch > view.epoch; // sealed for an adoption
+  // Sealed for an adoption, or before one: its epoch is by another history than the others' positions.
+  const stale =
+    database.sealed !== undefined &&
+    database.timeline !== undefined &&
+    database.sealed.epoch !== epochOfEnd(view.history, database.timeline);
   if (!database.sealed || stale || state.inFlight.database !== undefined)
     return act(state, 'sealing', 'sealing: no more writes are received', { type: 'seal' });
   const word = wordUntil(state);

@@ -61,23 +61,33 @@ export function planSyncSet(
   if (extra.length > 0 && !(beginning && extra.every((m) => contains(fit, m))))
     return { where: 'database', to: recorded, barrier: false };
 
+  const goal = acknowledgementsWanted(wanted, fit.length);
   if (beginning) {
-    const first = begin(recorded, applied, fit);
+    const first = begin(recorded, applied, fit, goal);
     if (first) return first;
   }
   return (
-    join(recorded, fit) ??
+    (beginning ? undefined : join(recorded, fit)) ??
     collapse(recorded, applied, fit, departed) ??
     takeIn(recorded, applied, fit) ??
     leave(recorded, applied, fit, departed) ??
-    adjust(recorded, applied, fit.length, acknowledgementsWanted(wanted, fit.length))
+    adjust(recorded, applied, fit.length, goal)
   );
 }
 
-/** The first members: the database first, with a barrier, so that a newcomer never counts before it holds everything. */
-function begin(recorded: SyncSet, applied: SyncSet, fit: readonly Voter[]): SyncSetChange | undefined {
-  if (applied.members.length > recorded.members.length)
-    return { where: 'etcd', to: { ...recorded, members: applied.members } };
+/**
+ * From too few members to enough: the database first, with a barrier by the k that etcd holds, so that nobody counts before
+ * it is proven to hold what former members acknowledged (hack/model/findings.md, F21–F24).
+ */
+function begin(recorded: SyncSet, applied: SyncSet, fit: readonly Voter[], goal: number): SyncSetChange | undefined {
+  const { members, acknowledgements } = recorded;
+  // Lowering k would let those few count as they are.
+  if (goal < acknowledgements)
+    return { where: 'etcd', to: { members: [], acknowledgements: acknowledgements - (members.length > 0 ? 0 : 1) } };
+  if (applied.acknowledgements > acknowledgements)
+    return { where: 'database', to: { members: applied.members, acknowledgements }, barrier: true };
+  if (applied.members.some((m) => !contains(members, m)))
+    return { where: 'etcd', to: { members: applied.members, acknowledgements } };
   // All at once: a member that is gone stays counted meanwhile, and with one newcomer only the barrier might wait for it.
   const joiners = fit.filter((voter) => !contains(applied.members, voter));
   if (joiners.length === 0) return undefined;
@@ -105,10 +115,10 @@ function collapse(
     : { where: 'etcd', to: { ...recorded, members: [] } };
 }
 
-/** A member that etcd counts already, or again. */
+/** A member that etcd counts already, or again: it may have been left out without a barrier, when too few counted (F21). */
 function takeIn(recorded: SyncSet, applied: SyncSet, fit: readonly Voter[]): SyncSetChange | undefined {
   const member = recorded.members.find((m) => contains(fit, m) && !contains(applied.members, m));
-  return member && { where: 'database', to: { ...applied, members: [...applied.members, member] }, barrier: false };
+  return member && { where: 'database', to: { ...applied, members: [...applied.members, member] }, barrier: true };
 }
 
 /** Members that are gone, or only don't answer, leave as long as enough that do answer remain. */

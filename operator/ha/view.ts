@@ -121,8 +121,10 @@ export function epochOfTimeline(history: ReadonlyMap<Epoch, HistoryEntry>, timel
 }
 
 /**
- * The same for a timeline that an etcd which went back in time knows nothing of: above every epoch that it knows, in the
- * order of timelines, which is that of epochs.
+ * Epoch of the last record of a log that ends on `timeline`, by this etcd's history alone. A timeline that an etcd which went
+ * back in time knows nothing of counts above every epoch that it knows, in the order of timelines, which is that of epochs.
  */
-export const epochOfForgottenTimeline = (history: ReadonlyMap<Epoch, HistoryEntry>, timeline: number): Epoch =>
-  Math.max(0, ...history.keys()) + timeline;
+export function epochOfEnd(history: ReadonlyMap<Epoch, HistoryEntry>, timeline: number): Epoch {
+  const known = epochOfTimeline(history, timeline);
+  return known > 0 || timeline === 1 ? known : Math.max(0, ...history.keys()) + timeline;
+}

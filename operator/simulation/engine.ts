@@ -4,7 +4,7 @@ import { compatibility } from '../engines/postgres/timeline.ts';
 import { formatLsn } from '../ha/position.ts';
 import type { DatabaseEffect, DatabaseState } from '../ha/state.ts';
 import type { ReplicaHealth } from '../ha/sync-set.ts';
-import { epochOfForgottenTimeline, epochOfTimeline, type ClusterView } from '../ha/view.ts';
+import { epochOfEnd, epochOfTimeline, type ClusterView } from '../ha/view.ts';
 import type { Cluster } from './cluster.ts';
 import type { Disk } from './disk.ts';
 import { lastTimeline, startServer, type DataDirectory, type LogRecord, type Server, type Volume } from './database.ts';
@@ -196,7 +196,7 @@ export function createEngine(
         const known = epochOfTimeline(view.history, timeline);
         // Newer than the view: a position of epoch 0 would let a lesser log win.
         if (known === 0 && timeline > 1 && !effect.adopting) throw new Failed('the log ends on an unknown timeline');
-        const epoch = known > 0 || timeline === 1 ? known : epochOfForgottenTimeline(view.history, timeline);
+        const epoch = epochOfEnd(view.history, timeline);
         return {
           ...replica,
           following: undefined,

@@ -64,4 +64,5 @@ export const regressions: readonly Regression[] = [
     seed: 2,
     options: { shape: three, faults: ['slow-etcd'] },
   },
+  { what: 'an adoption compared positions of two histories', seed: 4107, options: {} },
 ];

@@ -3,7 +3,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Definition, Member } from '../../api/cluster-state.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
-import { epochOfForgottenTimeline, epochOfTimeline } from '../../ha/view.ts';
+import { epochOfEnd, epochOfTimeline } from '../../ha/view.ts';
 import { parseLsn } from '../../ha/position.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
@@ -310,7 +310,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
           throw new MainstayError('DatabaseUnreachable', `The log ends on timeline ${timeline}, of no known epoch`, {
             retryable: true,
           });
-        const epoch = known > 0 || timeline === 1 ? known : epochOfForgottenTimeline(context.history, timeline);
+        const epoch = epochOfEnd(context.history, timeline);
         return {
           ...replica,
           following: undefined,
