@@ -103,9 +103,11 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     time(),
     defaultSettings,
     volume.seen(),
+    volume.pledging(),
   );
   let because = '';
   let streamedAt = -Infinity;
+  let pledgingNoted = volume.pledging();
   let whyNobodyLeads: string | undefined;
   let observation: Observation = { member: {}, streaming: false, replicas: [] };
   let currentEffect: { readonly abort: AbortController; readonly done: Promise<boolean> } | undefined;
@@ -311,6 +313,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         }
         renewedAt = sentAt;
         dispatch({ type: 'dcs-heard', sentAt });
+        const bound = Math.max(state.pledged?.until ?? 0, state.startedAt + state.settings.pledge);
+        if (pledgingNoted && sentAt > bound) void notePledging(false);
         if (leads() || clock.now() - lastRead > resyncPeriod) {
           const askedAt = clock.now();
           const view = await reader.read(signal, dcsDeadline);
@@ -335,6 +339,16 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         }
       }
       await keepAliveDue.wait(Math.max(50, keepAlivePeriod - (clock.now() - sentAt)));
+    }
+  }
+
+  async function notePledging(pledging: boolean): Promise<void> {
+    pledgingNoted = false; // until it is certain
+    try {
+      await volume.writePledging(pledging);
+      pledgingNoted = pledging;
+    } catch (error) {
+      log.error({ err: error }, 'could not note whether pledges are given');
     }
   }
 
@@ -525,6 +539,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       () => {
         const epoch = mayPledge(state);
         if (epoch === undefined) return undefined;
+        if (!pledgingNoted) {
+          void notePledging(true); // first: a restart must know of it
+          return undefined;
+        }
         dispatch({ type: 'pledged', epoch });
         return { epoch, instance: settings.instance, incarnation: volume.incarnation() };
       },

@@ -16,6 +16,8 @@ const Kept = z.object({
   seen: z
     .object({ adoptions: z.int().nonnegative(), revision: z.int().nonnegative(), rewound: z.boolean() })
     .default(nothingSeen),
+  /** It may have given its word to a primary lately (rule 9), which a restart must keep. */
+  pledging: z.boolean().default(false),
 });
 type Kept = z.output<typeof Kept>;
 
@@ -24,6 +26,9 @@ export interface Volume {
   incarnation(): string;
   /** Durable when it resolves. A vow is never taken back. */
   writeVow(epoch: Epoch): Promise<void>;
+  pledging(): boolean;
+  /** Durable when it resolves. */
+  writePledging(pledging: boolean): Promise<void>;
   seen(): Seen;
   /** Durable when it resolves. */
   writeSeen(seen: Seen): Promise<void>;
@@ -42,7 +47,9 @@ export async function openVolume(directory: string): Promise<Volume> {
   });
   // A damaged file must stop the instance: taking it for a new one would forget its vow.
   let kept: Kept =
-    text === undefined ? { vow: 0, incarnation: newIncarnation(), seen: nothingSeen } : Kept.parse(JSON.parse(text));
+    text === undefined
+      ? { vow: 0, incarnation: newIncarnation(), seen: nothingSeen, pledging: false }
+      : Kept.parse(JSON.parse(text));
   const write = async (next: Kept): Promise<void> => {
     const file = await open(`${path}.next`, 'w');
     try {
@@ -72,6 +79,8 @@ export async function openVolume(directory: string): Promise<Volume> {
     vow: () => kept.vow,
     incarnation: () => kept.incarnation,
     writeVow: (epoch) => update((from) => ({ ...from, vow: Math.max(from.vow, epoch) })),
+    pledging: () => kept.pledging,
+    writePledging: (pledging) => update((from) => ({ ...from, pledging })),
     seen: () => kept.seen,
     writeSeen: (seen) => update((from) => ({ ...from, seen })),
     renewIncarnation: async () => {

@@ -82,6 +82,10 @@ describe('a replica’s word', () => {
     expect(first(of('b', { leader: undefined }, { database: sealedAt('0/100'), startedAt: time.now }))).toMatch(
       /^wait: its word/,
     ));
+  test('binds nobody whose former life had given none', () => {
+    const restarted = { database: sealedAt('0/100'), startedAt: time.now, mayHavePledged: false };
+    expect(first(of('b', { leader: undefined }, restarted))).toBe('write-vow');
+  });
   test('binds no longer once the primary has ended: released, or sealed itself', () => {
     const release = { epoch: 1, instance: 'a', reason: 'DatabaseExited' };
     expect(wordUntil({ ...lost, view: view({ leader: undefined, release }) })).toBe(0);

@@ -66,13 +66,13 @@ export function mayPledge(state: HaState): Epoch | undefined {
 
 /** Until when this instance may not promise, by its word or by one that its former life may have given. */
 export function wordUntil(state: HaState): Milliseconds {
-  const { view, self, settings, pledged, startedAt, vow } = state;
+  const { view, self, settings, pledged, startedAt, mayHavePledged, vow } = state;
   // The one it was given to has ended, so nobody serves on it.
   const primary = view?.sync?.value.primary;
   if (!view || primary?.instance === self.instance || view.release?.epoch === view.epoch) return 0;
   if (promisesFor(view, view.epoch + 1).some((promise) => primary && sameVoter(promise, primary))) return 0;
   const given = pledged?.epoch === view.epoch ? pledged.until : 0;
-  return Math.max(given, vow === view.epoch ? startedAt + settings.pledge : 0);
+  return Math.max(given, mayHavePledged && vow === view.epoch ? startedAt + settings.pledge : 0);
 }
 
 /** What the agent answers to its replicas: its database serves, or is on its way to, or was stopped for a hand-over. */

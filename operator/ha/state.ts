@@ -105,8 +105,10 @@ export interface HaState {
   readonly vow: Epoch;
   readonly database: DatabaseState;
   readonly health: Health;
-  /** When this process began; what its former life gave its word for is not known. */
+  /** When this process began. */
   readonly startedAt: Milliseconds;
+  /** Its former life may have given its word shortly before it ended. */
+  readonly mayHavePledged: boolean;
   /** When the last call that etcd answered was sent. */
   readonly dcsHeardAt: Milliseconds | undefined;
   /** This replica's word to the primary of `epoch`: no promise before `until`. */

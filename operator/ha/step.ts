@@ -34,6 +34,7 @@ export function initialState(
   time: { readonly now: Milliseconds; readonly wall: string },
   settings: Settings = defaultSettings,
   seen: Seen = nothingSeen,
+  mayHavePledged = true,
 ): HaState {
   return {
     self,
@@ -48,6 +49,7 @@ export function initialState(
     database: { status: 'unknown' },
     health: { status: 'well' },
     startedAt: time.now,
+    mayHavePledged,
     dcsHeardAt: undefined,
     pledged: undefined,
     pledges: new Map(),
