@@ -8,6 +8,7 @@ import type { Engine, EngineContext, Observation } from '../engines/engine.ts';
 import { explain } from '../ha/explain.ts';
 import { memberState } from '../ha/member-state.ts';
 import { answersAsLeader, holdsLeadership, isGivingUp, mayPledge, serveUntil } from '../ha/proof.ts';
+import { isElecting } from '../ha/suspicion.ts';
 import { initialState, step } from '../ha/step.ts';
 import {
   defaultSettings,
@@ -274,15 +275,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   }
 
   /** The watch may hang on the member of etcd that was lost with the primary; votes must not wait for it. */
-  const electing = (): boolean =>
-    state.database.status === 'replica' &&
-    !leads() &&
-    (state.database.sealed !== undefined || state.lostPrimaryOf === state.view?.epoch);
-
   async function lookAtElection(): Promise<void> {
     while (!ended()) {
-      await electionDue.wait(electing() ? electionPeriod : resyncPeriod);
-      if (electing()) await refresh(electionDeadline);
+      await electionDue.wait(isElecting(state) ? electionPeriod : resyncPeriod);
+      if (isElecting(state)) await refresh(electionDeadline);
     }
   }
 
@@ -533,7 +529,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           epoch === undefined ? 'the primary answers' : 'the primary is lost',
         );
         dispatch({ type: 'primary-lost', epoch });
-        if (electing()) electionDue.ring();
+        if (isElecting(state)) electionDue.ring();
       },
       (epoch) => dispatch({ type: 'primary-heard', epoch }),
       () => {

@@ -53,9 +53,9 @@ export interface Watched {
 }
 
 /**
- * `watched` tells whom to ask, undefined for nobody; `onLost` is told the epoch whose primary is lost, or
- * undefined, `onHeard` the one that has answered; `word` is
- * asked right before each question for what may be pledged with it.
+ * `watched` tells whom to ask, undefined for nobody; `onLost` is told the epoch whose primary is lost, or undefined, `onHeard`
+ * the one that has answered; `word` is asked right before each question for what may be pledged with it; `due` rings when there
+ * is reason to ask at once.
  */
 export async function watchPrimary(
   watched: () => Watched | undefined,

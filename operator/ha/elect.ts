@@ -4,10 +4,9 @@ import { claim, reclaim } from './claim.ts';
 import { act, answered, transact, voterOf, vow, wait, type Known } from './decision.ts';
 import { wordUntil } from './proof.ts';
 import type { Decision } from './state.ts';
-import { epochOfEnd } from './view.ts';
 import { awaitedVoters, bestCandidate, standsBack, tagsOf, worthWaitingForRestart } from './successor.ts';
 import { judgeTakeover, sameVoter, takeoverQuorum } from './takeover.ts';
-import type { ClusterView } from './view.ts';
+import { epochOfEnd, type ClusterView } from './view.ts';
 import { writesAtRisk, type WritesAtRisk } from './writes-at-risk.ts';
 
 /** Time for a living primary to answer where one promise alone is a quorum: two keepalives (F20). */

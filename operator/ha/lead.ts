@@ -171,14 +171,10 @@ function whileFailing(state: Known): Decision | undefined {
   if (state.inFlight.database === 'kill')
     return wait('giving-up', 'waiting for every process of the database to be gone');
   if (health.status === 'well') return undefined;
-  if (hasSuccessor(view, self.instance))
-    return now('giving-up', `giving up: ${health.detail}`, {
-      type: 'kill',
-      reason: health.detail,
-      givesUp: health.reason,
-    });
-  if (health.reason === 'DatabaseHung' && state.now - health.since > restartAfter)
-    return now('giving-up', `restarting: ${health.detail}`, {
+  const hungForLong = health.reason === 'DatabaseHung' && state.now - health.since > restartAfter;
+  const why = hasSuccessor(view, self.instance) ? 'giving up' : hungForLong ? 'restarting' : undefined;
+  if (why !== undefined)
+    return now('giving-up', `${why}: ${health.detail}`, {
       type: 'kill',
       reason: health.detail,
       givesUp: health.reason,

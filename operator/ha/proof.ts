@@ -3,12 +3,11 @@
  * replicas (rule 9); and what a replica may still give its word for.
  */
 import type { Epoch } from '../api/cluster-state.ts';
-import type { DatabaseState, HaState, Milliseconds } from './state.ts';
+import type { Primary } from './decision.ts';
+import type { HaState, Milliseconds } from './state.ts';
 import type { SyncSet } from './sync-set.ts';
 import { promisesFor, sameVoter } from './takeover.ts';
 import type { ClusterView } from './view.ts';
-
-type Primary = DatabaseState & { readonly status: 'primary' };
 
 /** The moment past which this instance's database must not be alive as primary; undefined: it must not be now. */
 export function serveUntil(state: HaState): Milliseconds | undefined {

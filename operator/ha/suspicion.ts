@@ -1,4 +1,5 @@
 /** When a primary counts as lost although its lease still lives (DESIGN §5, rules 4 and 5). */
+import { holdsLeadership } from './proof.ts';
 import type { HaState, Milliseconds } from './state.ts';
 import { takeoverQuorum } from './takeover.ts';
 import type { ClusterView } from './view.ts';
@@ -22,6 +23,12 @@ export function primaryLost(state: HaState & { readonly view: ClusterView }): bo
   );
   return sync.members.length >= sync.acknowledgements && agreeing.length >= takeoverQuorum(sync);
 }
+
+/** A replica that has lost its primary, or has sealed: what others say in etcd decides what it does next. */
+export const isElecting = (state: HaState): boolean =>
+  state.database.status === 'replica' &&
+  !holdsLeadership(state) &&
+  (state.database.sealed !== undefined || state.lostPrimaryOf === state.view?.epoch);
 
 function patience({ falseAlarms, now }: HaState): Milliseconds {
   const lately = falseAlarms.filter((at) => now - at < alarmMemory).length;

@@ -1,6 +1,7 @@
 /** One instance: its volume, its database, and the shipping protocol driven as operator/agent/agent.ts drives it. */
 import { keys, type Leader, type Member, type Voter } from '../api/cluster-state.ts';
 import { memberState } from '../ha/member-state.ts';
+import { isElecting } from '../ha/suspicion.ts';
 import { answersAsLeader, holdsLeadership, isGivingUp, mayPledge, serveUntil } from '../ha/proof.ts';
 import type { Phase } from '../ha/phases.ts';
 import { initialState, step } from '../ha/step.ts';
@@ -266,15 +267,10 @@ export function createInstance(cluster: Cluster, name: string): Instance {
   }
 
   /** The watch may hang on the member of etcd that was lost with the primary; votes must not wait for it. */
-  const electing = (): boolean =>
-    state.database.status === 'replica' &&
-    !leads() &&
-    (state.database.sealed !== undefined || state.lostPrimaryOf === state.view?.epoch);
-
   function* lookAtElection(): Activity<void> {
     for (;;) {
-      yield* interruptible(electing() ? electionPeriod : resyncPeriod, (wake) => (lookNow = wake));
-      if (electing()) yield* refresh(electionDeadline);
+      yield* interruptible(isElecting(state) ? electionPeriod : resyncPeriod, (wake) => (lookNow = wake));
+      if (isElecting(state)) yield* refresh(electionDeadline);
     }
   }
 
@@ -380,7 +376,7 @@ export function createInstance(cluster: Cluster, name: string): Instance {
       const report = (lost: number | undefined): void => {
         if (lost === state.lostPrimaryOf) return;
         dispatch({ type: 'primary-lost', epoch: lost });
-        if (electing()) lookNow();
+        if (isElecting(state)) lookNow();
       };
       if (key !== last) {
         [heardAt, last, stamp] = [startedAt, key, undefined];
