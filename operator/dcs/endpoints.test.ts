@@ -32,6 +32,17 @@ test('members that fail are asked again while another one hangs', async () => {
   expect(suspected).toContain('a');
 });
 
+test('members that all hang are asked anew', async () => {
+  const asked: string[] = [];
+  const scope = { milliseconds: 5_000, signal: AbortSignal.timeout(5_000) };
+  const answer = await askAny(createEndpoints(members), hurried, scope, ({ url }, signal) => {
+    asked.push(url);
+    return asked.length < 5 ? systemClock.sleep(60_000, signal).then(() => url) : Promise.resolve(url);
+  });
+  expect(answer).toBe('b');
+  expect(asked).toEqual(['a', 'b', 'c', 'a', 'b']);
+});
+
 test('a login that is slow gets company late, is never cut, and its answer still counts', async () => {
   const asked: string[] = [];
   let cut = 0;

@@ -47,15 +47,19 @@ const pauseMilliseconds = 100;
  * For calls that may be carried out twice: asks one member after the other, the next as soon as one fails or is slow,
  * while the slow ones may still answer, and again from the first until the deadline. The first good answer wins, the
  * rest is cut. A refusal is an answer.
+ *
+ * Members that hang are asked anew too, each round twice as patiently: a follower that has forwarded a lease's renewal
+ * to a leader which has just frozen waits for that one, however soon another is elected (etcd's LeaseRenew).
  */
 export function askAny<T>(endpoints: Endpoints, clock: Clock, scope: Scope, attempt: Attempt<T>): Promise<T> {
   const patience = Math.min(scope.milliseconds / 2, patienceMilliseconds);
+  let roundPatience = patience;
   const losers = new AbortController();
   const signal = AbortSignal.any([scope.signal, losers.signal]);
 
   return new Promise((resolve, reject) => {
     let waiting = [...endpoints.inOrder()];
-    /** With the time at which each was asked. */
+    /** With the time at which each was first asked. */
     const running = new Map<HttpPeer, number>();
     let over = false;
     let lastFailure: unknown;
@@ -70,9 +74,13 @@ export function askAny<T>(endpoints: Endpoints, clock: Clock, scope: Scope, atte
     };
     const askNext = (): void => {
       cancelTimer();
+      if (waiting.length === 0) {
+        waiting = [...endpoints.inOrder()];
+        roundPatience *= 2;
+      }
       const peer = waiting.shift();
       if (!peer) return;
-      running.set(peer, clock.now());
+      running.set(peer, running.get(peer) ?? clock.now());
       attempt(peer, signal).then(
         (answer) => onAnswer(peer, () => resolve(answer)),
         (error: unknown) => {
@@ -80,7 +88,7 @@ export function askAny<T>(endpoints: Endpoints, clock: Clock, scope: Scope, atte
           else onFailure(peer, error);
         },
       );
-      cancelTimer = clock.after(patience, askNext);
+      cancelTimer = clock.after(roundPatience, askNext);
     };
     const onAnswer = (peer: HttpPeer, settle: () => void): void => {
       if (over) return;
