@@ -62,6 +62,19 @@ export const Tags = z
   .readonly();
 export type Tags = z.output<typeof Tags>;
 
+export const TlsRules = z
+  .object({
+    /** Clients from the network are let in only over TLS. */
+    required: z.boolean(),
+    minVersion: z.enum(['TLSv1.2', 'TLSv1.3']),
+    /** Of TLS 1.2, as OpenSSL lists them; absent: the database's own default. */
+    ciphers: z.string().optional(),
+    /** Every instance has a certificate, so that none needs a password to follow another. */
+    certificatesOnly: z.boolean(),
+  })
+  .readonly();
+export type TlsRules = z.output<typeof TlsRules>;
+
 /** Cluster definition, published by the operator, cached by the agents on their volumes. */
 export const Definition = z
   .object({
@@ -83,6 +96,7 @@ export const Definition = z
     founded: z.boolean().optional(),
     /** Of instances that have any. */
     tags: z.record(instance, Tags).readonly().optional(),
+    tls: TlsRules.optional(),
   })
   .readonly();
 export type Definition = z.output<typeof Definition>;
@@ -173,6 +187,8 @@ export const Member = z
     lostPrimaryOf: epoch.optional(),
     /** Why its database or disk is not well; absent: it is. */
     failing: z.string().optional(),
+    /** Fingerprint of the TLS files that its database uses (operator/api/tls-files.ts); absent: none. */
+    certificates: z.string().optional(),
     /** Names of parameters that wait for a restart. */
     pendingRestart: z.array(z.string()).readonly().optional(),
     /** What the instance is waiting for or failing at, for people. */

@@ -100,7 +100,7 @@ export const lockedParameters: readonly { readonly names: readonly string[]; rea
       'ssl_prefer_server_ciphers',
       'ssl_tls13_ciphers',
     ],
-    reason: 'TLS is not there yet; Mainstay will manage certificates itself',
+    reason: 'certificates belong to Mainstay; use spec.tls',
   },
 ];
 

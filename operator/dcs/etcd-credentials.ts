@@ -1,11 +1,10 @@
 /** What etcd asks of a client: PEM texts for TLS and a login. From a folder at which a Secret is mounted, read again as it changes. */
 import { X509Certificate } from 'node:crypto';
-import { readFileSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 
 import { MainstayError } from '../platform/errors.ts';
+import { readMounted } from '../platform/mounted-files.ts';
 
 /**
  * All optional. Without `ca`, etcd's certificate is checked against the authorities that Node knows. `cert` and `key`
@@ -94,36 +93,8 @@ function refuseUnusable(credentials: EtcdCredentials): void {
   contextOf(credentials);
 }
 
-/**
- * Synchronous on purpose: a Secret's mount is memory, and in Node's pool the read would wait behind calls that hang on a
- * stalled disk. The kubelet renews all files at once, by exchanging the link `..data`; a read across that is done again.
- */
 function readFrom(directory: string): EtcdCredentials {
-  for (let attempt = 0; attempt < 5; attempt += 1) {
-    const data = linkedData(directory);
-    const files = Object.entries(fileNames).map(([field, name]) => [field, textIn(join(data, name))] as const);
-    if (linkedData(directory) !== data) continue;
-    const found = Object.fromEntries(files.filter(([, text]) => text !== undefined));
-    if (Object.keys(found).length === 0) throw new Error(`none of ${Object.values(fileNames).join(', ')} is there`);
-    return found;
-  }
-  throw new Error('the files change faster than they can be read');
-}
-
-function linkedData(directory: string): string {
-  try {
-    return realpathSync(join(directory, '..data'));
-  } catch {
-    return directory;
-  }
-}
-
-/** Without the line end that editors and `echo` leave, which no user name or password is meant to have. */
-function textIn(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '') || undefined;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const found = readMounted(directory, fileNames);
+  if (Object.keys(found).length === 0) throw new Error(`none of ${Object.values(fileNames).join(', ')} is there`);
+  return found;
 }

@@ -14,7 +14,7 @@ export interface EngineContext {
 
 /** What can be measured of a living database, for peers and people. */
 export interface Observation {
-  readonly member: Pick<Member, 'timeline' | 'position' | 'replayLsn' | 'pendingRestart' | 'message'>;
+  readonly member: Pick<Member, 'timeline' | 'position' | 'replayLsn' | 'pendingRestart' | 'certificates' | 'message'>;
   /** Replica: receiving from its primary now. */
   readonly streaming: boolean;
   /** Primary: its replicas. */

@@ -1,7 +1,9 @@
 /** The configuration files, kept outside the data directory so that neither pg_rewind nor a base backup touches them. */
 import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Definition } from '../../api/cluster-state.ts';
+import type { Definition, TlsRules } from '../../api/cluster-state.ts';
+import { tlsFileNames } from '../../api/tls-files.ts';
+import { knowsCiphers, type Certificates } from './certificates.ts';
 import { command } from './command.ts';
 import type { Layout } from './layout.ts';
 import { nobody, replicationRole, rewindRole } from './names.ts';
@@ -112,22 +114,57 @@ export function postgresqlConf(
     ...users.map(line),
     ...raised.map(([name, floor]) => line([name, String(floor)])),
     ...Object.entries(locked).map(line),
+    "include_if_exists 'tls.conf'",
     "include 'dynamic.conf'",
     '',
   ].join('\n');
 }
 
-export const pgHba = [
-  '# The agent first, and what replicas need; then the gate, closed while this instance is becoming primary; then clients.',
-  'local all postgres peer',
-  `host replication ${replicationRole} all scram-sha-256`,
-  `host all ${rewindRole} all scram-sha-256`,
-  'include_if_exists gate.conf',
-  'host all postgres all reject',
-  'local all all scram-sha-256',
-  'host all all all scram-sha-256',
-  '',
-].join('\n');
+export function pgHba(tls: TlsRules | undefined): string {
+  const agents = [
+    ['replication', replicationRole],
+    ['all', rewindRole],
+  ] as const;
+  return [
+    '# The agent first, and what replicas need; then the gate, closed while this instance is becoming primary; then clients.',
+    'local all postgres peer',
+    ...agents.map(([database, role]) =>
+      tls?.certificatesOnly
+        ? `hostssl ${database} ${role} all cert map=${agentMap}`
+        : `host ${database} ${role} all scram-sha-256`,
+    ),
+    `host all ${replicationRole},${rewindRole} all reject`,
+    'include_if_exists gate.conf',
+    'host all postgres all reject',
+    ...(tls?.required ? ['hostnossl all all all reject'] : []),
+    'local all all scram-sha-256',
+    'host all all all scram-sha-256',
+    '',
+  ].join('\n');
+}
+
+const agentMap = 'mainstay';
+
+/** Who shows the agents' certificate is let in as either of their roles. */
+export const pgIdent = (certificates: Certificates | undefined): string =>
+  certificates === undefined
+    ? ''
+    : [replicationRole, rewindRole].map((role) => `${agentMap} "${certificates.agentName}" ${role}\n`).join('');
+
+/** PostgreSQL reads all of it again at a reload, `ssl` itself included. */
+export function tlsConf(tls: TlsRules | undefined, certificates: Certificates | undefined): string {
+  if (certificates === undefined) return 'ssl = off\n';
+  const file = (name: keyof typeof tlsFileNames): string => quote(join(certificates.directory, tlsFileNames[name]));
+  return [
+    'ssl = on',
+    `ssl_cert_file = ${file('serverCertificate')}`,
+    `ssl_key_file = ${file('serverKey')}`,
+    `ssl_ca_file = ${file('clientAuthorities')}`,
+    `ssl_min_protocol_version = ${quote(tls?.minVersion ?? 'TLSv1.2')}`,
+    ...(tls?.ciphers === undefined || !knowsCiphers(tls.ciphers) ? [] : [`ssl_ciphers = ${quote(tls.ciphers)}`]),
+    '',
+  ].join('\n');
+}
 
 /**
  * Writes the configuration, if PostgreSQL accepts it; otherwise what was there stays (or, the first time, our settings
@@ -137,10 +174,12 @@ export async function writeConfiguration(
   definition: Definition,
   layout: Layout,
   floors: Readonly<Record<string, number>>,
+  certificates: Certificates | undefined,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  await replaceFile(join(layout.configuration, 'pg_hba.conf'), pgHba);
-  await replaceFile(join(layout.configuration, 'pg_ident.conf'), '');
+  await replaceFile(join(layout.configuration, 'pg_hba.conf'), pgHba(definition.tls));
+  await replaceFile(join(layout.configuration, 'pg_ident.conf'), pgIdent(certificates));
+  await replaceFile(join(layout.configuration, 'tls.conf'), tlsConf(definition.tls, certificates));
   const candidate = `${configFile(layout)}.candidate`;
   await replaceFile(candidate, postgresqlConf(definition, layout, floors));
   try {

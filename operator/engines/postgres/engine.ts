@@ -2,6 +2,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Definition, Member } from '../../api/cluster-state.ts';
+import { tlsFileNames } from '../../api/tls-files.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
 import { epochOfEnd, epochOfTimeline } from '../../ha/view.ts';
 import { parseLsn } from '../../ha/position.ts';
@@ -10,6 +11,7 @@ import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { EffectInContext, Engine, EngineContext, Observation } from '../engine.ts';
 import { initialize } from './bootstrap.ts';
+import { certificatesFrom, discardOtherCertificates, secured, type Certificates } from './certificates.ts';
 import { command } from './command.ts';
 import {
   bootSettings,
@@ -30,7 +32,7 @@ import { endClientSessions, openToClients, promote, type Gate } from './promote.
 import { progressOf } from './progress.ts';
 import { recoveryEstimate } from './recovery.ts';
 import { clone, discardFormer, exists, forgetRewound, giveUpRewound, rewind } from './rejoin.ts';
-import { applySyncSet, keepSlots, replicaWatch, seal, type ServerAccess } from './replication.ts';
+import { applySyncSet, keepSlots, onceSet, replicaWatch, seal, type ServerAccess } from './replication.ts';
 import { canary, keptSession, withSession, type Session } from './sql.ts';
 import { compatibility, lastTimeline, listWal, setAsideAbortedTimelines } from './timeline.ts';
 
@@ -76,8 +78,11 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   /** Timeline that the log ends on, as proven by its records; changes only where a primary is followed or made. */
   let timeline = 1;
   const replicas = replicaWatch(clock);
-  /** The user's parameters that the files hold. */
+  /** What the configuration files were made from. */
   let configured = '';
+  const certificates = certificatesFrom(layout, log);
+  /** That the running server has read. */
+  let served: Certificates | undefined;
   /** What the last primary's settings oblige this server to, as of its start. */
   let floors: Readonly<Record<string, number>> = {};
   /** Why PostgreSQL refused the newest ones, if it did. */
@@ -245,6 +250,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
 
   function forgetServer(): void {
     server = undefined;
+    served = undefined;
     observer.close();
     health?.stop();
     health = undefined;
@@ -325,14 +331,14 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'rewind': {
         becomeBroken('being rewound');
         await end('clean', signal);
-        await rewind(effect.primary, layout, signal);
+        await rewind(effect.primary, context.definition, layout, signal);
         return inspect();
       }
       case 'clone': {
         becomeBroken('being cloned');
         await end('clean', signal);
         await incarnationListener();
-        await clone(effect.primary, layout, signal);
+        await clone(effect.primary, context.definition, layout, signal);
         return inspect();
       }
       case 'promote': {
@@ -436,19 +442,21 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     return {
       primaryConninfo:
         `host=${primary.address} port=${primary.databasePort} user=${replicationRole} application_name=${name} ` +
-        `passfile=${join(layout.run, 'pgpass')} connect_timeout=2 tcp_user_timeout=3000 sslmode=prefer`,
+        `passfile=${join(layout.run, 'pgpass')} connect_timeout=2 tcp_user_timeout=3000 ${secured(layout, context.definition)}`,
       primarySlotName: slotName(instance),
     };
   }
 
   async function observe(context: EngineContext, signal: AbortSignal): Promise<Observation> {
     const seen = await measure(context, signal);
-    return refusal === undefined
-      ? seen
-      : {
-          ...seen,
-          member: { ...seen.member, message: `Parameters refused, the former ones stay: ${refusal}`.slice(0, 900) },
-        };
+    return {
+      ...seen,
+      member: {
+        ...seen.member,
+        ...(served && { certificates: served.fingerprint }),
+        ...(refusal !== undefined && { message: `Parameters refused, the former ones stay: ${refusal}`.slice(0, 900) }),
+      },
+    };
   }
 
   async function measure(context: EngineContext, signal: AbortSignal): Promise<Observation> {
@@ -514,16 +522,32 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   }
 
   async function configure(definition: Definition, signal: AbortSignal): Promise<void> {
-    const wanted = JSON.stringify(definition.parameters);
-    if (wanted === configured) return;
-    await writeSettings(definition, signal);
-    await accessTo(signal).reload();
-    log.info({ parameters: Object.keys(definition.parameters) }, 'parameters reloaded');
+    const newest = await certificates();
+    if (configured !== settingsOf(definition, newest)) {
+      await writeSettings(definition, signal);
+      await accessTo(signal).reload();
+      log.info({ parameters: Object.keys(definition.parameters), certificates: newest?.fingerprint }, 'reloaded');
+    }
+    if (newest && served !== newest) await proveServed(newest, signal);
   }
 
+  /** A new session that shows the file proves that the postmaster has read it; sessions that are there go on as they are. */
+  async function proveServed(newest: Certificates, signal: AbortSignal): Promise<void> {
+    const of = server;
+    const file = join(newest.directory, tlsFileNames.serverCertificate);
+    await onceSet(accessTo(signal), 'ssl_cert_file', file, () => Promise.resolve());
+    if (server !== of) return; // it has ended meanwhile
+    served = newest;
+    await discardOtherCertificates(layout, newest);
+  }
+
+  const settingsOf = ({ parameters, tls }: Definition, newest: Certificates | undefined): string =>
+    JSON.stringify([parameters, tls, newest?.fingerprint]);
+
   async function writeSettings(definition: Definition, signal: AbortSignal): Promise<void> {
-    refusal = await writeConfiguration(definition, layout, floors, signal);
-    configured = JSON.stringify(definition.parameters);
+    const newest = await certificates();
+    refusal = await writeConfiguration(definition, layout, floors, newest, signal);
+    configured = settingsOf(definition, newest);
     if (refusal !== undefined) log.error({ refusal }, 'PostgreSQL refuses the parameters; the former ones stay');
   }
 

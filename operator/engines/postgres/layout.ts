@@ -24,6 +24,8 @@ export interface Layout {
   readonly run: string;
   readonly systemSecrets: string;
   readonly applicationSecrets: string;
+  /** Where the Secret with certificates is mounted (operator/api/tls-files.ts); empty where there is none. */
+  readonly tlsSecrets: string;
 }
 
 const installed = '/usr/lib/postgresql';
@@ -56,6 +58,7 @@ export function layout(volume: string, version: string, run = '/run/mainstay', s
     run,
     systemSecrets: join(secrets, 'system'),
     applicationSecrets: join(secrets, 'app'),
+    tlsSecrets: join(secrets, 'tls'),
   };
 }
 

@@ -1,7 +1,8 @@
 /** A replica's way back into the primary's history: pg_rewind, else a clone beside the old data. */
 import { access, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Member } from '../../api/cluster-state.ts';
+import type { Definition, Member } from '../../api/cluster-state.ts';
+import { secured } from './certificates.ts';
 import { command } from './command.ts';
 import { configFile, replaceFile, syncDirectory, writePasswordFile } from './config.ts';
 import type { Layout } from './layout.ts';
@@ -12,7 +13,12 @@ const brokenLinks =
   'connect_timeout=3 keepalives_idle=2 keepalives_interval=1 keepalives_count=3 tcp_user_timeout=5000';
 
 /** The server must have ended. A mark stays if this is interrupted: half-rewound data looks healthy to everything else. */
-export async function rewind(primary: Member, layout: Layout, signal: AbortSignal): Promise<void> {
+export async function rewind(
+  primary: Member,
+  definition: Definition,
+  layout: Layout,
+  signal: AbortSignal,
+): Promise<void> {
   const passfile = await writePasswordFile(layout);
   await replaceFile(layout.rewinding, `${new URL(`tcp://${primary.address}:${primary.databasePort}`).host}\n`);
   // pg_rewind runs a single-user server for an unclean directory, which refuses standby mode.
@@ -22,7 +28,7 @@ export async function rewind(primary: Member, layout: Layout, signal: AbortSigna
     [
       `--target-pgdata=${layout.data}`,
       `--config-file=${configFile(layout)}`,
-      `--source-server=host=${primary.address} port=${primary.databasePort} user=${rewindRole} dbname=postgres ${brokenLinks}`,
+      `--source-server=host=${primary.address} port=${primary.databasePort} user=${rewindRole} dbname=postgres ${brokenLinks} ${secured(layout, definition)}`,
     ],
     { signal, env: { PGPASSFILE: passfile } },
   );
@@ -41,13 +47,21 @@ export async function forgetRewound(layout: Layout): Promise<void> {
 }
 
 /** A fresh copy beside the old data, which stays until `discardFormer`. */
-export async function clone(primary: Member, layout: Layout, signal: AbortSignal): Promise<void> {
+export async function clone(
+  primary: Member,
+  definition: Definition,
+  layout: Layout,
+  signal: AbortSignal,
+): Promise<void> {
   const passfile = await writePasswordFile(layout);
   await rm(layout.incoming, { recursive: true, force: true });
   await command(
     join(layout.bin, 'pg_basebackup'),
     [
-      ...['-d', `host=${primary.address} port=${primary.databasePort} user=${replicationRole} ${brokenLinks}`],
+      ...[
+        '-d',
+        `host=${primary.address} port=${primary.databasePort} user=${replicationRole} ${brokenLinks} ${secured(layout, definition)}`,
+      ],
       ...['-D', layout.incoming, '-X', 'stream', '--checkpoint=fast', '--no-password'],
     ],
     { signal, env: { PGPASSFILE: passfile } },

@@ -1,0 +1,112 @@
+/** The instance's certificates: taken over from the mounted Secret as it is renewed, if PostgreSQL can use them. */
+import { X509Certificate } from 'node:crypto';
+import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import type { Definition } from '../../api/cluster-state.ts';
+import { tlsFileNames, tlsFingerprint, type TlsFiles } from '../../api/tls-files.ts';
+import { mountedData, readMounted } from '../../platform/mounted-files.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { Layout } from './layout.ts';
+
+export interface Certificates {
+  readonly fingerprint: string;
+  /** Of these very files; a renewal has another. */
+  readonly directory: string;
+  /** CN of the certificate that agents show: the same for all instances of the cluster. */
+  readonly agentName: string;
+}
+
+/**
+ * Part of a connection string to another instance. The files are read anew for each connection, by names that stay: a renewal
+ * touches no stream. Authorities of the cluster alone are trusted, so that which of its servers answers needs no check.
+ */
+export function secured(layout: Layout, { tls }: Definition): string {
+  const file = (name: keyof typeof tlsFileNames): string => join(layout.run, 'tls', 'newest', tlsFileNames[name]);
+  return (
+    `sslmode=${tls?.certificatesOnly ? 'verify-ca' : 'prefer'} sslrootcert=${file('serverAuthorities')} ` +
+    `sslcert=${file('clientCertificate')} sslkey=${file('clientKey')}`
+  );
+}
+
+/**
+ * What is in force; asked often. Copies, because the kubelet may renew the mount between PostgreSQL's reads of a certificate
+ * and of its key, and because libpq wants keys that nobody else may read. Files that can't be used never take the place of
+ * those that can.
+ */
+export function certificatesFrom(layout: Layout, log: Logger): () => Promise<Certificates | undefined> {
+  let seen: string | undefined;
+  let told: string | undefined;
+  let inForce: Certificates | undefined;
+  return async () => {
+    const data = mountedData(layout.tlsSecrets);
+    if (data === seen && told === undefined) return inForce;
+    try {
+      const files = readMounted(layout.tlsSecrets, tlsFileNames);
+      seen = data;
+      if (Object.keys(files).length === 0) return inForce;
+      const complete = usable(files);
+      const fingerprint = tlsFingerprint(complete);
+      if (fingerprint !== inForce?.fingerprint) {
+        const name = agentName(complete);
+        inForce = { fingerprint, directory: await install(complete, fingerprint, layout), agentName: name };
+        log.info({ fingerprint }, 'certificates taken over');
+      }
+      told = undefined;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (told !== reason)
+        log.error({ reason }, 'the certificates in the Secret can’t be used; going on with the former');
+      told = reason;
+    }
+    return inForce;
+  };
+}
+
+function usable(found: Partial<TlsFiles>): TlsFiles {
+  const missing = Object.entries(tlsFileNames).find(([key]) => found[key as keyof TlsFiles] === undefined);
+  if (missing) throw new Error(`${missing[1]} is missing`);
+  const files = found as TlsFiles;
+  // Each throws for what is no certificate, or for a key of another.
+  createSecureContext({ cert: files.serverCertificate, key: files.serverKey });
+  createSecureContext({ cert: files.clientCertificate, key: files.clientKey });
+  for (const authorities of [files.serverAuthorities, files.clientAuthorities]) new X509Certificate(authorities);
+  return files;
+}
+
+function agentName({ clientCertificate }: TlsFiles): string {
+  const name = /^CN=(.+)$/m.exec(new X509Certificate(clientCertificate).subject)?.[1];
+  if (name === undefined) throw new Error(`${tlsFileNames.clientCertificate} has no CN`);
+  return name;
+}
+
+async function install(files: TlsFiles, fingerprint: string, layout: Layout): Promise<string> {
+  const parent = join(layout.run, 'tls');
+  const directory = join(parent, fingerprint);
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  for (const [key, name] of Object.entries(tlsFileNames))
+    await writeFile(join(directory, name), `${files[key as keyof TlsFiles]}\n`, { mode: 0o600 });
+  const link = join(parent, 'newest');
+  await rm(`${link}.next`, { force: true });
+  await symlink(fingerprint, `${link}.next`);
+  await rename(`${link}.next`, link);
+  return directory;
+}
+
+/** Once a server has gone over to `used`, nobody reads the others. */
+export async function discardOtherCertificates(layout: Layout, used: Certificates): Promise<void> {
+  const parent = join(layout.run, 'tls');
+  for (const name of await readdir(parent))
+    if (name !== 'newest' && name !== used.fingerprint) await rm(join(parent, name), { recursive: true, force: true });
+}
+
+/** Whether OpenSSL knows any of them; PostgreSQL doesn't start with a list of strangers. */
+export function knowsCiphers(list: string): boolean {
+  try {
+    createSecureContext({ ciphers: list });
+    return true;
+  } catch {
+    return false;
+  }
+}
