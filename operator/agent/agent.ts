@@ -374,20 +374,23 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
 
   let published = '';
   async function publish(): Promise<void> {
+    let last = { value: '', lease: '', at: -Infinity };
     while (!ended()) {
-      if (state.lease) {
-        const member = describe();
+      const { lease } = state;
+      const value = JSON.stringify(describe());
+      // Each write wakes all agents: the same words again are only for the case that somebody took them away.
+      if (lease && (value !== last.value || lease !== last.lease || clock.now() - last.at > resyncPeriod)) {
         published = memberState(state, observation.streaming);
-        const write: Write = {
-          put: prefix + keys.member(settings.instance),
-          value: JSON.stringify(member),
-          lease: state.lease,
-        };
-        await dcs.txn([], [write], { milliseconds: publishDeadline, signal }).catch((error: unknown) => {
+        const at = clock.now();
+        const write: Write = { put: prefix + keys.member(settings.instance), value, lease };
+        try {
+          const { outcome } = await dcs.txn([], [write], { milliseconds: publishDeadline, signal });
+          if (outcome === 'applied') last = { value, lease, at };
+        } catch (error) {
           if (!ended() && etcdSilentSince === undefined) log.warn({ err: error }, 'could not publish this member');
-        });
+        }
       }
-      await publishDue.wait(state.lease ? publishPeriod : 50);
+      await publishDue.wait(lease ? publishPeriod : 50);
     }
   }
 

@@ -66,12 +66,9 @@ export async function watchPrimary(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  const dispatcher = new Agent({
-    connectTimeout: answerLimit,
-    keepAliveTimeout: 10_000,
-    pipelining: 0,
-    allowH2: false,
-  });
+  // One connection for all questions: its end says at once that the process at the other end is gone.
+  const dispatcher = new Agent({ connectTimeout: answerLimit, allowH2: false });
+  dispatcher.on('disconnect', () => due.ring());
   let last = '';
   /** When the last question that was answered was sent. */
   let heardAt = 0;

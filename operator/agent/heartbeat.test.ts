@@ -1,0 +1,105 @@
+/** Two agents' ends of the question over a real connection. */
+import { afterEach, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+
+import type { Member } from '../api/cluster-state.ts';
+import { systemClock } from '../platform/clock.ts';
+import { createAlarm } from './alarm.ts';
+import { watchPrimary } from './heartbeat.ts';
+
+const ended: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of ended.splice(0)) await end();
+});
+
+interface Primary {
+  readonly server: Server;
+  readonly connections: Socket[];
+  asked: number;
+}
+
+async function primaryAt(port = 0, answers = true): Promise<Primary> {
+  const primary: Primary = { server: createServer(), connections: [], asked: 0 };
+  primary.server.on('connection', (socket) => primary.connections.push(socket));
+  primary.server.on('request', (_, response) => {
+    primary.asked += 1;
+    if (answers) response.end(JSON.stringify({ instance: 'orders-1', epoch: 3, leading: true }));
+  });
+  primary.server.listen(port, '127.0.0.1');
+  await once(primary.server, 'listening');
+  ended.push(() => end(primary));
+  return primary;
+}
+
+async function end({ server }: Primary): Promise<void> {
+  server.closeAllConnections();
+  if (server.listening) await new Promise((resolve) => server.close(resolve));
+}
+
+/** Resolves when what is told next satisfies `isWanted`. */
+function watch(port: number): { readonly told: (isWanted: (lost: boolean) => boolean) => Promise<number> } {
+  const stop = new AbortController();
+  let listener: (lost: boolean) => void = () => undefined;
+  const primary = { instance: 'orders-1', address: '127.0.0.1', agentPort: port } as Member;
+  const running = watchPrimary(
+    () => ({ epoch: 3, primary }),
+    (epoch) => listener(epoch !== undefined),
+    () => undefined,
+    () => undefined,
+    createAlarm(systemClock, stop.signal),
+    systemClock,
+    stop.signal,
+  );
+  ended.push(async () => {
+    stop.abort();
+    await running;
+  });
+  return {
+    told: (isWanted) =>
+      new Promise((resolve) => {
+        const since = systemClock.now();
+        listener = (lost) => {
+          if (isWanted(lost)) resolve(systemClock.now() - since);
+        };
+      }),
+  };
+}
+
+test('all questions go over one connection; when its process ends, the primary is lost at once', async () => {
+  const primary = await primaryAt();
+  const { port } = primary.server.address() as AddressInfo;
+  const { told } = watch(port);
+  while (primary.asked < 4) await told((lost) => !lost);
+  expect(primary.connections).toHaveLength(1);
+  const lost = told((isLost) => isLost);
+  await end(primary);
+  // Silence would take 1.25 s.
+  expect(await lost).toBeLessThan(600);
+});
+
+test('a connection that breaks while the process lives is made anew', async () => {
+  const primary = await primaryAt();
+  const { port } = primary.server.address() as AddressInfo;
+  const { told } = watch(port);
+  await told((lost) => !lost);
+  while (primary.asked < 1) await told((lost) => !lost);
+  let losses = 0;
+  primary.connections[0]?.destroy();
+  while (primary.asked < 4)
+    await told((lost) => {
+      losses += lost ? 1 : 0;
+      return true;
+    });
+  expect(primary.connections).toHaveLength(2);
+  expect(losses).toBe(0);
+});
+
+test('one that takes the question and never answers is lost after 1.25 s of silence', async () => {
+  const primary = await primaryAt(0, false);
+  const { port } = primary.server.address() as AddressInfo;
+  const took = await watch(port).told((lost) => lost);
+  expect(took).toBeGreaterThan(1200);
+  expect(took).toBeLessThan(3000);
+});
