@@ -25,6 +25,7 @@ const groups: Readonly<Record<Phase, Group>> = {
   'serving-on-pledges': 'Leading',
   reclaiming: 'Leading',
   'handing-over': 'Leading',
+  restarting: 'Anywhere',
   failing: 'Leading',
   'giving-up': 'Leading',
   starting: 'Electing',

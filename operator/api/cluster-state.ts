@@ -33,6 +33,7 @@ export const keys = {
   switchover: 'requests/switchover',
   failover: 'requests/failover',
   adopt: 'requests/adopt',
+  restart: (instance: InstanceName) => `requests/restart/${instance}`,
   answer: 'answer',
   rewound: 'rewound',
   adoption: (instance: InstanceName) => `adoptions/${instance}`,
@@ -253,6 +254,21 @@ export const FailoverRequest = z
   })
   .readonly();
 export type FailoverRequest = z.output<typeof FailoverRequest>;
+
+/**
+ * `requests/restart/<instance>`, written by the operator or the CLI: its database shall end cleanly and start anew in place,
+ * for settings that need that. A replica just does; a primary gives up its epoch and claims the next one, unless it takes so
+ * long that another does. Removed by its agent when the database has ended, or refused; `answer` says which.
+ */
+export const RestartRequest = z
+  .object({
+    id: z.string(),
+    reason: z.string(),
+    /** Wall-clock time, ISO 8601, after which the request is void. */
+    deadline: z.string(),
+  })
+  .readonly();
+export type RestartRequest = z.output<typeof RestartRequest>;
 
 /** `requests/adopt`: etcd was restored or replaced; the cluster shall go on with this one. */
 export const AdoptRequest = z

@@ -3,6 +3,7 @@ import { keys, type Leader, type Member } from '../api/cluster-state.ts';
 import { act, transact, voterOf, vow, wait, type Known } from './decision.ts';
 import { mustReplaceData } from './member-state.ts';
 import type { Decision } from './state.ts';
+import { restartIfAsked, restartTaken } from './restart.ts';
 import { standsBack } from './successor.ts';
 import { sameVoter } from './takeover.ts';
 
@@ -26,7 +27,8 @@ export function followLeader(state: Known, leader: Leader): Decision {
           ? replaceData(state, primary, { type: 'clone' })
           : wait('blocked-foreign-data', 'blocked: the data on this volume belongs to another cluster');
       if (mustReplaceData(state)) return replaceData(state, primary, { type: 'clone' });
-      if (!database.needsPrimary) return act(state, 'starting', 'starting the database', { type: 'start' });
+      if (!database.needsPrimary)
+        return restartTaken(state) ?? act(state, 'starting', 'starting the database', { type: 'start' });
       if (primary?.role !== 'primary')
         return wait('awaiting-primary', 'rewound, and waiting for a primary to start from');
       if (state.vow < view.epoch) return vow(state, view.epoch);
@@ -46,7 +48,7 @@ export function followLeader(state: Known, leader: Leader): Decision {
     following.instance === leader.instance &&
     following.address === primary.address
   )
-    return wait('following', `following ${leader.instance}`);
+    return restartIfAsked(state) ?? wait('following', `following ${leader.instance}`);
   if (self.instance === leader.instance) return wait('following', 'leading');
   return act(state, 'turning', `following ${leader.instance} in epoch ${view.epoch}`, {
     type: 'follow',

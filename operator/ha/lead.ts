@@ -4,6 +4,7 @@ import { reclaim } from './claim.ts';
 import { act, answered, now, revoke, transact, vow, wait, type Known, type Primary } from './decision.ts';
 import { isFounder } from './found.ts';
 import type { Decision, DatabaseState } from './state.ts';
+import { restartIfAsked } from './restart.ts';
 import { hasSuccessor, soonestSuccessor, tagsOf } from './successor.ts';
 import { planSyncSet } from './sync-set.ts';
 import { promisesFor, sameVoter, takeoverQuorum } from './takeover.ts';
@@ -67,7 +68,7 @@ function serve(state: Known, database: Primary): Decision {
     return wait('serving-on-pledges', 'etcd is silent: serving on the word of replicas, changing nothing');
   const failing = whileFailing(state);
   if (failing) return failing;
-  const handOver = plannedHandOver(state) ?? refuseFailover(state);
+  const handOver = plannedHandOver(state) ?? restartIfAsked(state) ?? refuseFailover(state);
   if (handOver) return handOver;
   // A living primary that is voted out keeps its place by claiming the next epoch itself, if it comes first (rule 13).
   if (isVotedOut(state)) return reclaim(state, database);
@@ -232,6 +233,7 @@ function releaseStopped(state: Known, database: DatabaseState & { readonly statu
   const { view, givingUp } = state;
   if (state.ending || view.switchover) return release(state, 'Switchover');
   if (givingUp?.epoch === view.epoch) return release(state, givingUp.reason);
+  if (view.restarts.has(state.self.instance)) return release(state, 'Restart', database.recovery ?? 0);
   // Once it may come back by itself, where that is sooner; one that crashes again leaves leadership to others (rule 8).
   const successor = soonestSuccessor(view, state.self.instance) ?? Infinity;
   const back = (database.recovery ?? Infinity) + successorHeadStart;
@@ -246,7 +248,10 @@ function releaseStopped(state: Known, database: DatabaseState & { readonly statu
 function release(state: Known, reason: string, restart?: number): Decision {
   const { view, self } = state;
   if (!view.leader) return wait('releasing', 'leadership is gone already');
-  const request = view.switchover?.value;
+  const handOver = view.switchover && { key: keys.switchover, ...view.switchover.value };
+  const restarts = reason === 'Restart' ? view.restarts.get(self.instance)?.value : undefined;
+  const inPlace = restarts && { key: keys.restart(self.instance), ...restarts, to: self.instance };
+  const request = handOver ?? inPlace;
   return transact(state, 'releasing', 'releasing leadership', 'release', {
     compare: [
       { key: keys.leader, is: 'modRevision', modRevision: view.leader.modRevision },
@@ -260,7 +265,7 @@ function release(state: Known, reason: string, restart?: number): Decision {
       },
       ...(request
         ? [
-            { delete: keys.switchover },
+            { delete: request.key },
             answered(state, request.id, 'done', `${self.instance} has stopped; epoch ${view.epoch + 1} is next`),
           ]
         : []),

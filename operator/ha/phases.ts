@@ -35,6 +35,7 @@ export const phases = {
   },
   reclaiming: { does: 'claims the next epoch as the living primary', until: 'the claim is decided' },
   'handing-over': { does: 'stops cleanly for a successor', until: 'stopped; killed after the limit' },
+  restarting: { does: 'stops its database to start it anew, as asked', until: 'stopped; then it starts' },
   failing: { does: 'serves badly, and cannot hand over', until: 'well again, a successor is fit, or restarted' },
   'giving-up': {
     does: 'kills a database that hangs or cannot write',

@@ -76,11 +76,14 @@ export function wordUntil(state: HaState): Milliseconds {
 
 /** What the agent answers to its replicas: its database serves, or is on its way to, or was stopped for a hand-over. */
 export function answersAsLeader(state: HaState): boolean {
-  const { view, database, ending } = state;
+  const { view, database, self, ending } = state;
   return (
     holdsLeadership(state) &&
     !isGivingUp(state) &&
-    (database.status !== 'stopped' || view?.switchover !== undefined || ending)
+    (database.status !== 'stopped' ||
+      view?.switchover !== undefined ||
+      view?.restarts.has(self.instance) === true ||
+      ending)
   );
 }
 

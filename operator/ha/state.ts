@@ -214,6 +214,7 @@ export type TxnPurpose =
   | 'retire'
   | 'refuse-switchover'
   | 'refuse-failover'
+  | 'answer-restart'
   | 'warn-of-rewind'
   | 'offer-adoption'
   | 'adopt';

@@ -69,7 +69,9 @@ export function worthWaitingForRestart(view: ClusterView, own: PromiseRecord): M
   if (release?.restart === undefined || own.instance === release.instance) return 0;
   const back = release.restart + promotionTime;
   const returned = promisesFor(view, view.epoch + 1).some(({ instance }) => instance === release.instance);
-  return !returned && back + worthADifference < estimateToServe(own) ? release.restart + 1000 : 0;
+  const sooner = back + worthADifference < estimateToServe(own);
+  // One that was asked to restart in place shall lead again, unless it takes too long.
+  return !returned && (sooner || release.candidate === release.instance) ? release.restart + 1000 : 0;
 }
 
 /**

@@ -53,6 +53,8 @@ export interface ViewParts {
   readonly switchover?: ClusterView['switchover'];
   readonly failover?: ClusterView['failover'];
   readonly adopt?: ClusterView['adopt'];
+  /** Instances asked to restart. */
+  readonly restarts?: readonly string[];
   readonly adoptions?: readonly AdoptionRecord[];
   readonly etcdClusterId?: string;
 }
@@ -103,6 +105,16 @@ export function view(parts: ViewParts = {}): ClusterView {
     switchover: parts.switchover,
     failover: parts.failover,
     adopt: parts.adopt,
+    restarts: new Map(
+      (parts.restarts ?? []).map((instance) => [
+        instance,
+        {
+          value: { id: `restart-${instance}`, reason: 'test', deadline: '2026-01-01T00:01:00Z' },
+          modRevision: 40,
+          lease: '0',
+        },
+      ]),
+    ),
     rewound: undefined,
     adoptions: new Map((parts.adoptions ?? []).map((record) => [record.instance, record])),
   };

@@ -11,6 +11,7 @@ import {
   Member,
   PromiseRecord,
   Release,
+  RestartRequest,
   Rewound,
   SwitchoverRequest,
   SyncState,
@@ -43,6 +44,8 @@ export interface ClusterView {
   readonly switchover: Versioned<SwitchoverRequest> | undefined;
   readonly failover: Versioned<FailoverRequest> | undefined;
   readonly adopt: Versioned<AdoptRequest> | undefined;
+  /** By instance. */
+  readonly restarts: ReadonlyMap<InstanceName, Versioned<RestartRequest>>;
   readonly rewound: Rewound | undefined;
   readonly adoptions: ReadonlyMap<InstanceName, AdoptionRecord>;
 }
@@ -106,10 +109,18 @@ export function parseView(
     switchover: lenient(keys.switchover, SwitchoverRequest),
     failover: lenient(keys.failover, FailoverRequest),
     adopt: lenient(keys.adopt, AdoptRequest),
+    restarts: new Map(
+      [...entries.keys()].flatMap((key) => {
+        const request = key.startsWith(restartPrefix) ? lenient(key, RestartRequest) : undefined;
+        return request ? [[key.slice(restartPrefix.length), request] as const] : [];
+      }),
+    ),
     rewound: parsed(keys.rewound, Rewound)?.value,
     adoptions: new Map(under('adoptions/', AdoptionRecord).map(({ value }) => [value.instance, value])),
   };
 }
+
+const restartPrefix = keys.restart('');
 
 /**
  * Epoch in which a timeline began. A primary that claims again without stopping goes on with its timeline, so that one

@@ -59,6 +59,7 @@ const purposes = {
   retire: true,
   'refuse-switchover': true,
   'refuse-failover': true,
+  'answer-restart': true,
   'offer-adoption': true,
   adopt: true,
   'warn-of-rewind': true,

@@ -10,6 +10,7 @@ import {
   type HistoryEntry,
   type Member,
   type PromiseRecord,
+  type RestartRequest,
 } from '../api/cluster-state.ts';
 import type { Txn } from '../ha/state.ts';
 import type { ClusterView, Versioned } from '../ha/view.ts';
@@ -295,11 +296,13 @@ function viewOf(entries: ReadonlyMap<string, Entry>, revision: number, cluster: 
   const promises = new Map<string, Versioned<PromiseRecord>>();
   const history = new Map<number, HistoryEntry>();
   const adoptions = new Map<string, AdoptionRecord>();
+  const restarts = new Map<string, Versioned<RestartRequest>>();
   for (const [key, entry] of entries)
     if (key.startsWith('members/')) members.set(key.slice(8), entry.value as Member);
     else if (key.startsWith('promises/')) promises.set(key.slice(9), entry as Versioned<PromiseRecord>);
     else if (key.startsWith('history/')) history.set(Number(key.slice(8)), entry.value as HistoryEntry);
     else if (key.startsWith('adoptions/')) adoptions.set(key.slice(10), entry.value as AdoptionRecord);
+    else if (key.startsWith('requests/restart/')) restarts.set(key.slice(17), entry as Versioned<RestartRequest>);
   return {
     revision,
     etcdClusterId: `etcd-${cluster}`,
@@ -316,6 +319,7 @@ function viewOf(entries: ReadonlyMap<string, Entry>, revision: number, cluster: 
     switchover: get(keys.switchover),
     failover: get(keys.failover),
     adopt: get(keys.adopt),
+    restarts,
     adoptions,
     rewound: get<NonNullable<ClusterView['rewound']>>(keys.rewound)?.value,
   };

@@ -1,5 +1,5 @@
 /** What goes wrong: each seed allows some kinds of faults by chance, and some strike when an instance is about to act. */
-import { keys, type SwitchoverRequest } from '../api/cluster-state.ts';
+import { keys, type RestartRequest, type SwitchoverRequest } from '../api/cluster-state.ts';
 import type { Cluster, Moment } from './cluster.ts';
 import { etcdNode } from './etcd.ts';
 import { wallClock, type Instance } from './instance.ts';
@@ -29,6 +29,7 @@ export const faultKinds = [
   'compaction',
   'lease-revoked',
   'switchover',
+  'restart',
   'termination',
   'instance-lost',
   'volume-lost',
@@ -105,6 +106,7 @@ const length: Readonly<Record<FaultKind, (random: Random) => number>> = {
   compaction: () => 0,
   'lease-revoked': () => 0,
   switchover: (random) => random.between(1000, 30_000),
+  restart: (random) => random.between(1000, 30_000),
   termination: (random) => random.between(500, 3000),
   'instance-lost': () => 0,
   'volume-lost': (random) => random.between(300, 3000),
@@ -255,6 +257,13 @@ export function createFaults(
       }
       case 'switchover':
         return switchover(milliseconds, form);
+      case 'restart':
+        etcd.put(keys.restart(on.name), {
+          id: `${time.now()}`,
+          reason: 'test',
+          deadline: wallClock(time.now() + milliseconds),
+        } satisfies RestartRequest);
+        return true;
       case 'termination':
         on.end(milliseconds);
         return true;
