@@ -21,6 +21,8 @@ export interface DrivenPostgres {
   /** Everything told so far, newest last. */
   readonly health: readonly Health[];
   readonly changes: readonly DatabaseState[];
+  /** What the engine has logged, PostgreSQL's own lines among it. */
+  readonly log: readonly Readonly<Record<string, unknown>>[];
   /** Resolves with the milliseconds that it took. */
   untilHealth(status: Health['status'], limitMs: number): Promise<number>;
   /** Of the server, the postmaster first. */
@@ -69,6 +71,10 @@ export async function drivePostgres(
     complaints = (complaints + text).slice(-4000);
     if (process.env['MAINSTAY_TEST_LOG']) process.stderr.write(text);
   });
+  const log: Record<string, unknown>[] = [];
+  createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', (line) => {
+    if (line.startsWith('{')) log.push(JSON.parse(line) as Record<string, unknown>);
+  });
   const ready = new Promise<void>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the driver ended with ${String(code)}: ${complaints}`)));
     createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
@@ -103,6 +109,7 @@ export async function drivePostgres(
     volume,
     health,
     changes,
+    log,
     server,
     run: (effect, limit) => ask({ effect, limit }),
     inspect: () => ask({ inspect: true }),

@@ -78,8 +78,24 @@ export const lockedParameters: readonly { readonly names: readonly string[]; rea
     reason: 'the agent writes the configuration files; spec.postgresql.parameters is the only source of settings',
   },
   {
-    names: ['cluster_name', 'logging_collector', 'password_encryption'],
-    reason: 'the agent sets it: the instance name, logs on standard error, SCRAM passwords',
+    names: ['cluster_name', 'password_encryption'],
+    reason: 'the agent sets it: the instance name, SCRAM passwords',
+  },
+  {
+    names: [
+      'logging_collector',
+      'log_destination',
+      'log_directory',
+      'log_filename',
+      'log_file_mode',
+      'log_rotation_age',
+      'log_rotation_size',
+      'log_truncate_on_rotation',
+      'log_line_prefix',
+      'log_timezone',
+      'lc_messages',
+    ],
+    reason: 'the agent reads PostgreSQL’s log and merges it into the Pod’s; what is logged is yours to choose',
   },
   {
     names: [

@@ -168,7 +168,8 @@ function volumes(cluster: string, instance: InstanceName, facts: PodFacts): Wire
   return [
     { name: 'data', persistentVolumeClaim: { claimName: instance } },
     { name: 'mainstay', emptyDir: {} },
-    { name: 'run', emptyDir: {} },
+    // Sockets, the password file, and what of the database's log is not yet told: never waits for a disk.
+    { name: 'run', emptyDir: { medium: 'Memory' } },
     { name: 'tmp', emptyDir: {} },
     // Parallel queries share memory here; the runtime's default of 64 MiB makes them fail.
     { name: 'shm', emptyDir: { medium: 'Memory' } },

@@ -6,7 +6,9 @@ import { tlsFileNames } from '../../api/tls-files.ts';
 import { knowsCiphers, type Certificates } from './certificates.ts';
 import { command } from './command.ts';
 import type { Layout } from './layout.ts';
+import { fileName, rotationSize } from './log-files.ts';
 import { nobody, replicationRole, rewindRole } from './names.ts';
+import { logDirectory } from './server-log.ts';
 
 /** What changes while the server runs. */
 export interface Dynamic {
@@ -71,7 +73,6 @@ export function postgresqlConf(
     max_wal_senders: '20',
     max_replication_slots: '20',
     wal_level: 'replica',
-    log_line_prefix: '%m [%p] %u@%d ',
     log_checkpoints: 'on',
     log_min_duration_statement: '-1',
     tcp_keepalives_idle: '5',
@@ -93,8 +94,18 @@ export function postgresqlConf(
     // The agent must see every crash (findings.md, F12).
     restart_after_crash: 'off',
     allow_alter_system: 'off',
-    logging_collector: 'off',
-    log_destination: 'stderr',
+    // To files in memory, which the agent reads: a server that wrote to the agent itself would wait for it.
+    logging_collector: 'on',
+    log_destination: 'jsonlog',
+    log_directory: logDirectory(layout),
+    log_filename: fileName,
+    log_file_mode: '0600',
+    log_rotation_size: rotationSize,
+    log_rotation_age: '0',
+    log_truncate_on_rotation: 'off',
+    log_timezone: 'UTC',
+    // The agent knows some messages by their words.
+    lc_messages: 'C',
     wal_receiver_timeout: '3s',
     wal_receiver_status_interval: '1s',
     wal_retrieve_retry_interval: '100ms',

@@ -33,6 +33,7 @@ import { progressOf } from './progress.ts';
 import { recoveryEstimate } from './recovery.ts';
 import { clone, discardFormer, exists, forgetRewound, giveUpRewound, rewind } from './rejoin.ts';
 import { applySyncSet, keepSlots, onceSet, replicaWatch, seal, type ServerAccess } from './replication.ts';
+import { followServerLog } from './server-log.ts';
 import { canary, keptSession, withSession, type Session } from './sql.ts';
 import { compatibility, lastTimeline, listWal, setAsideAbortedTimelines } from './timeline.ts';
 
@@ -91,6 +92,11 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   let changeListener: (state: DatabaseState) => void = () => undefined;
   let streamLostListener: () => void = () => undefined;
   let incarnationListener: () => Promise<void> = () => Promise.resolve();
+
+  const serverLog = followServerLog(layout, clock, log, ({ message }) => {
+    noticeHopeless(message);
+    if (brokenStream.test(message)) streamLostListener();
+  });
 
   const accessTo = (signal: AbortSignal): ServerAccess => ({
     session: <T>(use: (session: Session) => Promise<T>, timeoutMs = limits.query) =>
@@ -172,16 +178,19 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     await writeFile(join(layout.data, 'standby.signal'), '');
     await mkdir(layout.run, { recursive: true });
 
-    const started = await startServer(layout, clock, (line) => {
-      log.info({ source: 'postgres' }, line);
-      noticeHopeless(line);
-      if (brokenStream.test(line)) streamLostListener();
-    });
+    serverLog.forget();
+    const started = await startServer(layout, clock, serverLog.tell);
     server = started;
     void started.exited.then((exit) => onExit(started, exit));
     const limit = from ? limits.catchingUp : limits.crashRecovery;
     try {
-      await untilConnectable(started, layout, clock, AbortSignal.any([signal, AbortSignal.timeout(limit)]));
+      await untilConnectable(
+        started,
+        layout,
+        clock,
+        serverLog.lastWords,
+        AbortSignal.any([signal, AbortSignal.timeout(limit)]),
+      );
     } catch (error) {
       await end('kill', signal);
       if (from && !signal.aborted) await giveUpRewound(layout);

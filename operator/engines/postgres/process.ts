@@ -1,7 +1,7 @@
 /** The server's process tree: started holding the volume's lock, watched, stopped, killed and seen gone. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,18 +15,16 @@ export interface ServerProcess {
   readonly pid: number;
   /** Resolves when the postmaster has ended; its children may still be dying. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
-  /** The last line in which it said why it couldn't go on, if it did. */
-  lastWords(): Promise<string | undefined>;
+  /** Resolves when nothing more comes from its standard error, or soon after its end: a child may outlive it. */
+  readonly silent: Promise<unknown>;
   signal(name: NodeJS.Signals): void;
 }
 
 /** Descriptor 9 is inherited by every child of the postmaster: the lock is free only when all of them are gone. */
 const holdLockAndRun = 'exec 9>>"$1" && flock -n 9 || exit 75; shift; exec "$@"';
 
-/** Milliseconds. */
+/** Milliseconds: for the last lines of a server that has ended, and for its collector of logs to write them. */
 const lastLinesLimit = 300;
-/** What clients who come too early are told says nothing of the server. */
-const toClients = /FATAL: {2}the database system is /;
 
 export async function startServer(
   layout: Layout,
@@ -51,23 +49,15 @@ export async function startServer(
     ],
     { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C.UTF-8' } },
   );
-  let complaint: string | undefined;
-  const read = [child.stdout, child.stderr].map((input) => {
-    const lines = createInterface({ input }).on('line', (line) => {
-      if (/ (FATAL|PANIC): /.test(line) && !toClients.test(line))
-        complaint = line.slice(line.search(/(FATAL|PANIC): /));
-      onLine(line);
-    });
-    return once(lines, 'close');
-  });
+  const read = [child.stdout, child.stderr].map((input) =>
+    once(createInterface({ input }).on('line', onLine), 'close'),
+  );
+  const exited = exitOf(child);
   return {
     pid: child.pid ?? 0,
-    exited: exitOf(child),
-    // Its end may be seen before its last lines; a child that outlives it keeps them open.
-    lastWords: async () => {
-      await Promise.race([Promise.all(read), clock.sleep(lastLinesLimit)]);
-      return complaint;
-    },
+    exited,
+    // Its end may be seen before its last lines.
+    silent: exited.then(() => Promise.race([Promise.all(read), clock.sleep(lastLinesLimit)])),
     signal: (name) => void child.kill(name),
   };
 }
@@ -89,6 +79,7 @@ export async function untilConnectable(
   server: ServerProcess,
   layout: Layout,
   clock: Clock,
+  lastWords: () => string | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const exit = { seen: false };
@@ -96,12 +87,11 @@ export async function untilConnectable(
   for (;;) {
     const lines = (await readFile(join(layout.data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
     if (lines[7]?.trim() === 'ready') break;
-    if (exit.seen)
-      throw new MainstayError(
-        'DatabaseUnreachable',
-        `PostgreSQL ended while starting: ${(await server.lastWords()) ?? 'its log says why'}`,
-        { retryable: true },
-      );
+    if (exit.seen) {
+      await server.silent;
+      const why = lastWords() ?? 'its log says why';
+      throw new MainstayError('DatabaseUnreachable', `PostgreSQL ended while starting: ${why}`, { retryable: true });
+    }
     await clock.sleep(10, signal);
   }
   await withSession(layout.run, 2000, signal, (session) => session.query('SELECT 1'));
@@ -140,11 +130,21 @@ export async function walreceivers(data: string): Promise<readonly number[]> {
  * before the disk answers: then this waits until `signal` aborts.
  */
 export async function killServer(data: string, clock: Clock, signal?: AbortSignal): Promise<void> {
+  const patience = clock.now() + lastLinesLimit;
   for (let pause = 2; ; pause = Math.min(pause * 2, 100)) {
     const left = serverProcesses(data);
     if (left.length === 0) return;
-    for (const pid of left) kill(pid, 'SIGKILL');
+    // The collector of logs ends by itself when all others have: what it still holds says why they did.
+    for (const pid of left) if (clock.now() >= patience || !isLogger(pid)) kill(pid, 'SIGKILL');
     await clock.sleep(pause, signal);
+  }
+}
+
+function isLogger(pid: number): boolean {
+  try {
+    return /^postgres: (.*: )?logger\b/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+  } catch {
+    return false; // gone
   }
 }
 

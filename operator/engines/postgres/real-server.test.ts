@@ -179,6 +179,50 @@ onRealServer(
   60_000,
 );
 
+onRealServer(
+  title('PostgreSQL’s log comes out as our own lines, whole, without passwords, and holds the database up never'),
+  async () => {
+    const pg = await serving({ parameters: { log_statement: 'all' } });
+    const lines = (message: RegExp): readonly Readonly<Record<string, unknown>>[] =>
+      pg.log.filter((line) => line['logger'] === 'postgres' && message.test(String(line['msg'])));
+    const until = async (message: RegExp, count = 1): Promise<readonly Readonly<Record<string, unknown>>[]> => {
+      while (lines(message).length < count) await systemClock.sleep(20);
+      return lines(message);
+    };
+    pg.psql("SELECT 'two\nlines',\n  1/0");
+    expect((await until(/^division by zero$/))[0]).toMatchObject({
+      level: 50,
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\S+Z$/) as unknown,
+      pg: {
+        pid: expect.any(Number) as unknown,
+        user: 'postgres',
+        dbname: 'postgres',
+        error_severity: 'ERROR',
+        state_code: '22012',
+        statement: "SELECT 'two\nlines',\n  1/0",
+      },
+    });
+    pg.psql("CREATE ROLE somebody PASSWORD 'hunter2'");
+    pg.psql("DO $$ BEGIN RAISE LOG 'huge %', repeat('x', 3000000); END $$");
+    expect(String((await until(/^huge x/))[0]?.['msg'])).toMatch(/more characters\]$/);
+    expect(lines(/^statement: CREATE ROLE somebody PASSWORD \[redacted\]$/)).toHaveLength(1);
+    expect(JSON.stringify(pg.log)).not.toContain('hunter2');
+    expect(lines(/pg_logical_emit_message/)).toEqual([]);
+
+    // Far more than any pipe holds, while nobody reads it.
+    const driver = pg.container.processes().find(({ innerPid }) => innerPid === 1);
+    process.kill(driver?.pid ?? 0, 'SIGSTOP');
+    const told = pg.psql(
+      "DO $$ BEGIN FOR n IN 1..20000 LOOP RAISE LOG 'flood % %', n, repeat('x', 100); END LOOP; END $$",
+    );
+    process.kill(driver?.pid ?? 0, 'SIGCONT');
+    expect(told).toEqual({ ok: true, output: '' });
+    expect(await until(/^flood /, 20_000)).toHaveLength(20_000);
+    expect(pg.health).toEqual([]);
+  },
+  60_000,
+);
+
 /** A client that runs these one after another, until the test ends. */
 function session(pg: DrivenPostgres, ...statements: readonly string[]): ChildProcess {
   const inside = pg.container.processes().find(({ innerPid }) => innerPid === 1);

@@ -54,6 +54,23 @@ export interface Connection {
   close(): void;
 }
 
+/**
+ * Whatever the user's settings say: what the agent asks, several times a second and now and then with a password in it, is
+ * not for PostgreSQL's log; and what it writes must go on where clients are kept from writing.
+ */
+const ownSettings = Object.entries({
+  log_statement: 'none',
+  log_min_error_statement: 'panic',
+  log_min_duration_statement: '-1',
+  log_min_duration_sample: '-1',
+  log_transaction_sample_rate: '0',
+  log_duration: 'off',
+  log_disconnections: 'off',
+  default_transaction_read_only: 'off',
+})
+  .map(([name, value]) => `-c ${name}=${value}`)
+  .join(' ');
+
 /** Connects with the first use; useless after a failure. */
 function connect(socketDirectory: string, timeoutMs: number, database: string): Connection {
   // Our own, since the client's end is a farewell, for which a server that hangs would have to be there.
@@ -64,6 +81,7 @@ function connect(socketDirectory: string, timeoutMs: number, database: string): 
     user: 'postgres',
     database,
     application_name: 'mainstay-agent',
+    options: ownSettings,
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,
   });

@@ -1,0 +1,215 @@
+/**
+ * Follows the files that PostgreSQL's collector of logs writes. They lie in memory and are read here without waiting: a
+ * server that has much to tell, or nobody who takes it, must not hold up anything else, and never waits itself.
+ */
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  watch,
+  writeFileSync,
+  type FSWatcher,
+} from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../platform/clock.ts';
+
+/** `json`: jsonlog; `text`: what anything else wrote to standard error. */
+export type LogKind = 'json' | 'text';
+
+export interface LogFiles {
+  /** Tells at once what is there, however much it is. */
+  drain(): void;
+  stop(): void;
+}
+
+export interface LogReader {
+  /** `cut`: the line went on. */
+  line(kind: LogKind, text: string, cut: boolean): void;
+  /** Bytes that had to be left out. */
+  lost(bytes: number): void;
+  /** Nobody takes more lines for now. */
+  busy(): boolean;
+}
+
+/** Bytes read before everything else gets its turn. */
+const portion = 128 * 1024;
+/** Longer lines are cut here. */
+const longestLine = 1024 * 1024;
+/** Should no word of a change have come: milliseconds. */
+const lookPeriod = 500;
+/** Files of each kind; the collector begins a new one every 4 MB. */
+const mostFiles = 4;
+export const rotationSize = '4MB';
+/** Sorts by age. */
+export const fileName = 'postgresql-%Y%m%dT%H%M%S.log';
+
+const suffixes: Readonly<Record<LogKind, string>> = { json: '.json', text: '.log' };
+const newline = 10;
+
+interface Stream {
+  readonly kind: LogKind;
+  file: string | undefined;
+  offset: number;
+  /** The beginning of a line. */
+  rest: Buffer;
+  /** The rest of this line is to be passed over. */
+  skipping: boolean;
+}
+
+export function followLog(directory: string, reader: LogReader, clock: Clock): LogFiles {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const notes = join(directory, 'told');
+  const told = readNotes(notes);
+  const streams = (['json', 'text'] as const).map((kind): Stream => ({
+    kind,
+    file: undefined,
+    offset: 0,
+    rest: Buffer.alloc(0),
+    skipping: false,
+  }));
+  const buffer = Buffer.alloc(portion);
+  let stopped = false;
+  let waiting = false;
+  let cancelLook = (): void => undefined;
+  let watcher: FSWatcher | undefined;
+  try {
+    watcher = watch(directory, soon).on('error', () => watcher?.close());
+  } catch {
+    // No watches left on this machine: the timer has to do.
+  }
+
+  function soon(): void {
+    if (waiting || stopped) return;
+    waiting = true;
+    setImmediate(look);
+  }
+
+  function look(): void {
+    waiting = false;
+    if (stopped) return;
+    cancelLook();
+    if (!reader.busy() && read(portion) >= portion) soon();
+    leaveOutWhatIsTooMuch();
+    cancelLook = clock.after(lookPeriod, look);
+  }
+
+  /** Reads about so many bytes, and tells of how many. */
+  function read(most: number): number {
+    let total = 0;
+    for (const stream of streams)
+      while (total < most) {
+        const count = readFrom(stream);
+        if (count === 0) break;
+        total += count;
+      }
+    if (total > 0) noteHowFar();
+    return total;
+  }
+
+  /** So that another life of the agent goes on from there. */
+  function noteHowFar(): void {
+    try {
+      writeFileSync(notes, JSON.stringify(Object.fromEntries(streams.map(({ file, offset }) => [file, offset]))));
+    } catch {
+      // No room: it will tell some lines again.
+    }
+  }
+
+  function readFrom(stream: Stream): number {
+    const files = filesOf(stream.kind);
+    // First looked for, then read to its end: once there is a next one, nothing more is written to this one.
+    const next = files.find((file) => stream.file === undefined || file > stream.file);
+    if (stream.file === undefined) {
+      if (next === undefined) return 0;
+      begin(stream, next);
+    }
+    const count = readAt(join(directory, stream.file ?? ''), buffer, stream.offset);
+    if (count > 0) {
+      stream.offset += count;
+      split(stream, buffer.subarray(0, count));
+      return count;
+    }
+    if (next === undefined) return 0;
+    rmSync(join(directory, stream.file ?? ''), { force: true });
+    begin(stream, next);
+    return readFrom(stream);
+  }
+
+  function begin(stream: Stream, file: string): void {
+    if (stream.rest.length > 0) reader.line(stream.kind, stream.rest.toString(), true);
+    Object.assign(stream, { file, offset: told[file] ?? 0, rest: Buffer.alloc(0), skipping: false });
+  }
+
+  function split(stream: Stream, bytes: Buffer): void {
+    let from = 0;
+    for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, from)) {
+      if (!stream.skipping)
+        reader.line(stream.kind, Buffer.concat([stream.rest, bytes.subarray(from, end)]).toString(), false);
+      stream.skipping = false;
+      stream.rest = Buffer.alloc(0);
+      from = end + 1;
+    }
+    if (stream.skipping || from === bytes.length) return;
+    stream.rest = Buffer.concat([stream.rest, bytes.subarray(from)]);
+    if (stream.rest.length < longestLine) return;
+    reader.line(stream.kind, stream.rest.toString(), true);
+    stream.rest = Buffer.alloc(0);
+    stream.skipping = true;
+  }
+
+  function filesOf(kind: LogKind): readonly string[] {
+    return readdirSync(directory)
+      .filter((name) => name.startsWith('postgresql-') && name.endsWith(suffixes[kind]))
+      .toSorted();
+  }
+
+  function leaveOutWhatIsTooMuch(): void {
+    for (const stream of streams) {
+      const files = filesOf(stream.kind);
+      for (const file of files.slice(0, Math.max(0, files.length - mostFiles))) {
+        const path = join(directory, file);
+        const { size } = statSync(path);
+        rmSync(path, { force: true });
+        reader.lost(size - (file === stream.file ? stream.offset : 0));
+      }
+    }
+  }
+
+  look();
+  return {
+    drain: () => void read(Infinity),
+    stop: () => {
+      stopped = true;
+      cancelLook();
+      watcher?.close();
+    },
+  };
+}
+
+function readAt(path: string, into: Buffer, position: number): number {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'r');
+  } catch {
+    return 0; // left out
+  }
+  try {
+    return readSync(descriptor, into, 0, into.length, position);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** How far a former life of the agent got. */
+function readNotes(path: string): Readonly<Record<string, number>> {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Record<string, number>;
+  } catch {
+    return {};
+  }
+}
