@@ -47,7 +47,7 @@ export const saturated: Measurement = {
       const report = await writer.stop();
       const longest = state.marks['busy']?.longestGap?.milliseconds ?? 0;
       const logs = (await agentLogs(arena.orders.namespace, began, ended)).filter(
-        ({ msg, fields }) => fields['source'] !== 'postgres' && telling.test(msg),
+        ({ msg, fields }) => fields['logger'] !== 'postgres' && telling.test(msg),
       );
       return {
         passed: epochs === 0 && report.lost === 0,

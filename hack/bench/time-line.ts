@@ -43,20 +43,16 @@ export function reached(steps: readonly Step[]): Readonly<Partial<Record<Milesto
   );
 }
 
-function whatOf(msg: string, { ms, why }: LogLine['fields']): string {
+function whatOf(msg: string, { ms, why, logger }: LogLine['fields']): string {
+  if (logger === 'postgres') return `postgres: ${msg}`.slice(0, 160);
   const details = [...(typeof ms === 'number' ? [`${ms} ms`] : []), ...(typeof why === 'string' ? [why] : [])];
-  return shortened(details.length === 0 ? msg : `${msg} (${details.join(', ')})`);
+  return (details.length === 0 ? msg : `${msg} (${details.join(', ')})`).slice(0, 160);
 }
 
 /** Of PostgreSQL's own lines only those that tell of a change of state. */
 function isTelling({ fields, msg }: LogLine): boolean {
-  if (fields['source'] !== 'postgres') return true;
+  if (fields['logger'] !== 'postgres') return true;
   return /shut down|shutting down|ready to accept|promote request|recovery complete|checkpoint|terminat|starting up|redo|replication terminated|started streaming|standby/.test(
     msg,
   );
-}
-
-function shortened(msg: string): string {
-  // PostgreSQL repeats its own date and process number.
-  return msg.replace(/^\d{4}-\d\d-\d\d [\d:.]+ \w+ \[\d+\] \S* ?/, 'postgres: ').slice(0, 160);
 }
