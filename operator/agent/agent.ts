@@ -111,6 +111,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   let pledgingNoted = volume.pledging();
   let whyNobodyLeads: string | undefined;
   let observation: Observation = { member: {}, streaming: false, replicas: [] };
+  /** Generation of the definition whose settings the running database has been given. */
+  let configured: number | undefined;
   let currentEffect: { readonly abort: AbortController; readonly done: Promise<boolean> } | undefined;
   /** Sent time of the last keepalive that etcd confirmed. */
   let renewedAt: number | undefined;
@@ -358,6 +360,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       if (context && runs && !busy) {
         try {
           await engine.configure(context.definition, signal);
+          configured = context.definition.generation;
           observation = await engine.observe(context, signal);
           if (observation.streaming) streamedAt = clock.now();
           if (state.database.status === 'primary') dispatch({ type: 'replicas', replicas: observation.replicas });
@@ -452,6 +455,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       message: because,
       vow: state.vow,
       ...(state.health.status === 'failing' ? { failing: state.health.reason } : {}),
+      ...(configured === undefined ? {} : { generation: configured }),
       ...observation.member,
       ...(state.lostPrimaryOf === undefined ? {} : { lostPrimaryOf: state.lostPrimaryOf }),
     };

@@ -190,8 +190,14 @@ export const Member = z
     failing: z.string().optional(),
     /** Fingerprint of the TLS files that its database uses (operator/api/tls-files.ts); absent: none. */
     certificates: z.string().optional(),
+    /** Generation of the definition whose settings its database has been given. */
+    generation: z.int().optional(),
+    /** Why its database does not take those settings, and keeps the former ones. */
+    settingsRefused: z.string().optional(),
     /** Names of parameters that wait for a restart. */
     pendingRestart: z.array(z.string()).readonly().optional(),
+    /** A successor could not bring them about: this primary has to come back with them itself. */
+    restartInPlace: z.boolean().optional(),
     /** What the instance is waiting for or failing at, for people. */
     message: z.string().optional(),
   })

@@ -18,6 +18,7 @@ export const conditionTypes = {
       Initializing: 'True: the first primary is being made.',
       CreatingInstances: 'True: instances are being created or cloned.',
       RemovingInstances: 'True: instances beyond spec.instances are leaving.',
+      RestartingInstances: 'True: databases are being restarted one at a time; see the condition PendingRestart.',
       ReplacingInstances: 'True: Pods are being replaced one at a time, replicas first.',
       ResizingVolumes: 'True: volumes are being enlarged.',
       Deleting: 'True: the cluster is being deleted.',
@@ -64,6 +65,15 @@ export const conditionTypes = {
       ReducedAcknowledgements: 'False: Preferred has lowered the number of acknowledgements to stay writable.',
       WritesBlocked: 'False: Strict waits for replicas; writes hang until they are back.',
       NoPrimary: 'False: no instance accepts writes.',
+      RuntimeUnknown: 'Unknown: etcd can’t be read.',
+    },
+  },
+  PendingRestart: {
+    meaning: 'Parameters wait for a restart of an instance’s database; the message names both.',
+    reasons: {
+      Restarting: 'True: instances are restarted one at a time, replicas first, the primary after a switchover.',
+      Waiting: 'True: the next restart waits; the message says for what.',
+      NothingPending: 'False: every instance runs with the parameters asked for.',
       RuntimeUnknown: 'Unknown: etcd can’t be read.',
     },
   },

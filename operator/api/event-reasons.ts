@@ -13,6 +13,11 @@ export const eventReasons = {
   SwitchoverRequested: { type: 'Normal', meaning: 'A planned change of primary was asked for.' },
   SwitchoverCompleted: { type: 'Normal', meaning: 'A planned change of primary is over.' },
   SwitchoverExpired: { type: 'Warning', meaning: 'A planned change of primary did not happen before its deadline.' },
+  RestartRequested: {
+    type: 'Normal',
+    meaning:
+      'An instance was asked to restart its database in place, for parameters that need that; the note names them.',
+  },
   FailbackRequested: {
     type: 'Normal',
     meaning: 'A planned change of primary to a preferred instance was asked for (spec.failover.failback).',

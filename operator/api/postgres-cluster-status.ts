@@ -30,6 +30,12 @@ export const InstanceStatus = z.object({
   lagBytes: described(z.int().min(0).exactOptional(), 'How much of the primary’s log it does not have yet.'),
   sync: described(z.boolean(), 'Whether its acknowledgement counts for durability.'),
   ifLost: described(text(128).exactOptional(), 'What its loss would mean now, in few words; their wording may change.'),
+  pendingRestart: described(
+    z.array(text(128)).max(200).exactOptional(),
+    'Parameters that wait for a restart of its database.',
+    [],
+    { 'x-kubernetes-list-type': 'set' },
+  ),
   message: described(text(1024).exactOptional(), 'What it is waiting for or failing at.'),
 });
 
@@ -121,7 +127,7 @@ export const PostgresClusterStatusSchema = z.object({
   }),
   conditions: described(
     z.array(Condition).max(16).exactOptional(),
-    'Conditions: Ready, Reconciling, Stalled, Available, Degraded, SyncQuorumSatisfied, LossAccepted.',
+    'Conditions: Ready, Reconciling, Stalled, Available, Degraded, SyncQuorumSatisfied, PendingRestart, LossAccepted.',
     [],
     { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] },
   ),

@@ -7,6 +7,7 @@ import {
   HistoryEntry,
   Leader,
   Member,
+  RestartRequest,
   SwitchoverRequest,
   SyncState,
   Tags,
@@ -37,6 +38,8 @@ export interface ClusterRuntime {
   /** The last changes of primary, in order. */
   readonly history: readonly HistoryEntry[];
   readonly switchover: (SwitchoverRequest & { readonly modRevision: number }) | undefined;
+  /** By the instance that shall restart its database. */
+  readonly restarts: ReadonlyMap<InstanceName, RestartRequest & { readonly modRevision: number }>;
   /** A person asks for a forced failover, or for going on with another etcd. */
   readonly emergency: FailoverRequest | AdoptRequest | undefined;
   readonly answer: Answer | undefined;
@@ -49,6 +52,7 @@ export interface ClusterRuntime {
 export interface PublishedDefinition {
   /** As it stands there. */
   readonly text: string;
+  readonly generation: number;
   readonly instances: readonly InstanceName[];
   /** Of instances that have any. */
   readonly tags: Readonly<Record<InstanceName, Tags>>;
@@ -85,6 +89,7 @@ export function parseRuntime(
       ...SwitchoverRequest.parse(JSON.parse(switchover.value)),
       modRevision: switchover.modRevision,
     },
+    restarts: new Map(restartsIn(entries)),
     emergency: parsed(keys.failover, FailoverRequest) ?? parsed(keys.adopt, AdoptRequest),
     answer: parsed(keys.answer, Answer),
     explanation,
@@ -95,10 +100,11 @@ export function parseRuntime(
 /** The definition is ours to write: one that can't be read is simply not the one we want. */
 export function publishedDefinition({ value, modRevision }: StoredValue): PublishedDefinition {
   const read = OwnDefinition.safeParse(parsedJson(value));
-  return { text: value, ...(read.success ? read.data : { instances: [], tags: {} }), modRevision };
+  return { text: value, ...(read.success ? read.data : { generation: 0, instances: [], tags: {} }), modRevision };
 }
 
 const OwnDefinition = z.object({
+  generation: z.int().default(0),
   instances: z.array(z.string()),
   tags: z.record(z.string(), Tags).default({}),
 });
@@ -109,6 +115,16 @@ function parsedJson(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+function restartsIn(
+  entries: ReadonlyMap<string, StoredValue>,
+): [InstanceName, RestartRequest & { modRevision: number }][] {
+  const prefix = keys.restart('');
+  return [...entries].flatMap(([key, { value, modRevision }]) => {
+    const request = key.startsWith(prefix) ? RestartRequest.safeParse(parsedJson(value)) : undefined;
+    return request?.success === true ? [[key.slice(prefix.length), { ...request.data, modRevision }]] : [];
+  });
 }
 
 function membersIn(entries: ReadonlyMap<string, StoredValue>): readonly Member[] {

@@ -50,6 +50,14 @@ export type Action =
       readonly to: InstanceName;
       readonly reason: SwitchoverReason;
     }
+  /** Its database shall end and start anew in place. */
+  | {
+      readonly type: 'request-restart';
+      readonly instance: InstanceName;
+      readonly id: string;
+      readonly reason: string;
+    }
+  | { readonly type: 'withdraw-restart'; readonly instance: InstanceName; readonly modRevision: number }
   /** A request past its deadline that no agent has answered. */
   | { readonly type: 'withdraw-switchover'; readonly from: InstanceName; readonly modRevision: number }
   | { readonly type: 'add-finalizer' }
@@ -66,7 +74,7 @@ export type Action =
     }
   | { readonly type: 'delete-volume'; readonly instance: InstanceName; readonly seen: Seen };
 
-export type SwitchoverReason = 'PodReplacement' | 'ScaleIn' | 'NodeDrain' | 'Failback';
+export type SwitchoverReason = 'PodReplacement' | 'ScaleIn' | 'NodeDrain' | 'Failback' | 'PendingRestart';
 
 /** What can't be taken back: at most one of these at a time. */
 export type RiskyAction = Extract<Action, { readonly type: 'delete-pod' | 'delete-volume' }>;

@@ -1,5 +1,5 @@
 /** apply(actions): nothing is decided here. Every call has a deadline, every removal holds only for the object that was seen. */
-import { clusterPrefix, keys, type ClusterIdentity } from '../../api/cluster-state.ts';
+import { clusterPrefix, keys, type ClusterIdentity, type RestartRequest } from '../../api/cluster-state.ts';
 import type { EventReason } from '../../api/event-reasons.ts';
 import type { Dcs, TxnResult } from '../../dcs/dcs.ts';
 import { isAlreadyExists } from '../../kubernetes/api-error.ts';
@@ -41,6 +41,8 @@ export type Note = (reason: EventReason, note: string) => void;
 export const fieldManager = 'mainstay.dev/operator';
 const callTimeoutMs = 10_000;
 const txnTimeoutMs = 5_000;
+/** An agent begins at its next look, within a second; a request that lies longer is of another time. */
+const restartLifeMs = 60_000;
 /** A Pod on an older volume is a replacement. */
 const newVolumeMs = 60_000;
 /** etcd takes 128 operations a transaction. */
@@ -139,6 +141,20 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
       const { from, to, reason } = action;
       if (await requests.request(identity, { from, to, reason }, signal))
         note(reason === 'Failback' ? 'FailbackRequested' : 'SwitchoverRequested', `From ${from} to ${to} (${reason}).`);
+      return;
+    }
+    case 'request-restart': {
+      const { instance, id, reason } = action;
+      const until = new Date(facts.now + restartLifeMs).toISOString();
+      const key = clusterPrefix(identity) + keys.restart(instance);
+      const value = JSON.stringify({ id, reason, deadline: until } satisfies RestartRequest);
+      settled(await dcs.txn([{ key, is: 'absent' }], [{ put: key, value }], deadline), 'the request to restart');
+      note('RestartRequested', `${instance}, for ${reason}.`);
+      return;
+    }
+    case 'withdraw-restart': {
+      const key = clusterPrefix(identity) + keys.restart(action.instance);
+      await dcs.txn([{ key, is: 'modRevision', modRevision: action.modRevision }], [{ delete: key }], deadline);
       return;
     }
     case 'withdraw-switchover': {
@@ -277,6 +293,7 @@ function summary(action: Action): string {
   if (action.type === 'create-once') return `${action.type} ${action.object.kind} ${action.object.name}`;
   if (action.type === 'delete-pod') return `${action.type} ${action.instance} (${action.why})`;
   if (action.type === 'label-role') return `${action.type} ${action.instance} ${action.role}`;
+  if (action.type === 'request-restart') return `${action.type} ${action.instance} (${action.reason})`;
   if (action.type === 'request-switchover') return `${action.type} ${action.from} to ${action.to} (${action.reason})`;
   if ('instance' in action) return `${action.type} ${action.instance}`;
   if ('name' in action) return `${action.type} ${action.kind} ${action.name}`;

@@ -190,30 +190,6 @@ describe('a change that replaces Pods', () => {
   });
 });
 
-describe('parameters that need a restart', () => {
-  const pending = (world: World): void => {
-    world.runtime = {
-      ...world.runtime,
-      members: new Map(
-        [...world.runtime.members].map(([name, value]) => [name, { ...value, pendingRestart: ['shared_buffers'] }]),
-      ),
-    };
-  };
-
-  test('replace Pods made for an earlier generation, once', () => {
-    const world = converged();
-    respec(world, { postgresql: { parameters: { shared_buffers: '64MB' } } });
-    for (const action of decide(factsOf(world))) carryOut(world, action);
-    pending(world);
-    expect(removed(decide(factsOf(world)))).toEqual(['orders-3']);
-    converge(world);
-    pending(world);
-    for (const [name, pod] of world.pods)
-      world.pods.set(name, { ...pod, generation: world.cluster.metadata.generation });
-    expect(decide(factsOf(world))).toEqual([]);
-  });
-});
-
 describe('scaling in', () => {
   test('takes the definition first, then Pods one at a time, and keeps the volumes', () => {
     const world = converged({ instances: 5 });
@@ -444,6 +420,9 @@ test('a request that nobody answers is withdrawn after its deadline', () => {
   expect(decide(factsOf(world))).toEqual([]);
   world.now += 6_000;
   expect(decide(factsOf(world))).toEqual([{ type: 'withdraw-switchover', from: 'orders-1', modRevision: 7 }]);
+  const restart = { id: 'x', reason: 'test', deadline, modRevision: 8 };
+  world.runtime = { ...world.runtime, switchover: undefined, restarts: new Map([['orders-2', restart]]) };
+  expect(decide(factsOf(world))).toEqual([{ type: 'withdraw-restart', instance: 'orders-2', modRevision: 8 }]);
 });
 
 const anySpec = fc.record({

@@ -26,6 +26,7 @@ import {
   surplusPods,
   wantedInstances,
 } from './instances.ts';
+import { nextRestart, restartId } from './pending-restart.ts';
 import { lostData } from './stall.ts';
 import { wantedDefinition } from './wanted-definition.ts';
 
@@ -196,14 +197,23 @@ function roleActions(facts: Facts): readonly Action[] {
 }
 
 function withdrawal(facts: Facts): readonly Action[] {
-  const request = currentRuntime(facts)?.switchover;
-  if (!request || facts.now < Date.parse(request.deadline) + withdrawalGraceMs) return [];
-  return [{ type: 'withdraw-switchover', from: request.from, modRevision: request.modRevision }];
+  const runtime = currentRuntime(facts);
+  const isOver = ({ deadline }: { readonly deadline: string }) => facts.now >= Date.parse(deadline) + withdrawalGraceMs;
+  const request = runtime?.switchover;
+  return [
+    ...(request && isOver(request)
+      ? [{ type: 'withdraw-switchover', from: request.from, modRevision: request.modRevision } as const]
+      : []),
+    ...[...(runtime?.restarts ?? [])]
+      .filter(([, restart]) => isOver(restart))
+      .map(([instance, { modRevision }]): Action => ({ type: 'withdraw-restart', instance, modRevision })),
+  ];
 }
 
 /** At most one action that takes something away, or the switchover that must come before it. */
 function nextRisk(facts: Facts): readonly Action[] {
-  const step = removeDeadPod(facts) ?? scaleIn(facts) ?? replaceOutdated(facts) ?? failBack(facts);
+  const step =
+    removeDeadPod(facts) ?? scaleIn(facts) ?? replaceOutdated(facts) ?? restartPending(facts) ?? failBack(facts);
   return step ? [step] : [];
 }
 
@@ -283,7 +293,8 @@ function replaceOutdated(facts: Facts): Action | undefined {
 
   if (facts.cluster.spec.instances === 1) return outdated[0] && deletePod(outdated[0], 'outdated');
   const primary = runningPrimary(runtime);
-  if (primary === undefined || runtime.switchover || facts.pods.some((pod) => pod.deleting)) return undefined;
+  if (primary === undefined || runtime.switchover || runtime.restarts.size > 0) return undefined;
+  if (facts.pods.some((pod) => pod.deleting)) return undefined;
   const missing = wantedInstances(facts).filter((instance) => !isAvailable(facts, runtime, instance));
   const replica = outdated.find(
     (pod) =>
@@ -298,6 +309,24 @@ function replaceOutdated(facts: Facts): Action | undefined {
   const others = wantedInstances(facts).filter((instance) => instance !== primary);
   if (others.every((instance) => publishedTags(runtime, instance).noFailover)) return deletePod(last, 'outdated');
   return switchover(facts, runtime, primary, 'PodReplacement');
+}
+
+/** What it asks for is done with care by the agents, so it comes after all that takes something away. */
+function restartPending(facts: Facts): Action | undefined {
+  const runtime = currentRuntime(facts);
+  const next = nextRestart(facts);
+  switch (next.verdict) {
+    case 'nothing':
+    case 'wait':
+      return undefined;
+    case 'restart': {
+      const { instance } = next;
+      const names = runtime?.members.get(instance)?.pendingRestart ?? [];
+      return { type: 'request-restart', instance, id: restartId(instance, facts.now), reason: names.join(', ') };
+    }
+    case 'switchover':
+      return runtime && switchover(facts, runtime, next.from, 'PendingRestart');
+  }
 }
 
 function failBack(facts: Facts): Action | undefined {

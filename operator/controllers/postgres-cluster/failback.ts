@@ -12,6 +12,7 @@ import {
   surplusPods,
   wantedInstances,
 } from './instances.ts';
+import { pendingRestarts } from './pending-restart.ts';
 import { isPublished } from './wanted-definition.ts';
 
 /** Shorter, and an instance that comes and goes would take the primary with it. */
@@ -56,6 +57,7 @@ function isWhole(facts: Facts, runtime: ClusterRuntime): boolean {
     surplusPods(facts).length === 0 &&
     wantedInstances(facts).every((instance) => isAvailable(facts, runtime, instance)) &&
     !facts.pods.some((pod) => isOutdated(facts, pod)) &&
+    pendingRestarts(facts, runtime).length === 0 &&
     isPublished(facts, runtime)
   );
 }

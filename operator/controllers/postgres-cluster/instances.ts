@@ -6,7 +6,7 @@ import { instanceNames, instanceNumber } from '../../resources/names.ts';
 import { podIntent } from '../../resources/pod.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { publishedTags } from '../switchover-candidate.ts';
-import { currentRuntime, type Facts, type ObservedPod } from './facts.ts';
+import type { Facts, ObservedPod } from './facts.ts';
 
 export const wantedInstances = (facts: Facts): readonly InstanceName[] =>
   instanceNames(facts.cluster.metadata.name, facts.cluster.spec.instances);
@@ -33,15 +33,12 @@ export function runningPrimary(runtime: ClusterRuntime): InstanceName | undefine
   return leader !== undefined && runtime.members.get(leader)?.state === 'running' ? leader : undefined;
 }
 
-/** Its Pod is not what we would make today, or its database waits for a restart that the spec of today asks for. */
+/** Its Pod is not what we would make today. */
 export function isOutdated(facts: Facts, pod: ObservedPod): boolean {
   const image = databaseImage(facts.cluster, facts.installation);
   if (image === undefined) return false;
   const { installation, dataUid } = facts;
-  if (pod.intent !== podIntent(facts.cluster, pod.instance, { installation, image, dataUid })) return true;
-  const pending = currentRuntime(facts)?.members.get(pod.instance)?.pendingRestart ?? [];
-  // Once per generation: a parameter that stays pending after the restart must not restart the database for ever.
-  return pending.length > 0 && pod.generation < facts.cluster.metadata.generation;
+  return pod.intent !== podIntent(facts.cluster, pod.instance, { installation, image, dataUid });
 }
 
 /** Replicas that may become primary on purpose: ready, staying, on a node that stays. */

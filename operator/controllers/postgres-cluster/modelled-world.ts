@@ -44,6 +44,7 @@ export const emptyRuntime: ClusterRuntime = {
   members: new Map(),
   history: [],
   switchover: undefined,
+  restarts: new Map(),
   emergency: undefined,
   answer: undefined,
   explanation: undefined,
@@ -165,6 +166,15 @@ export function carryOut(world: World, action: Action): void {
       };
       return;
     }
+    case 'request-restart': {
+      const deadline = new Date(world.now + 60_000).toISOString();
+      const request = { id: action.id, reason: action.reason, deadline, modRevision: ++world.serial };
+      world.runtime = { ...world.runtime, restarts: new Map([[action.instance, request]]) };
+      return;
+    }
+    case 'withdraw-restart':
+      world.runtime = { ...world.runtime, restarts: new Map() };
+      return;
     case 'withdraw-switchover':
       world.runtime = { ...world.runtime, switchover: undefined };
       return;
@@ -221,6 +231,7 @@ function elected(world: World, defined: readonly string[]): ClusterRuntime {
     sync: { epoch, primary: voter(leader), members: followers.map(voter), acknowledgements: 1 },
     members: new Map(alive.map((instance) => [instance, member(instance, instance === leader, epoch)])),
     switchover: undefined,
+    restarts: new Map(),
     history: [
       ...runtime.history,
       ...(stays

@@ -1,6 +1,7 @@
 import { switchoverPauseMs } from './decide.ts';
 import { currentRuntime, type Facts } from './facts.ts';
 import { judgeFailback } from './failback.ts';
+import { nextRestart } from './pending-restart.ts';
 import { stallMayBeginInMs } from './stall.ts';
 
 /** When the mere passing of time may change what to do or to say; undefined if only an event can. */
@@ -16,11 +17,13 @@ export function recheckInMs(facts: Facts): number | undefined {
       ? switchoverPauseMs - facts.sinceSwitchoverRequestMs + 100
       : undefined,
     facts.cluster.metadata.deletionTimestamp === undefined ? undefined : deletionMs,
+    nextRestart(facts).verdict === 'wait' ? waitingRestartMs : undefined,
   ];
   const given = moments.filter((milliseconds) => milliseconds !== undefined);
   return given.length === 0 ? undefined : Math.min(...given);
 }
 
+const waitingRestartMs = 5_000;
 const lostEtcdMs = 5_000;
 const expiryMs = 6_000;
 const deletionMs = 5_000;

@@ -39,6 +39,7 @@ describe('conditions', () => {
     Available: 'True PrimaryRunning',
     Degraded: 'False FullyRedundant',
     SyncQuorumSatisfied: 'True QuorumPresent',
+    PendingRestart: 'False NothingPending',
     LossAccepted: 'False NotForced',
   };
   const silence = (world: World, instance: string): void => {
@@ -99,6 +100,7 @@ describe('conditions', () => {
         Available: 'Unknown RuntimeUnknown',
         Degraded: 'Unknown RuntimeUnknown',
         SyncQuorumSatisfied: 'Unknown RuntimeUnknown',
+        PendingRestart: 'Unknown RuntimeUnknown',
         LossAccepted: 'Unknown RuntimeUnknown',
       },
     ],

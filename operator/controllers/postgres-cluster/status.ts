@@ -15,6 +15,7 @@ import { lsnOffset } from '../switchover-candidate.ts';
 import { currentRuntime, type Facts, type ObservedPod } from './facts.ts';
 import { lastForce, standingForce } from './forced-failover.ts';
 import { isAvailable, isOutdated, podOf, runningPrimary, surplusPods, wantedInstances } from './instances.ts';
+import { nextRestart, pendingRestarts } from './pending-restart.ts';
 import { pullFailures, stallOf } from './stall.ts';
 import { isPublished, zonesOf } from './wanted-definition.ts';
 
@@ -141,6 +142,7 @@ function judge(
     isAvailableNow,
     judgeDegraded(facts, runtime, available),
     judgeSyncQuorum(facts, runtime),
+    judgePendingRestart(facts, runtime),
     judgeLossAccepted(runtime),
   ];
 }
@@ -195,6 +197,9 @@ function judgeReconciling(
   });
   if (outdated.length > 0)
     return working('ReplacingInstances', `Pods to be replaced, one at a time: ${outdated.join(', ')}.`);
+  const restarting = runtime ? pendingRestarts(facts, runtime).map(({ instance }) => instance) : [];
+  if (restarting.length > 0)
+    return working('RestartingInstances', `Databases to be restarted, one at a time: ${restarting.join(', ')}.`);
   const size = quantityValue(cluster.spec.storage.size) ?? 0;
   const small = facts.volumes.filter(
     ({ instance, size: asked, capacity }) =>
@@ -318,6 +323,19 @@ function judgeSyncQuorum(facts: Facts, runtime: ClusterRuntime | undefined): Jud
   };
 }
 
+function judgePendingRestart(facts: Facts, runtime: ClusterRuntime | undefined): Judgement<'PendingRestart'> {
+  const type = 'PendingRestart';
+  if (!runtime) return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: silentEtcd };
+  const pending = pendingRestarts(facts, runtime);
+  if (pending.length === 0)
+    return { type, status: 'False', reason: 'NothingPending', message: 'No parameter waits for a restart.' };
+  const what = pending.map(({ instance, parameters }) => `${instance} (${parameters.join(', ')})`).join(', ');
+  const next = nextRestart(facts);
+  return next.verdict === 'wait'
+    ? { type, status: 'True', reason: 'Waiting', message: `${what}: ${next.message}.` }
+    : { type, status: 'True', reason: 'Restarting', message: `${what}: restarted one at a time, replicas first.` };
+}
+
 function judgeLossAccepted(runtime: ClusterRuntime | undefined): Judgement<'LossAccepted'> {
   const type = 'LossAccepted';
   if (!runtime) return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: silentEtcd };
@@ -356,6 +374,7 @@ function instanceStatus(
     ...lag(runtime, member),
     sync: (runtime?.sync?.members ?? []).some((voter) => voter.instance === instance),
     ...(ifLost && { ifLost: ifLostText(ifLost).slice(0, 128) }),
+    ...(member?.pendingRestart && { pendingRestart: member.pendingRestart.slice(0, 200) }),
     ...(message !== undefined && { message: message.slice(0, 1024) }),
   };
 }
