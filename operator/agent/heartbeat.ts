@@ -85,12 +85,7 @@ export async function watchPrimary(
       const given = stamp === undefined ? undefined : word();
       const pledge = given && given.epoch === target.epoch && stamp !== undefined ? { ...given, stamp } : undefined;
       const patience = Math.max(10, Math.min(answerLimit, heardAt + silenceLimit - startedAt));
-      // Raced, since undici leaves an abort unnoticed while it is still connecting.
-      const silence = clock.sleep(patience, signal).then(
-        (): Asked => ({ answer: 'silent' }),
-        (): Asked => ({ answer: 'silent' }),
-      );
-      const asked = await Promise.race([ask(target, pledge, dispatcher, signal), silence]);
+      const asked = await ask(target, pledge, dispatcher, clock, patience);
       if (asked.answer !== 'silent') heardAt = asked.answer === 'there' ? startedAt : -Infinity;
       // One that doesn't answer gets no more words.
       stamp = asked.answer === 'there' ? asked.stamp : undefined;
@@ -99,7 +94,7 @@ export async function watchPrimary(
     }
     await due.wait(Math.max(10, period - (clock.now() - startedAt)));
   }
-  await dispatcher.close().catch(() => undefined);
+  await dispatcher.destroy().catch(() => undefined);
 }
 
 interface Asked {
@@ -107,8 +102,28 @@ interface Asked {
   readonly stamp?: string | undefined;
 }
 
-/** `gone`: it says so itself, or its process refuses the connection; anything else is only a missed beat. */
 async function ask(
+  target: Watched,
+  pledge: PledgeQuery | undefined,
+  dispatcher: Agent,
+  clock: Clock,
+  patience: number,
+): Promise<Asked> {
+  const limit = new AbortController();
+  let cancel = (): void => undefined;
+  // Not left to undici, which leaves an abort unnoticed while it is still connecting.
+  const silence = new Promise<Asked>((resolve) => {
+    cancel = clock.after(patience, () => {
+      resolve({ answer: 'silent' });
+      limit.abort();
+    });
+  });
+  const answer = answerOf(target, pledge, dispatcher, limit.signal);
+  return Promise.race([answer, silence]).finally(() => cancel());
+}
+
+/** `gone`: it says so itself, or its process refuses the connection; anything else is only a missed beat. */
+async function answerOf(
   { epoch, primary }: Watched,
   pledge: PledgeQuery | undefined,
   dispatcher: Agent,
@@ -118,7 +133,7 @@ async function ask(
     const { body } = await request(`http://${primary.address}:${primary.agentPort}/heartbeat`, {
       dispatcher,
       ...(pledge ? { query: pledge } : {}),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(answerLimit)]),
+      signal,
     });
     const beat = Heartbeat.parse(await body.json());
     if (beat.instance !== primary.instance) return { answer: 'gone' };
