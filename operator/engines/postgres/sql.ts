@@ -88,13 +88,16 @@ function connect(socketDirectory: string, timeoutMs: number, database: string): 
   // The socket's end is reported to whoever waits on a query; without a listener it would end the process as well.
   client.on('error', () => undefined);
   let connected: Promise<unknown> | undefined;
+  // pg leaves a connect() that is ended before the server has answered pending for ever.
+  const closed = Promise.withResolvers<never>();
+  closed.promise.catch(() => undefined);
   return {
     run: async (signal, use) => {
       signal.throwIfAborted();
       const abort = (): void => void socket.destroy(signal.reason instanceof Error ? signal.reason : undefined);
       signal.addEventListener('abort', abort, { once: true });
       try {
-        await (connected ??= client.connect());
+        await Promise.race([(connected ??= client.connect()), closed.promise]);
         return await use({
           query: async (text, values) => (await client.query<Row>(text, values as unknown[])).rows,
         });
@@ -110,7 +113,10 @@ function connect(socketDirectory: string, timeoutMs: number, database: string): 
       }
     },
     // Not awaited: closing must not hang on a server that no longer answers.
-    close: () => void client.end().catch(() => undefined),
+    close: () => {
+      closed.reject(new Error('the session was closed'));
+      void client.end().catch(() => undefined);
+    },
   };
 }
 
