@@ -8,6 +8,7 @@ import { chooseCluster, repository } from '../hack/testbed/cluster-access.ts';
 import { deploy } from '../hack/testbed/deployment.ts';
 import { seconds } from '../hack/testbed/until.ts';
 import type { FinalReport } from '../hack/testbed/writer.ts';
+import { violationsOf } from '../hack/writer/verdict.ts';
 import type { Result } from './result.ts';
 import { scenarios, type Scenario } from './scenario.ts';
 import './scenarios/all.ts';
@@ -87,7 +88,7 @@ async function play(scenario: Scenario, stage: Stage): Promise<Result> {
     restore = prepared.restore;
     await scenario.body(prepared.world);
     const report = await prepared.finish();
-    if (report !== undefined) checkNothingLost(report);
+    if (report !== undefined) checkHistory(report);
     await restore();
     say(`ok       ${title}  (${elapsed()} s${report === undefined ? '' : `, ${summaryOf(report)}`})`);
     return { title, outcome: 'passed', seconds: elapsed() };
@@ -104,10 +105,9 @@ async function play(scenario: Scenario, stage: Stage): Promise<Result> {
   }
 }
 
-function checkNothingLost(report: FinalReport): void {
-  const { lost, lostIds, duplicates, foreign, acked } = report;
-  if (lost > 0) throw new Error(`${lost} of ${acked} acknowledged writes are lost: ${lostIds.join(', ')}`);
-  if (duplicates > 0 || foreign > 0) throw new Error(`${duplicates} rows stand twice, ${foreign} were never sent`);
+function checkHistory(report: FinalReport): void {
+  const violations = violationsOf(report);
+  if (violations.length > 0) throw new Error(violations.join('; '));
 }
 
 function summaryOf({ acked, state }: FinalReport): string {

@@ -32,6 +32,8 @@ export interface PreparedWorld {
 
 const label = 'mainstay.dev/e2e';
 const name = 'orders';
+/** Connections of the client: with more than one an acknowledgement may come after one of a newer primary. */
+const lanes = 3;
 
 export async function openStage(access: ClusterAccess, api: ApiServer, signal: AbortSignal): Promise<Stage> {
   await access.kubectl(['delete', 'namespace', '--selector', label, '--wait=true'], { signal, timeoutMs: 180_000 });
@@ -94,7 +96,7 @@ function prepared(
   const operator = operatorOf(context.access, context.signal);
   let pod: WriterPod | undefined;
   let report: Promise<FinalReport> | undefined;
-  const start = async (primary: Primary, how: Pick<WriterOptions, 'idle' | 'hosts' | 'reach'>): Promise<WriterPod> => {
+  const start = async (primary: Primary, how: Pick<WriterOptions, 'lanes' | 'hosts' | 'reach'>): Promise<WriterPod> => {
     const node = (await nodes.names()).find((candidate) => candidate !== primary.node) ?? primary.node;
     return startWriter(context, { namespace: orders.namespace, cluster: name, node, table, ...how });
   };
@@ -107,13 +109,13 @@ function prepared(
       api: context.api,
       writeBeside: async (primary, how) => {
         const hosts = how === undefined ? [] : (await orders.pods()).map(({ ip }) => ip);
-        const started = await start(primary, how === undefined ? {} : { hosts, reach: 'direct' });
+        const started = await start(primary, { lanes, ...(how === undefined ? {} : { hosts, reach: 'direct' }) });
         pod = started;
         report = undefined;
         await started.acknowledgedAgain({ within: budgets.outageMs });
         return { ...client(started), stop: () => (report ??= started.stop()) };
       },
-      readerBeside: (primary) => start(primary, { idle: true }),
+      readerBeside: (primary) => start(primary, { lanes: 0 }),
     },
     finish: async () => {
       if (pod === undefined) return undefined;

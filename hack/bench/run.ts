@@ -3,6 +3,7 @@ import { isAlive, postgresProcesses, type PodProcess } from '../testbed/pod-proc
 import { seconds, notYet, until, yes } from '../testbed/until.ts';
 import { startWriter, type FinalReport, type WriterPod } from '../testbed/writer.ts';
 import type { Gap } from '../writer/ledger.ts';
+import { violationsOf } from '../writer/verdict.ts';
 import { agentLogs } from './agent-logs.ts';
 import type { Arena } from './arena.ts';
 import type { Fault, Heal, Run, Without } from './scenario.ts';
@@ -159,6 +160,7 @@ async function newEpoch(arena: Arena, before: number): Promise<void> {
 }
 
 /** Lost writes are counted; these would mean that the table is not what was written. */
-function checkRows({ duplicates, foreign }: FinalReport): void {
-  if (duplicates > 0 || foreign > 0) throw new Error(`${duplicates} rows stand twice, ${foreign} were never sent`);
+function checkRows(report: FinalReport): void {
+  const violations = violationsOf({ ...report, lost: 0, lateLost: [] });
+  if (violations.length > 0) throw new Error(violations.join('; '));
 }

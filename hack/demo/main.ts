@@ -8,6 +8,7 @@ import { nodesOf, type Nodes } from '../testbed/nodes.ts';
 import { postgresCluster, type PostgresClusterUnderTest, type Primary } from '../testbed/postgres-cluster.ts';
 import { notYet, seconds, until, yes } from '../testbed/until.ts';
 import { startWriter, type FinalReport, type WriterPod } from '../testbed/writer.ts';
+import { violationsOf } from '../writer/verdict.ts';
 import { clockTime, createStory, secondsOf } from './story.ts';
 
 const namespace = 'default';
@@ -105,7 +106,7 @@ async function play(api: ApiServer, orders: PostgresClusterUnderTest): Promise<b
     `\ndemo: outage_ms=${outageMs} acked=${report.acked} lost=${report.lost} ` +
       `ready_s=${secondsOf(readyMs)} rejoin_s=${secondsOf(rejoinMs)}\n`,
   );
-  return report.lost === 0 && report.duplicates === 0 && report.foreign === 0;
+  return violationsOf(report).length === 0;
 }
 
 function introduce(): void {

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { request } from 'undici';
 import { bundle } from '../build/bundle.ts';
 import type { LedgerState } from '../writer/ledger.ts';
-import type { FinalReport, History } from '../writer/main.ts';
-import type { Verdict } from '../writer/verdict.ts';
+import type { FinalReport } from '../writer/main.ts';
+import type { History, Verdict } from '../writer/verdict.ts';
 import type { ApiServer } from './api-server.ts';
 import { repository, type ClusterAccess } from './cluster-access.ts';
 import { notYet, until, yes } from './until.ts';
@@ -34,8 +34,8 @@ export interface WriterOptions {
   /** Where it runs: not on a node that will be hurt. */
   readonly node: string;
   readonly table: string;
-  /** Writes nothing; for `verify`. */
-  readonly idle?: boolean;
+  /** Connections that write side by side. Default: 1; 0: writes nothing, for `verify`. */
+  readonly lanes?: number;
   /** Name of its Pod. Default: writer. */
   readonly name?: string;
   /** Addresses of instances to use in place of the Service: of several, whichever is the primary. */
@@ -190,7 +190,7 @@ function manifest(options: WriterOptions, program: string): unknown {
                 { name: 'WRITER_TABLE', value: options.table },
                 { name: 'WRITER_PORT', value: String(port) },
                 { name: 'WRITER_HOSTS', value: (options.hosts ?? []).join(',') },
-                ...(options.idle === true ? [{ name: 'WRITER_IDLE', value: 'true' }] : []),
+                { name: 'WRITER_LANES', value: String(options.lanes ?? 1) },
               ],
               ports: [{ name: 'http', containerPort: port }],
               securityContext: {

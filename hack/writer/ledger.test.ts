@@ -1,19 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
-import { createLedger, type Moment } from './ledger.ts';
+import { createLedger, idsOfLane, type Moment } from './ledger.ts';
 import { countOf, createRangeSet } from './range-set.ts';
-import { judge } from './verdict.ts';
 
 const at = (milliseconds: number): Moment => ({ monotonicMs: milliseconds, wall: new Date(milliseconds) });
 
 describe('ledger', () => {
   test('the longest gap goes from the last write before to the first after, and a mark inside it sees it whole', () => {
     const ledger = createLedger();
-    ledger.acknowledged(1, at(0), at(5));
-    ledger.acknowledged(2, at(10), at(15));
+    ledger.acknowledged(1, 1, at(0), at(5));
+    ledger.acknowledged(2, 1, at(10), at(15));
     ledger.mark('fault', at(500));
     ledger.unknown(3, 'ECONNRESET');
-    ledger.acknowledged(4, at(2_000), at(2_015));
-    ledger.acknowledged(5, at(2_020), at(2_025));
+    ledger.acknowledged(4, 2, at(2_000), at(2_015));
+    ledger.acknowledged(5, 2, at(2_020), at(2_025));
     const state = ledger.state(at(2_030));
     expect(state).toMatchObject({ acked: 4, unknown: 1, longestGapMs: 2_000, sinceLastAckMs: 5 });
     expect(state.gaps).toEqual([
@@ -25,19 +24,31 @@ describe('ledger', () => {
   test('a write sent before a mark and acknowledged after it is no sign of life', () => {
     const ledger = createLedger();
     ledger.mark('fault', at(7));
-    ledger.acknowledged(1, at(5), at(9));
+    ledger.acknowledged(1, 1, at(5), at(9));
     expect(ledger.state(at(10)).marks['fault']?.acked).toBe(0);
   });
 
   test('a gap that is not over yet counts', () => {
     const ledger = createLedger();
-    ledger.acknowledged(1, at(0), at(0));
+    ledger.acknowledged(1, 1, at(0), at(0));
     ledger.mark('fault', at(1));
     expect(ledger.state(at(3_000))).toMatchObject({
       longestGapMs: 3_000,
       marks: { fault: { longestGap: { milliseconds: 3_000 } } },
     });
   });
+});
+
+test('connections count from numbers of their own, and their ids stay ranges', () => {
+  const ledger = createLedger();
+  ledger.acknowledged(1, 1, at(0), at(1));
+  ledger.acknowledged(idsOfLane + 1, 1, at(0), at(2));
+  ledger.acknowledged(2, 1, at(1), at(3));
+  expect(ledger.ackedRanges()).toEqual([
+    [1, 2],
+    [idsOfLane + 1, idsOfLane + 1],
+  ]);
+  expect(ledger.acknowledgements()).toContainEqual({ id: 2, timeline: 1, sentMs: 1, ackedMs: 3 });
 });
 
 describe('range set', () => {
@@ -56,19 +67,5 @@ describe('range set', () => {
     const set = createRangeSet();
     set.add(4);
     expect(() => set.add(4)).toThrow('id 4 came after 4');
-  });
-});
-
-describe('verdict', () => {
-  const history = { acked: [[1, 4]], unknown: [[5, 6]] } as const;
-
-  test.each([
-    ['all there', [1, 2, 3, 4], { lost: 0, duplicates: 0, unknownPresent: 0, foreign: 0 }],
-    ['an unknown write was committed', [1, 2, 3, 4, 6], { lost: 0, unknownPresent: 1, foreign: 0 }],
-    ['an acknowledged write is missing', [1, 2, 4], { lost: 1, lostIds: [3] }],
-    ['a row stands twice', [1, 2, 2, 3, 4], { lost: 0, duplicates: 1, foreign: 0 }],
-    ['a row that nobody sent', [1, 2, 3, 4, 9], { lost: 0, foreign: 1 }],
-  ])('%s', (_, found, expected) => {
-    expect(judge(history, found)).toMatchObject({ acked: 4, ...expected });
   });
 });

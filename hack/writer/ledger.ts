@@ -1,5 +1,6 @@
 /** What the writer knows of its writes: which were acknowledged, which got no clear answer, and when nothing came through. */
-import { countOf, createRangeSet, type Range } from './range-set.ts';
+import { countOf, createRangeSet, type Range, type RangeSet } from './range-set.ts';
+import type { Acknowledgement } from './verdict.ts';
 
 /** A time without acknowledged writes: the last before, the first after. */
 export interface Gap {
@@ -36,14 +37,19 @@ export interface Moment {
 }
 
 export interface Ledger {
-  readonly acknowledged: (id: number, sentAt: Moment, at: Moment) => void;
+  /** `timeline`: under which the server says it wrote the row. */
+  readonly acknowledged: (id: number, timeline: number, sentAt: Moment, at: Moment) => void;
   readonly unknown: (id: number, why: string) => void;
   readonly failed: (why: string) => void;
   readonly mark: (name: string, at: Moment) => void;
   readonly state: (at: Moment) => LedgerState;
   readonly ackedRanges: () => readonly Range[];
   readonly unknownRanges: () => readonly Range[];
+  readonly acknowledgements: () => readonly Acknowledgement[];
 }
+
+/** Each connection counts its ids from a number of its own, so that they stay ranges. */
+export const idsOfLane = 1_000_000_000;
 
 /** A tenth of the shortest outage that is of interest; below are scheduling and checkpoints. */
 export const notableGapMs = 100;
@@ -56,8 +62,9 @@ interface Mark {
 }
 
 export function createLedger(): Ledger {
-  const acked = createRangeSet();
-  const unknown = createRangeSet();
+  const acked = laneSets();
+  const unknown = laneSets();
+  const acknowledgements: Acknowledgement[] = [];
   const gaps: Gap[] = [];
   const marks = new Map<string, Mark>();
   const errors = new Map<string, number>();
@@ -70,8 +77,9 @@ export function createLedger(): Ledger {
   };
 
   return {
-    acknowledged: (id, sentAt, at) => {
+    acknowledged: (id, timeline, sentAt, at) => {
       acked.add(id);
+      acknowledgements.push({ id, timeline, sentMs: sentAt.monotonicMs, ackedMs: at.monotonicMs });
       const gap = lastAck === undefined ? undefined : between(lastAck, at);
       lastAck = at;
       if (gap !== undefined && gap.milliseconds >= notableGapMs) gaps.push(gap);
@@ -113,6 +121,20 @@ export function createLedger(): Ledger {
     },
     ackedRanges: acked.ranges,
     unknownRanges: unknown.ranges,
+    acknowledgements: () => [...acknowledgements],
+  };
+}
+
+function laneSets(): RangeSet {
+  const lanes = new Map<number, RangeSet>();
+  return {
+    add: (id) => {
+      const lane = Math.floor(id / idsOfLane);
+      const set = lanes.get(lane) ?? createRangeSet();
+      lanes.set(lane, set);
+      set.add(id);
+    },
+    ranges: () => [...lanes.values()].flatMap((set) => set.ranges()),
   };
 }
 

@@ -9,17 +9,12 @@ import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../operator/platform/clock.ts';
 import { createLogger } from '../../operator/platform/log.ts';
-import { createLedger, type LedgerState } from './ledger.ts';
-import type { Range } from './range-set.ts';
+import { createLedger, idsOfLane, type LedgerState } from './ledger.ts';
 import { openSession, openSessionAtAny, reasonOf } from './session.ts';
 import { openSoonest } from './soonest.ts';
-import { judge, type Verdict } from './verdict.ts';
+import { judge, type History, type Verdict } from './verdict.ts';
 import { write } from './writing.ts';
 
-export interface History {
-  readonly acked: readonly Range[];
-  readonly unknown: readonly Range[];
-}
 export type FinalReport = Verdict & { readonly state: LedgerState; readonly history: History };
 
 const access = process.env['WRITER_ACCESS'] ?? '/etc/writer/app';
@@ -39,9 +34,15 @@ const open = () =>
   hosts.length > 1
     ? openSessionAtAny(hosts, access, table, stopping.signal)
     : openSoonest(() => openSession(access, table, hosts[0]), stopping.signal);
-// WRITER_IDLE: only verifies what another writer left.
-const written =
-  process.env['WRITER_IDLE'] === undefined ? write({ open, ledger, clock, log }, stopping.signal) : Promise.resolve();
+/** Connections that write side by side; 0: only verifies what another writer left. */
+const lanes = Number(process.env['WRITER_LANES'] ?? '1');
+/** Of all connections together. */
+const periodMs = 10;
+const written = Promise.all(
+  Array.from({ length: lanes }, (_, lane) =>
+    write({ open, ledger, clock, log, periodMs: periodMs * lanes, from: lane * idsOfLane + 1 }, stopping.signal),
+  ),
+);
 
 /** How long a cluster that has just failed over may take until everything can be read back. */
 const readBackWithinMs = 60_000;
@@ -53,7 +54,7 @@ async function verify(history: History): Promise<Verdict> {
       // By the Service: a host that was given may be a replica by now.
       const session = await openSession(access, table);
       try {
-        return judge(history, await session.ids());
+        return judge(history, await session.rows());
       } finally {
         session.drop();
       }
@@ -69,7 +70,7 @@ async function stop(): Promise<FinalReport> {
   stopping.abort();
   await written;
   const history = { acked: ledger.ackedRanges(), unknown: ledger.unknownRanges() };
-  const verdict = await verify(history);
+  const verdict = await verify({ ...history, acknowledgements: ledger.acknowledgements() });
   log.info(verdict, 'read back');
   return { ...verdict, state: { ...state, acked: verdict.acked }, history };
 }

@@ -4,9 +4,10 @@ import { Socket } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import type { Row } from './verdict.ts';
 
 export type Insert =
-  | { readonly outcome: 'acknowledged' }
+  | { readonly outcome: 'acknowledged'; readonly timeline: number }
   /** No answer, an error, or a warning such as "canceling wait for synchronous replication": committed or not, nobody knows. */
   | { readonly outcome: 'unknown'; readonly why: string };
 
@@ -14,7 +15,7 @@ export interface Session {
   readonly insert: (id: number) => Promise<Insert>;
   readonly makeTable: () => Promise<void>;
   readonly isPrimary: () => Promise<boolean>;
-  readonly ids: () => Promise<readonly number[]>;
+  readonly rows: () => Promise<readonly Row[]>;
   /** Drops the connection without a word: a server that doesn't answer must not delay the next one. */
   readonly drop: () => void;
 }
@@ -24,6 +25,8 @@ const connectMs = 1_000;
 const statementMs = 1_000;
 /** Reading everything back takes longer than a write. */
 const readBackMs = 30_000;
+/** The server's own word: what pg_control says about its timeline may be a checkpoint old. */
+const timeline = "('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int";
 
 /** Among several hosts, how soon one that was not the primary is asked again. */
 const askAgainMs = 50;
@@ -103,23 +106,30 @@ export async function openSession(access: string, table: string, host?: string):
     isPrimary,
     insert: async (id) => {
       warnings.length = 0;
+      let said: number;
       try {
-        await query(`INSERT INTO ${table} (id) VALUES ($1)`, [id], statementMs);
+        const insert = `INSERT INTO ${table} (id, timeline) VALUES ($1, ${timeline}) RETURNING timeline`;
+        said = Number((await query(insert, [id], statementMs))[0]?.[0]);
       } catch (error) {
         return { outcome: 'unknown', why: reasonOf(error) };
       }
       const [warning] = warnings;
-      return warning === undefined ? { outcome: 'acknowledged' } : { outcome: 'unknown', why: warning };
+      return warning === undefined ? { outcome: 'acknowledged', timeline: said } : { outcome: 'unknown', why: warning };
     },
     makeTable: async () => {
-      await query(`CREATE TABLE IF NOT EXISTS ${table} (id bigint PRIMARY KEY)`, [], statementMs);
+      await query(
+        `CREATE TABLE IF NOT EXISTS ${table} (id bigint PRIMARY KEY, timeline int NOT NULL)`,
+        [],
+        statementMs,
+      );
     },
-    ids: async () => {
+    rows: async () => {
       // Not through the index: a row that only the index still knows must not pass for present.
       await query('SET enable_indexscan = off', [], statementMs);
       await query('SET enable_indexonlyscan = off', [], statementMs);
       if (!(await isPrimary())) throw new Error('the host of -rw answers as a replica');
-      return (await query(`SELECT id FROM ${table}`, [], readBackMs)).map(([id]) => Number(id));
+      const rows = await query(`SELECT id, timeline, xmin::text FROM ${table}`, [], readBackMs);
+      return rows.map(([id, timeline, xid]) => ({ id: Number(id), timeline: Number(timeline), xid: Number(xid) }));
     },
     drop,
   };

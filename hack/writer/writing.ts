@@ -1,10 +1,9 @@
-/** The loop of the writer: one row each 10 ms; whatever fails, a new connection at once. */
+/** The loop of the writer: a row each few milliseconds; whatever fails, a new connection at once. */
 import type { Clock } from '../../operator/platform/clock.ts';
 import type { Logger } from '../../operator/platform/log.ts';
 import type { Ledger, Moment } from './ledger.ts';
 import { reasonOf, type Session } from './session.ts';
 
-const periodMs = 10;
 /** A refused connection answers in microseconds; without a pause the loop would eat the machine. */
 const retryMs = 40;
 
@@ -13,12 +12,15 @@ export interface Writing {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly periodMs: number;
+  /** The first id. */
+  readonly from: number;
 }
 
 /** Writes until the signal is aborted; the write in flight is finished or given up first. */
-export async function write({ open, ledger, clock, log }: Writing, signal: AbortSignal): Promise<void> {
+export async function write({ open, ledger, clock, log, periodMs, from }: Writing, signal: AbortSignal): Promise<void> {
   const moment = (): Moment => ({ monotonicMs: clock.now(), wall: clock.wall() });
-  let id = 0;
+  let id = from - 1;
   let tableIsThere = false;
   let due = clock.now();
   let saidWhy: string | undefined;
@@ -36,7 +38,7 @@ export async function write({ open, ledger, clock, log }: Writing, signal: Abort
         ledger.unknown(id, insert.why);
         return insert.why;
       }
-      ledger.acknowledged(id, sentAt, moment());
+      ledger.acknowledged(id, insert.timeline, sentAt, moment());
     }
     return undefined;
   };
