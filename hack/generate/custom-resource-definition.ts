@@ -1,6 +1,7 @@
 /** The CustomResourceDefinition of each resource of ours, made from its zod schema. */
 import { stringify } from 'yaml';
 import { z } from 'zod';
+import { ClusterOperationResource } from '../../operator/api/cluster-operation.ts';
 import { apiGroup, PostgresClusterResource } from '../../operator/api/postgres-cluster.ts';
 import { structuralSchema, type StructuralSchema } from './structural-schema.ts';
 
@@ -11,57 +12,101 @@ export interface CustomResource {
   readonly schema: StructuralSchema;
 }
 
-export function postgresCluster(): CustomResource {
-  const schema = rootSchema(structuralSchema(specAndStatus()));
-  return {
+interface Kind {
+  readonly kind: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly resource: z.ZodObject<{ readonly spec: z.ZodType; readonly status: z.ZodType }>;
+  readonly scale?: Readonly<Record<string, string>>;
+  /** Printed after the name; the age comes last. */
+  readonly columns: readonly object[];
+  readonly selectableFields?: readonly string[];
+}
+
+export const postgresCluster = (): CustomResource =>
+  customResource({
     kind: 'PostgresCluster',
-    plural: 'postgresclusters',
+    shortNames: ['pgc'],
+    categories: ['all', 'mainstay'],
+    resource: PostgresClusterResource,
+    scale: {
+      specReplicasPath: '.spec.instances',
+      statusReplicasPath: '.status.instances',
+      labelSelectorPath: '.status.selector',
+    },
+    columns: [
+      column('Ready', 'string', '.status.ready', 'Instances that run and follow, of those wanted.'),
+      column('Primary', 'string', '.status.primary', 'Instance that leads.'),
+      column('Status', 'string', '.status.summary', 'What is going on.'),
+      column('Version', 'string', '.spec.version', 'Major version of PostgreSQL.'),
+      column('Sync', 'string', '.status.sync.members', 'Instances whose acknowledgement counts.', 1),
+      column(
+        'If primary lost',
+        'string',
+        '.status.instancesStatus[?(@.role=="primary")].ifLost',
+        'What the loss of the primary would mean now.',
+        1,
+      ),
+      column('Epoch', 'integer', '.status.epoch', 'Number of the current primary’s reign.', 1),
+    ],
+  });
+
+export const clusterOperation = (): CustomResource =>
+  customResource({
+    kind: 'ClusterOperation',
+    shortNames: ['cop'],
+    categories: ['mainstay'],
+    resource: ClusterOperationResource,
+    selectableFields: ['.spec.clusterRef.name', '.spec.type'],
+    columns: [
+      column('Type', 'string', '.spec.type', 'What is done.'),
+      column('Cluster', 'string', '.spec.clusterRef.name', 'To which cluster.'),
+      column('Status', 'string', '.status.summary', 'Where it stands.'),
+      column('Message', 'string', '.status.message', 'What it does or waits for, what it did, or why it failed.'),
+      column('Started', 'date', '.status.startedAt', 'Time since it was begun.', 1),
+      column('Finished', 'date', '.status.finishedAt', 'Time since it was over.', 1),
+      column('Reason', 'string', '.spec.reason', 'Why it was asked for.', 1),
+    ],
+  });
+
+export const customResources = (): readonly CustomResource[] => [postgresCluster(), clusterOperation()];
+
+function customResource(of: Kind): CustomResource {
+  const { kind, scale, selectableFields } = of;
+  const schema = rootSchema(structuralSchema(specAndStatus(of.resource)));
+  const singular = kind.toLowerCase();
+  const plural = `${singular}s`;
+  return {
+    kind,
+    plural,
     schema,
     definition: {
       apiVersion: 'apiextensions.k8s.io/v1',
       kind: 'CustomResourceDefinition',
       metadata: {
-        name: `postgresclusters.${apiGroup}`,
+        name: `${plural}.${apiGroup}`,
         labels: { 'app.kubernetes.io/name': 'mainstay', 'app.kubernetes.io/part-of': 'mainstay' },
       },
       spec: {
         group: apiGroup,
         scope: 'Namespaced',
         names: {
-          kind: 'PostgresCluster',
-          listKind: 'PostgresClusterList',
-          plural: 'postgresclusters',
-          singular: 'postgrescluster',
-          shortNames: ['pgc'],
-          categories: ['all', 'mainstay'],
+          kind,
+          listKind: `${kind}List`,
+          plural,
+          singular,
+          shortNames: of.shortNames,
+          categories: of.categories,
         },
         versions: [
           {
             name: 'v1alpha1',
             served: true,
             storage: true,
-            subresources: {
-              status: {},
-              scale: {
-                specReplicasPath: '.spec.instances',
-                statusReplicasPath: '.status.instances',
-                labelSelectorPath: '.status.selector',
-              },
-            },
+            subresources: { status: {}, ...(scale && { scale }) },
+            ...(selectableFields && { selectableFields: selectableFields.map((jsonPath) => ({ jsonPath })) }),
             additionalPrinterColumns: [
-              column('Ready', 'string', '.status.ready', 'Instances that run and follow, of those wanted.'),
-              column('Primary', 'string', '.status.primary', 'Instance that leads.'),
-              column('Status', 'string', '.status.summary', 'What is going on.'),
-              column('Version', 'string', '.spec.version', 'Major version of PostgreSQL.'),
-              column('Sync', 'string', '.status.sync.members', 'Instances whose acknowledgement counts.', 1),
-              column(
-                'If primary lost',
-                'string',
-                '.status.instancesStatus[?(@.role=="primary")].ifLost',
-                'What the loss of the primary would mean now.',
-                1,
-              ),
-              column('Epoch', 'integer', '.status.epoch', 'Number of the current primary’s reign.', 1),
+              ...of.columns,
               column('Age', 'date', '.metadata.creationTimestamp', 'Time since it was made.'),
             ],
             schema: { openAPIV3Schema: schema },
@@ -104,9 +149,9 @@ function rootSchema({ properties, ...root }: StructuralSchema): StructuralSchema
 }
 
 /** What is ours: the rest of the object has constraints that structural schemas can't express and don't need. */
-function specAndStatus(): z.ZodType {
-  const { spec, status } = PostgresClusterResource.shape;
-  return z.object({ spec, status }).meta(PostgresClusterResource.meta() ?? {});
+function specAndStatus(resource: Kind['resource']): z.ZodType {
+  const { spec, status } = resource.shape;
+  return z.object({ spec, status }).meta(resource.meta() ?? {});
 }
 
 function column(name: string, type: string, jsonPath: string, description: string, priority = 0): object {

@@ -1,5 +1,11 @@
 /** Every generated file of the repository with its content. */
-import { postgresCluster, toChartTemplate, toYaml } from './custom-resource-definition.ts';
+import {
+  clusterOperation,
+  customResources,
+  postgresCluster,
+  toChartTemplate,
+  toYaml,
+} from './custom-resource-definition.ts';
 import {
   conditionsPage,
   errorsPage,
@@ -12,11 +18,16 @@ import { stateMachinePage } from './state-machine-page.ts';
 
 /** Path from the repository's root → content. */
 export function generatedFiles(): ReadonlyMap<string, string> {
-  const cluster = postgresCluster();
   return new Map([
-    ['crds/mainstay.dev_postgresclusters.yaml', toYaml(cluster)],
-    ['charts/mainstay/templates/crds/mainstay.dev_postgresclusters.yaml', toChartTemplate(cluster)],
-    ['docs/reference/postgres-cluster.md', resourcePage(cluster)],
+    ...customResources().flatMap((resource): [string, string][] => {
+      const file = `mainstay.dev_${resource.plural}.yaml`;
+      return [
+        [`crds/${file}`, toYaml(resource)],
+        [`charts/mainstay/templates/crds/${file}`, toChartTemplate(resource)],
+      ];
+    }),
+    ['docs/reference/postgres-cluster.md', resourcePage(postgresCluster())],
+    ['docs/reference/cluster-operation.md', resourcePage(clusterOperation())],
     ['docs/reference/postgres-parameters.md', parametersPage()],
     ['docs/reference/conditions.md', conditionsPage()],
     ['docs/reference/events.md', eventsPage()],

@@ -3,7 +3,7 @@ import { Registry } from 'prom-client';
 import { agentMetrics } from '../../operator/agent/metrics.ts';
 import { operatorMetrics } from '../../operator/controllers/metrics.ts';
 import { runtimeMetrics } from '../../operator/kubernetes/metrics.ts';
-import { conditionTypes } from '../../operator/api/conditions.ts';
+import { conditionTypes, operationConditionTypes, type Catalogue } from '../../operator/api/conditions.ts';
 import { eventReasons } from '../../operator/api/event-reasons.ts';
 import { lockedParameters, restrictedParameters } from '../../operator/api/parameters.ts';
 import { errorCodes } from '../../operator/platform/errors.ts';
@@ -31,20 +31,28 @@ export function resourcePage(resource: CustomResource): string {
 export function conditionsPage(): string {
   return page('Conditions', [
     'Each condition carries `observedGeneration`. `Ready`, `Reconciling` and `Stalled` follow kstatus, so `helm --wait`, Flux, Argo CD and `kubectl wait --for=condition=Ready` tell the truth.',
-    ...Object.entries(conditionTypes).flatMap(([type, { meaning, reasons }]) => [
-      `## ${type}`,
-      `True when: ${meaning}`,
-      markdownTable(
-        ['Reason', 'Meaning'],
-        Object.entries(reasons).map(([reason, text]) => [code(reason), text]),
-      ),
-    ]),
+    '## Clusters',
+    ...conditionSections(conditionTypes),
+    '## Operations',
+    '`kubectl wait --for=condition=Complete clusteroperation/<name>` ends when it has done what was asked; `Failed` is the other end.',
+    ...conditionSections(operationConditionTypes),
+  ]);
+}
+
+function conditionSections(catalogue: Catalogue): readonly string[] {
+  return Object.entries(catalogue).flatMap(([type, { meaning, reasons }]) => [
+    `### ${type}`,
+    `True when: ${meaning}`,
+    markdownTable(
+      ['Reason', 'Meaning'],
+      Object.entries(reasons).map(([reason, text]) => [code(reason), text]),
+    ),
   ]);
 }
 
 export function eventsPage(): string {
   return page('Events', [
-    'Events that the operator writes about a cluster (`kubectl events --for postgrescluster/orders`). Bad news is always of type Warning.',
+    'Events that the operator writes about a cluster (`kubectl events --for postgrescluster/orders`) or an operation (`kubectl events --for clusteroperation/…`). Bad news is always of type Warning.',
     markdownTable(
       ['Reason', 'Type', 'Meaning'],
       Object.entries(eventReasons).map(([reason, { type, meaning }]) => [code(reason), type, meaning]),

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { postgresCluster } from './custom-resource-definition.ts';
+import { customResources, postgresCluster } from './custom-resource-definition.ts';
 import { structuralSchema, unknownFields, type StructuralSchema } from './structural-schema.ts';
 
 test.each([
@@ -29,8 +29,10 @@ test('every field of a resource is described', () => {
       ...(field.description === undefined ? [`${path}.${name}`] : []),
       ...undescribed(field.items ?? field, `${path}.${name}`),
     ]);
-  const { spec, status } = postgresCluster().schema.properties ?? {};
-  expect([...undescribed(spec ?? {}, 'spec'), ...undescribed(status ?? {}, 'status')]).toEqual([]);
+  for (const { schema } of customResources()) {
+    const { spec, status } = schema.properties ?? {};
+    expect([...undescribed(spec ?? {}, 'spec'), ...undescribed(status ?? {}, 'status')]).toEqual([]);
+  }
 });
 
 test('unknown fields are found at any depth', () => {

@@ -29,8 +29,9 @@ export function clusterState(etcd: () => EtcdMembers, signal: AbortSignal): Clus
   return {
     read: async (cluster) => {
       const prefix = clusterPrefix(cluster);
-      const { entries } = await (await dcs()).read(prefix, { milliseconds: readMs, signal });
-      return parseRuntime(new Map([...entries].map(([key, value]) => [key.slice(prefix.length), value])), undefined);
+      const { entries, clusterId } = await (await dcs()).read(prefix, { milliseconds: readMs, signal });
+      const relative = new Map([...entries].map(([key, value]) => [key.slice(prefix.length), value]));
+      return parseRuntime(relative, undefined, clusterId);
     },
     requestSwitchover: async (cluster, from, to) => {
       const requests = switchoverRequests(await dcs(), systemClock, randomUUID);

@@ -1,6 +1,6 @@
 /**
  * What a cluster keeps in etcd: the keys under its prefix and the shapes of their values (JSON).
- * The operator writes `definition` and `requests/*`; everything else is written by the agents.
+ * The operator writes `definition`, `requests/*` and `operations/*`; everything else is written by the agents.
  */
 import { z } from 'zod';
 
@@ -35,6 +35,7 @@ export const keys = {
   adopt: 'requests/adopt',
   restart: (instance: InstanceName) => `requests/restart/${instance}`,
   answer: 'answer',
+  operation: (name: string) => `operations/${name}`,
   rewound: 'rewound',
   adoption: (instance: InstanceName) => `adoptions/${instance}`,
 } as const;
@@ -314,3 +315,29 @@ export const Answer = z
   .object({ id: z.string(), instance, outcome: z.enum(['done', 'refused']), reason: z.string(), at: z.string() })
   .readonly();
 export type Answer = z.output<typeof Answer>;
+
+/**
+ * `operations/<name of the ClusterOperation>`: it was begun, or has ended otherwise. Written by the operator alone, and what keeps
+ * an operation from being carried out twice, whatever becomes of its object or its status.
+ */
+export const OperationRecord = z
+  .object({
+    /** Of the object; also the id of the request that it makes. */
+    uid: z.string(),
+    type: z.string(),
+    state: z.enum(['running', 'complete', 'failed']),
+    /** Reason of the condition Complete or Failed. */
+    reason: z.string(),
+    message: z.string(),
+    /** Wall-clock times, ISO 8601. `startedAt` is absent if it never was begun. */
+    startedAt: z.string().optional(),
+    finishedAt: z.string().optional(),
+    deadline: z.string(),
+    /** When it was begun: the epoch, and who led. */
+    epoch,
+    primary: instance.optional(),
+    /** Who shall lead, if somebody in particular was asked for. */
+    to: instance.optional(),
+  })
+  .readonly();
+export type OperationRecord = z.output<typeof OperationRecord>;

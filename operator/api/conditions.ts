@@ -1,6 +1,10 @@
 /** Every condition of our resources with its reasons; docs/reference/conditions.md is generated from here. */
 
-/** `status: True` of the condition means… ; the reasons say with which status they go. */
+export type Catalogue = Readonly<
+  Record<string, { readonly meaning: string; readonly reasons: Readonly<Record<string, string>> }>
+>;
+
+/** Of clusters. `status: True` of the condition means… ; the reasons say with which status they go. */
 export const conditionTypes = {
   Ready: {
     meaning: 'A writable primary exists and the current generation of the spec has converged.',
@@ -86,11 +90,60 @@ export const conditionTypes = {
       RuntimeUnknown: 'Unknown: etcd can’t be read.',
     },
   },
-} as const satisfies Readonly<
-  Record<string, { readonly meaning: string; readonly reasons: Readonly<Record<string, string>> }>
->;
+} as const satisfies Catalogue;
 
 export type ConditionType = keyof typeof conditionTypes;
 export type ConditionReason<T extends ConditionType = ConditionType> = T extends ConditionType
   ? keyof (typeof conditionTypes)[T]['reasons']
   : never;
+
+/** Of ClusterOperations. */
+export const operationConditionTypes = {
+  Complete: {
+    meaning: 'The operation is over and has done what was asked.',
+    reasons: {
+      Succeeded: 'True: it was carried out, or there was nothing left to do.',
+      DryRunPassed: 'True: it would be begun now; nothing was done.',
+      NotFinished: 'False: it waits or is under way.',
+      NotComplete: 'False: it is over and has not done what was asked.',
+    },
+  },
+  Failed: {
+    meaning: 'The operation is over and has not done what was asked. It is never tried again.',
+    reasons: {
+      Refused: 'True: it may not be carried out as things are; nothing was changed.',
+      DeadlineExceeded: 'True: it was not over in time.',
+      Aborted: 'True: it was called off.',
+      Unsuccessful: 'True: it was carried out and did not lead to what was asked.',
+      AlreadyCarriedOut: 'True: an operation of this name was carried out on this cluster before; nothing was done.',
+      ClusterGone: 'True: the cluster was deleted meanwhile.',
+      RecordLost: 'True: it had been begun, and etcd does not know it any more, so nobody can tell what became of it.',
+      SpecInvalid: 'True: the stored spec does not match the schema of this operator.',
+      NotFinished: 'False: it waits or is under way.',
+      NotFailed: 'False: it is complete.',
+    },
+  },
+  Reconciling: {
+    meaning: 'The operation waits or is under way.',
+    reasons: {
+      Running: 'True: it is under way.',
+      ClusterNotFound: 'True: it waits for the cluster to exist.',
+      ClusterPaused: 'True: it waits until spec.paused of the cluster is false.',
+      OtherOperation: 'True: it waits for the end of another operation of the same cluster.',
+      NotReady: 'True: it waits until the cluster is in a state in which it can begin; the message says for what.',
+      RuntimeUnknown: 'True: it waits for etcd, which can’t be read.',
+      Finished: 'False: it is over.',
+    },
+  },
+  Stalled: {
+    meaning: 'The operation has failed: what kstatus calls Failed, for Flux, Helm and Argo CD.',
+    reasons: {
+      OperationFailed: 'True: see the condition Failed.',
+      Progressing: 'False: nothing stands in the way, or it is complete.',
+    },
+  },
+} as const satisfies Catalogue;
+
+export type OperationConditionType = keyof typeof operationConditionTypes;
+export type OperationConditionReason<T extends OperationConditionType = OperationConditionType> =
+  T extends OperationConditionType ? keyof (typeof operationConditionTypes)[T]['reasons'] : never;

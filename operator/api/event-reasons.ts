@@ -27,6 +27,12 @@ export const eventReasons = {
     type: 'Warning',
     meaning: 'What a person or the operator asked for (switchover, failover, adoption) was refused; the note says why.',
   },
+  OperationStarted: { type: 'Normal', meaning: 'A ClusterOperation was begun.' },
+  OperationComplete: { type: 'Normal', meaning: 'A ClusterOperation has done what was asked.' },
+  OperationFailed: {
+    type: 'Warning',
+    meaning: 'A ClusterOperation was refused, called off, or has not done what was asked; the note says why.',
+  },
   FailoverForced: {
     type: 'Warning',
     meaning:

@@ -11,7 +11,7 @@ test('history comes in the order of epochs, the last 200', () => {
   const stored = entries(
     Object.fromEntries(epochs.map((epoch) => [`history/${String(epoch).padStart(10, '0')}`, history(epoch)])),
   );
-  const parsed = parseRuntime(stored, undefined).history.map(({ epoch }) => epoch);
+  const parsed = parseRuntime(stored, undefined, '7').history.map(({ epoch }) => epoch);
   expect([parsed.length, parsed[0], parsed.at(-1)]).toEqual([200, 51, 250]);
 });
 
@@ -19,7 +19,7 @@ test.each([
   ['a forced failover', 'requests/failover', { ...request, to: 'orders-2', deadline: '2026-11-21T08:00:00Z' }],
   ['an adoption', 'requests/adopt', { ...request, etcdClusterId: '7' }],
 ])('%s is an emergency', (_, key, value) => {
-  expect(parseRuntime(entries({ [key]: value }), undefined).emergency).toMatchObject(value);
+  expect(parseRuntime(entries({ [key]: value }), undefined, '7').emergency).toMatchObject(value);
 });
 
 test('tags are those that the agents were told; a definition of another form is merely not ours', () => {

@@ -7,6 +7,7 @@ import {
   HistoryEntry,
   Leader,
   Member,
+  OperationRecord,
   RestartRequest,
   SwitchoverRequest,
   SyncState,
@@ -28,6 +29,8 @@ export interface LeasedValue extends StoredValue {
 }
 
 export interface ClusterRuntime {
+  /** The etcd that says so, as it calls itself. */
+  readonly etcdClusterId: string;
   readonly definition: PublishedDefinition | undefined;
   /** The cluster has had data. */
   readonly initialized: boolean;
@@ -43,10 +46,26 @@ export interface ClusterRuntime {
   /** A person asks for a forced failover, or for going on with another etcd. */
   readonly emergency: FailoverRequest | AdoptRequest | undefined;
   readonly answer: Answer | undefined;
+  /** Whatever is asked of the agents now, by key, as in `requests/switchover`. */
+  readonly requests: ReadonlyMap<string, StandingRequest>;
+  /** What became of ClusterOperations, by name. */
+  readonly operations: ReadonlyMap<string, KeptOperation>;
   /** Undefined if the protocol can't understand what is stored. */
   readonly explanation: Explanation | undefined;
   /** Nothing at all is stored. */
   readonly empty: boolean;
+}
+
+export interface StandingRequest {
+  /** Undefined if it can't be read. */
+  readonly id: string | undefined;
+  readonly modRevision: number;
+}
+
+export interface KeptOperation {
+  /** Undefined if it can't be read: then it is known only that there was one. */
+  readonly record: OperationRecord | undefined;
+  readonly modRevision: number;
 }
 
 export interface PublishedDefinition {
@@ -69,6 +88,7 @@ const historyEntries = 200;
 export function parseRuntime(
   entries: ReadonlyMap<string, StoredValue>,
   explanation: Explanation | undefined,
+  etcdClusterId: string,
 ): ClusterRuntime {
   const parsed = <T>(key: string, schema: ZodType<T>): T | undefined => {
     const entry = entries.get(key);
@@ -78,6 +98,7 @@ export function parseRuntime(
   const switchover = entries.get(keys.switchover);
   const history = [...entries.keys()].filter((key) => key.startsWith('history/')).sort();
   return {
+    etcdClusterId,
     definition: definition && publishedDefinition(definition),
     initialized: entries.has(keys.initialize),
     epoch: Number(entries.get(keys.epoch)?.value ?? '0'),
@@ -92,9 +113,33 @@ export function parseRuntime(
     restarts: new Map(restartsIn(entries)),
     emergency: parsed(keys.failover, FailoverRequest) ?? parsed(keys.adopt, AdoptRequest),
     answer: parsed(keys.answer, Answer),
+    requests: under(entries, 'requests/', ({ value, modRevision }) => ({
+      id: RequestId.safeParse(parsedJson(value)).data?.id,
+      modRevision,
+    })),
+    operations: new Map(
+      [
+        ...under(entries, keys.operation(''), ({ value, modRevision }) => ({
+          record: OperationRecord.safeParse(parsedJson(value)).data,
+          modRevision,
+        })),
+      ].map(([key, kept]) => [key.slice(keys.operation('').length), kept]),
+    ),
     explanation,
     empty: entries.size === 0,
   };
+}
+
+const RequestId = z.object({ id: z.string() });
+
+function under<T>(
+  entries: ReadonlyMap<string, StoredValue>,
+  prefix: string,
+  read: (entry: StoredValue) => T,
+): ReadonlyMap<string, T> {
+  return new Map(
+    [...entries].filter(([key]) => key.startsWith(prefix)).map(([key, entry]): [string, T] => [key, read(entry)]),
+  );
 }
 
 /** The definition is ours to write: one that can't be read is simply not the one we want. */

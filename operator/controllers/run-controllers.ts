@@ -15,6 +15,8 @@ import type { ApiObject } from '../kubernetes/kinds.ts';
 import { createQueue } from '../kubernetes/queue.ts';
 import type { Surroundings } from '../kubernetes/surroundings.ts';
 import type { Installation } from '../resources/installation.ts';
+import { clusterOperationReconciler } from './cluster-operation/controller.ts';
+import { createOperationSource } from './cluster-operation/sources.ts';
 import { reconcileNode } from './node/controller.ts';
 import { postgresClusterReconciler } from './postgres-cluster/controller.ts';
 import type { Observer } from './postgres-cluster/observe.ts';
@@ -44,6 +46,8 @@ export interface ControllersOptions {
 const settledMs = 1000;
 /** Positions and the like are looked at this late. */
 const laterMs = 5_000;
+/** A switchover takes less than a second: whoever waits for one hears of its end soon. */
+const operationSettledMs = 100;
 /** How long to wait for etcd before looking after clusters without it. */
 const etcdPatienceMs = 10_000;
 /** The kubelet takes a minute to bring a renewed Secret; this much more does not matter. */
@@ -53,17 +57,31 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
   const { client, dcs, events, installation, metrics, surroundings } = options;
   const { clock, random, log } = surroundings;
   const clusterQueue = createQueue({ ...surroundings, name: 'postgres-cluster', metrics });
+  const operationQueue = createQueue({ ...surroundings, name: 'cluster-operation', metrics });
   const nodeQueue = createQueue({ ...surroundings, name: 'node', metrics });
 
   const sources = createSources({
     ...surroundings,
     client,
     namespace: options.watchNamespace,
-    onCluster: (key) => clusterQueue.add(key),
+    onCluster: (key) => {
+      clusterQueue.add(key);
+      if (operations.withIndex(key).length > 0) operationQueue.addAfter(key, settledMs);
+    },
     onNode: (name) => nodeQueue.add(name),
   });
+  const operations = createOperationSource({
+    ...surroundings,
+    client,
+    namespace: options.watchNamespace,
+    onCluster: (key) => operationQueue.add(key),
+  });
   const everyCluster = (): void => {
-    for (const cluster of sources.clusters.list()) clusterQueue.add(keyOf(cluster));
+    for (const cluster of sources.clusters.list()) {
+      clusterQueue.add(keyOf(cluster));
+      // Also those without an operation: one may have been deleted while it was under way.
+      operationQueue.add(keyOf(cluster));
+    }
   };
   const view = createRuntimeView({
     dcs,
@@ -75,6 +93,7 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
       const key = `${namespace}/${name}`;
       if (!sources.clusters.get(key)) return;
       clusterQueue.addAfter(key, soon ? settledMs : laterMs);
+      if (operations.withIndex(key).length > 0) operationQueue.addAfter(key, soon ? operationSettledMs : laterMs);
     },
     onConnection: everyCluster,
   });
@@ -96,6 +115,11 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
   const effector = { client, dcs, requests, newPassword, metrics, log };
   const note = (regarding: ApiObject, reason: EventReason, text: string): void =>
     events.record({ regarding, type: eventReasons[reason].type, reason, note: text });
+  const reconcileOperations = clusterOperationReconciler({
+    observer: { clusters: observer, operations },
+    effector: { client, dcs, metrics, log },
+    note,
+  });
   const reconcileCluster = postgresClusterReconciler({ observer, effector, metrics, note });
   const nodeController = {
     observer,
@@ -117,7 +141,12 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
     }
   };
 
-  const following = Promise.all([sources.start(signal), view.start(signal), followInstallation()]);
+  const following = Promise.all([
+    sources.start(signal),
+    operations.start(signal),
+    view.start(signal),
+    followInstallation(),
+  ]);
   await sources.whenSynced(signal).catch(() => undefined);
   // Without etcd there is still work to do: objects, and a status that says so.
   await Promise.race([
@@ -136,6 +165,19 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
         signal,
         metrics,
       }),
+      // Clusters are looked after even where this kind is not installed yet.
+      operations.whenSynced(signal).then(
+        () =>
+          runController({
+            ...surroundings,
+            name: 'cluster-operation',
+            queue: operationQueue,
+            reconcile: reconcileOperations,
+            signal,
+            metrics,
+          }),
+        () => undefined,
+      ),
       runController({
         ...surroundings,
         name: 'node',

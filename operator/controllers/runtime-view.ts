@@ -96,7 +96,7 @@ export function createRuntimeView(options: RuntimeViewOptions): RuntimeView {
     } catch (error) {
       log.debug({ err: error }, 'the protocol does not understand what etcd holds about a cluster');
     }
-    return parseRuntime(entries, explanation);
+    return parseRuntime(entries, explanation, at.clusterId);
   }
 
   async function follow(signal: AbortSignal): Promise<void> {

@@ -36,6 +36,7 @@ export interface World {
 }
 
 export const emptyRuntime: ClusterRuntime = {
+  etcdClusterId: '7',
   definition: undefined,
   initialized: false,
   epoch: 0,
@@ -47,6 +48,8 @@ export const emptyRuntime: ClusterRuntime = {
   restarts: new Map(),
   emergency: undefined,
   answer: undefined,
+  requests: new Map(),
+  operations: new Map(),
   explanation: undefined,
   empty: true,
 };

@@ -1,0 +1,187 @@
+/** The ClusterOperation resource: something done once to a cluster because somebody asked. The one source of its CRD and types. */
+import { z } from 'zod';
+import { MainstayError } from '../platform/errors.ts';
+import { ClusterOperationStatusSchema } from './cluster-operation-status.ts';
+import type { DeepReadonly } from './deep-readonly.ts';
+import { apiVersion } from './postgres-cluster.ts';
+import { described, type Rule } from './rules.ts';
+
+const instance = z.string().min(1).max(63);
+
+const members = {
+  switchover: described(
+    z
+      .object({
+        to: described(instance.exactOptional(), 'Who shall become primary; the fittest replica if absent.'),
+      })
+      .exactOptional(),
+    'Options of a Switchover.',
+  ),
+  failover: described(
+    z
+      .object({
+        to: described(instance, 'Who shall lead.'),
+        acceptDataLoss: described(
+          z.boolean().default(false),
+          'Acknowledged writes that only the missing instances hold may be lost for good. Without it, a failover that could lose any is refused, and the refusal says how much.',
+        ),
+        othersAreOff: described(
+          z.boolean().default(false),
+          'You have made sure that the missing instances are off and stay off until they can see the others again.',
+        ),
+      })
+      .exactOptional(),
+    'Options of a Failover.',
+  ),
+  adopt: described(
+    z
+      .object({
+        etcdClusterId: described(
+          z.string().min(1).max(32),
+          'The etcd that is meant, by its cluster id, as `etcdctl endpoint status` shows it.',
+        ),
+        without: described(
+          z.array(instance).max(18).default([]),
+          'Instances that are gone for good. Acknowledged writes that only they hold are lost.',
+          [],
+          { 'x-kubernetes-list-type': 'set' },
+        ),
+      })
+      .exactOptional(),
+    'Options of an Adopt.',
+  ),
+};
+
+export type OperationType = z.output<typeof OperationType>;
+const OperationType = z.enum(['Switchover', 'Failover', 'Adopt']);
+
+/** Which options belong to which type, and whether the type can do without. */
+const options: readonly {
+  readonly type: OperationType;
+  readonly member: keyof typeof members;
+  readonly needed: boolean;
+}[] = [
+  { type: 'Switchover', member: 'switchover', needed: false },
+  { type: 'Failover', member: 'failover', needed: true },
+  { type: 'Adopt', member: 'adopt', needed: true },
+];
+
+type Union = { readonly type: OperationType } & { readonly [Member in keyof typeof members]?: unknown };
+
+const optionRules: readonly Rule<Union>[] = options.flatMap(({ type, member, needed }) => [
+  {
+    cel: `!has(self.${member}) || self.type == '${type}'`,
+    fieldPath: `.${member}`,
+    message: `belongs to operations of type ${type}: remove it, or change spec.type`,
+    holds: (self) => self[member] === undefined || self.type === type,
+  },
+  ...(needed
+    ? [
+        {
+          cel: `self.type != '${type}' || has(self.${member})`,
+          fieldPath: '.type',
+          message: `${type} needs spec.${member}`,
+          holds: (self: Union) => self.type !== type || self[member] !== undefined,
+        },
+      ]
+    : []),
+]);
+
+const fields = {
+  clusterRef: described(
+    z.object({
+      kind: described(z.enum(['PostgresCluster']).default('PostgresCluster'), 'Kind of the cluster.'),
+      name: described(z.string().min(1).max(63), 'Name of the cluster, in the same namespace.'),
+    }),
+    'The cluster to work on.',
+  ),
+  type: described(
+    OperationType,
+    'Switchover: a planned change of primary. ' +
+      'Failover: somebody shall lead although nobody can prove to hold every acknowledged write. ' +
+      'Adopt: etcd was restored or replaced, and the cluster shall go on with this one.',
+  ),
+  ...members,
+  reason: described(z.string().min(1).max(256).exactOptional(), 'Why, for those who read the history.'),
+  dryRun: described(
+    z.boolean().default(false),
+    'Only says in status whether it would be begun now, and what it would do.',
+  ),
+  deadlineSeconds: described(
+    z.int().min(5).max(604_800).exactOptional(),
+    'Seconds from its creation within which it must be over. One that can’t begin by then never does; one under way is taken back where that is safe. ' +
+      'Default: 60 for Switchover and Failover, 600 for Adopt.',
+  ),
+  ttlSecondsAfterFinished: described(
+    z.int().min(0).max(31_536_000).exactOptional(),
+    'Seconds after its end when the object is deleted; kept for ever if absent. Leave it out where Git holds the object, or Git would make it anew (that would not carry it out again).',
+  ),
+};
+
+/** Anything but `abort` stays as it was made. */
+const frozen: Rule<unknown> = {
+  cel: Object.keys(fields)
+    .map(
+      (field) =>
+        `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
+    )
+    .join(' && '),
+  message: 'an operation can’t be changed, only aborted (spec.abort: true): make another one with another name',
+};
+
+const Spec = z.object({
+  ...fields,
+  abort: described(
+    z.boolean().default(false),
+    'Set it to true to call the operation off: one that waits never begins, one under way is taken back where that is safe. Deleting the object does the same.',
+    [
+      {
+        cel: 'self || !oldSelf',
+        message: 'an operation that was called off stays so: make another one with another name',
+      },
+    ],
+  ),
+});
+
+export const ClusterOperationResource = described(
+  z.object({
+    apiVersion: z.literal(apiVersion),
+    kind: z.literal('ClusterOperation'),
+    metadata: z.object({
+      name: z.string(),
+      namespace: z.string().default('default'),
+      uid: z.string().default(''),
+      resourceVersion: z.string().exactOptional(),
+      generation: z.int().default(0),
+      creationTimestamp: z.string().exactOptional(),
+      deletionTimestamp: z.string().exactOptional(),
+    }),
+    spec: described(Spec, 'What is wanted; it can’t be changed, only aborted.', [...optionRules, frozen]),
+    status: described(ClusterOperationStatusSchema.prefault({}), 'What became of it; written by the operator only.'),
+  }),
+  'Something done once to a cluster. It is carried out at most once per name, whatever is applied or restored again; the object stays as its history.',
+);
+
+/** An operation with all defaults filled in. */
+export type ClusterOperation = DeepReadonly<z.output<typeof ClusterOperationResource>>;
+export type ClusterOperationSpec = ClusterOperation['spec'];
+export type ClusterOperationStatus = ClusterOperation['status'];
+
+/** Reads a resource as the API server or a file has it, filling defaults; throws ResourceInvalid with every problem found. */
+export function parseClusterOperation(value: unknown): ClusterOperation {
+  const result = ClusterOperationResource.safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'object'}: ${issue.message}`);
+  throw new MainstayError('ResourceInvalid', `ClusterOperation is invalid: ${problems.join('; ')}`, {
+    cause: result.error,
+  });
+}
+
+const defaultDeadlineSeconds: Readonly<Record<OperationType, number>> = { Switchover: 60, Failover: 60, Adopt: 600 };
+
+/** Wall-clock milliseconds by which it must be over. */
+export function deadlineOf({ metadata, spec }: ClusterOperation): number {
+  return (
+    Date.parse(metadata.creationTimestamp ?? '') + (spec.deadlineSeconds ?? defaultDeadlineSeconds[spec.type]) * 1000
+  );
+}

@@ -1,0 +1,52 @@
+/** What one type of operation is made of. Each is a request to the agents, so that who carries it out is who can. */
+import type { ClusterOperationSpec, OperationType } from '../../api/cluster-operation.ts';
+import type { InstanceName, OperationRecord } from '../../api/cluster-state.ts';
+import { adopt } from './adopt.ts';
+import { failover } from './failover.ts';
+import type { ClusterNow } from './facts.ts';
+import { switchover } from './switchover.ts';
+
+/** Whether an operation may begin. */
+export type Plan =
+  | { readonly verdict: 'refused'; readonly because: string }
+  /** Not now, but perhaps before the deadline. */
+  | { readonly verdict: 'wait'; readonly because: string }
+  /** Things are as they are asked to be. */
+  | { readonly verdict: 'nothing-to-do'; readonly message: string }
+  | {
+      readonly verdict: 'begin';
+      /** What will happen. */
+      readonly message: string;
+      /** Of the record: the instance that is asked for. */
+      readonly to?: InstanceName;
+      /** Written under the procedure's key, with `id`, `reason` and, where the request has one, `deadline` added. */
+      readonly request: object;
+    };
+
+/** How far one under way has come. */
+export type Course =
+  | { readonly verdict: 'running'; readonly message: string }
+  | { readonly verdict: 'complete'; readonly message: string }
+  | { readonly verdict: 'failed'; readonly message: string };
+
+export interface Procedure {
+  /** Of its request, under the cluster's prefix. */
+  readonly requestKey: string;
+  /** Waits while another operation of the cluster is under way. An emergency doesn't. */
+  readonly waitsForOthers: boolean;
+  readonly plan: (spec: ClusterOperationSpec, cluster: ClusterNow) => Plan;
+  /** Asked as long as no agent has refused. `standing`: nobody has taken the request up yet. */
+  readonly course: (record: OperationRecord, cluster: ClusterNow, standing: boolean) => Course;
+  /** Whether a request that still stands can be withdrawn without harm. */
+  readonly mayTakeBack: (record: OperationRecord, cluster: ClusterNow) => boolean;
+}
+
+const procedures: Readonly<Record<OperationType, Procedure>> = {
+  Switchover: switchover,
+  Failover: failover,
+  Adopt: adopt,
+};
+
+/** Undefined for a type that only another version of the operator knows. */
+export const procedureOf = (type: string): Procedure | undefined =>
+  Object.hasOwn(procedures, type) ? procedures[type as OperationType] : undefined;
