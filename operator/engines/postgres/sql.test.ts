@@ -25,9 +25,9 @@ afterEach(async () => {
 
 test('closing a session whose connection is still under way ends what waits for it', async () => {
   await muteServer();
-  const session = keptSession(directory, 60_000);
-  const query = session.run(new AbortController().signal, ({ query: ask }) => ask('SELECT 1'));
+  const kept = keptSession(directory, 60_000);
+  const query = kept.run(new AbortController().signal, (session) => session.query('SELECT 1'));
   await once(server, 'connection');
-  session.close();
+  kept.close();
   await expect(query).rejects.toMatchObject({ code: 'DatabaseUnreachable' });
 });
