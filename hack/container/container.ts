@@ -11,6 +11,8 @@ export interface ContainerOptions {
   readonly mounts?: Readonly<Record<string, string>>;
   /** uid and gid; the tests' own if absent. */
   readonly user?: number;
+  /** A network of its own, with nothing in it yet. */
+  readonly ownNetwork?: boolean;
   readonly argv: readonly string[];
 }
 
@@ -64,14 +66,16 @@ done
 shift
 exec chroot "\${root:-/}" setpriv --reuid "$user" --regid "$user" --clear-groups --pdeathsig KILL "$@"`;
 
-export function startContainer({ root, mounts = {}, user = 0, argv }: ContainerOptions): Container {
+export function startContainer({ root, mounts = {}, user = 0, ownNetwork = false, argv }: ContainerOptions): Container {
   const all = root
     ? { [repository]: insideRepository, [path.dirname(process.execPath)]: path.dirname(insideNode), ...mounts }
     : mounts;
   const child = spawn(
     'setpriv',
     [
-      ...['--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork', '--kill-child', '--'],
+      ...['--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork', '--kill-child'],
+      ...(ownNetwork ? ['--net'] : []),
+      '--',
       ...['bash', '-c', script, 'container', root ?? '', String(user)],
       ...Object.entries(all).flat(),
       '--',

@@ -2,21 +2,37 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
-import type { Definition } from '../../operator/api/cluster-state.ts';
-import type { EngineContext } from '../../operator/engines/engine.ts';
+import type { Definition, Epoch, HistoryEntry, InstanceName, Position } from '../../operator/api/cluster-state.ts';
+import type { EngineContext, Observation } from '../../operator/engines/engine.ts';
 import { postgresEngine } from '../../operator/engines/postgres/engine.ts';
 import { installedVersion, layout } from '../../operator/engines/postgres/layout.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../operator/ha/state.ts';
 import { systemClock } from '../../operator/platform/clock.ts';
 
-export type Request =
-  | { readonly id: number; readonly effect: DatabaseEffect; readonly limit?: number }
-  | { readonly id: number; readonly inspect: true }
-  | { readonly id: number; readonly observe: true };
+/** Of the cluster that the instance is in. */
+export interface DriverOptions {
+  readonly instance: string;
+  readonly incarnation: string;
+  readonly definition: Partial<Definition>;
+}
+
+/** What an instance is told of the cluster, as JSON: maps are lists of pairs. */
+export interface TestContext {
+  readonly definition?: Partial<Definition>;
+  readonly history?: readonly (readonly [Epoch, HistoryEntry])[];
+  readonly positions?: readonly (readonly [InstanceName, Position])[];
+}
+
+export type Request = { readonly id: number; readonly context?: TestContext } & (
+  | { readonly effect: DatabaseEffect; readonly limit?: number }
+  | { readonly inspect: true; readonly limit?: number }
+  | { readonly observe: true }
+);
 
 export interface Answer {
   readonly id: number;
   readonly state: DatabaseState;
+  readonly observation?: Observation;
   readonly error?: string;
 }
 
@@ -39,23 +55,25 @@ for (const [file, text] of [
 }
 await mkdir('/run/mainstay', { recursive: true });
 
-const parameters = JSON.parse(process.argv[2] ?? '{}') as Definition['parameters'];
-const context: EngineContext = {
+const options = JSON.parse(process.argv[2] ?? '{}') as DriverOptions;
+const initial: EngineContext = {
   definition: {
     generation: 1,
     engine: 'postgres',
     version: '18',
-    instances: ['t-1'],
+    instances: [options.instance],
     durability: { mode: 'Preferred', acknowledgements: 1 },
-    parameters,
+    parameters: {},
     application: { database: 'app', owner: 'app' },
     paused: false,
-  } as unknown as Definition,
+    ...options.definition,
+  },
   history: new Map(),
-  incarnation: 'ab12cd34',
+  incarnation: options.incarnation,
+  positions: new Map(),
 };
 const engine = postgresEngine({
-  instance: 't-1',
+  instance: options.instance,
   layout: layout('/var/lib/mainstay', await installedVersion(), '/run/mainstay', secrets),
   clock: systemClock,
   log: pino({ level: process.env['LOG_LEVEL'] ?? 'warn' }, pino.destination({ fd: 2, sync: true })),
@@ -66,14 +84,23 @@ engine.onChange((changed) => tell({ changed }));
 createInterface({ input: process.stdin }).on('line', (line) => {
   const request = JSON.parse(line) as Request;
   const { id } = request;
-  const work = async (): Promise<unknown> => {
-    if ('inspect' in request) return engine.inspect();
+  const told = request.context;
+  const context: EngineContext = {
+    ...initial,
+    definition: { ...initial.definition, ...told?.definition },
+    history: new Map(told?.history),
+    positions: new Map(told?.positions),
+  };
+  const work = async (): Promise<Observation | undefined> => {
     if ('observe' in request) return engine.observe(context, AbortSignal.timeout(5000));
     const limit = AbortSignal.timeout(request.limit ?? 60_000);
-    return request.effect.type === 'kill' ? engine.kill(limit) : engine.run(request.effect, context, limit);
+    if ('inspect' in request) await engine.inspect();
+    else if (request.effect.type === 'kill') await engine.kill(limit);
+    else await engine.run(request.effect, context, limit);
+    return undefined;
   };
   void work().then(
-    () => tell({ id, state: engine.state() }),
+    (observation) => tell({ id, state: engine.state(), ...(observation && { observation }) }),
     (error: unknown) => tell({ id, state: engine.state(), error: String(error) }),
   );
 });

@@ -1,20 +1,23 @@
 /** One real PostgreSQL under the engine, in a container of its own, driven by a test. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Observation } from '../../operator/engines/engine.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../operator/ha/state.ts';
 import { systemClock } from '../../operator/platform/clock.ts';
 import { insideNode, insideRepository, startContainer, type Container, type ContainerProcess } from './container.ts';
-import type { Answer, Report } from './postgres-driver.ts';
+import type { TestNetwork } from './network.ts';
+import type { Answer, DriverOptions, Report, TestContext } from './postgres-driver.ts';
 
 export interface DrivenPostgres {
   readonly container: Container;
   /** On the machine; its file system is the instance's own where `ownDisk` was asked for. */
   readonly volume: string;
-  run(effect: DatabaseEffect, limit?: number): Promise<DatabaseState>;
+  run(effect: DatabaseEffect, limit?: number, context?: TestContext): Promise<DatabaseState>;
+  observe(context?: TestContext): Promise<Observation>;
   inspect(): Promise<DatabaseState>;
   /** From nothing to a primary that serves. */
   serve(): Promise<void>;
@@ -28,6 +31,8 @@ export interface DrivenPostgres {
   /** Of the server, the postmaster first. */
   server(): readonly ContainerProcess[];
   psql(sql: string, timeoutMs?: number): { readonly ok: boolean; readonly output: string };
+  /** A session of its own, until its end or the container's. */
+  session(...statements: readonly string[]): ChildProcess;
   remove(): Promise<void>;
 }
 
@@ -35,11 +40,18 @@ const user = 999;
 /** Of a sparse file. */
 const megabytes = 2000;
 
+interface DrivenOptions {
+  readonly instance?: string;
+  readonly ownDisk?: boolean;
+  readonly parameters?: Readonly<Record<string, string>>;
+  /** Where others find it; alone on the machine's own network if absent. */
+  readonly plug?: { readonly network: TestNetwork; readonly address: string };
+}
+
+export const testIncarnation = 'ab12cd34';
+
 /** `ownDisk`: a file system of its own (ext4 on a loop device), which can be frozen. */
-export async function drivePostgres(
-  root: string,
-  options: { readonly ownDisk?: boolean; readonly parameters?: Readonly<Record<string, string>> } = {},
-): Promise<DrivenPostgres> {
+export async function drivePostgres(root: string, options: DrivenOptions = {}): Promise<DrivenPostgres> {
   const folder = await mkdtemp(path.join(tmpdir(), 'mainstay-postgres-'));
   const volume = path.join(folder, 'volume');
   if (options.ownDisk) {
@@ -51,15 +63,21 @@ export async function drivePostgres(
   } else command('mkdir', volume);
   await chown(volume, user, user);
 
+  const driverOptions: DriverOptions = {
+    instance: options.instance ?? 't-1',
+    incarnation: testIncarnation,
+    definition: options.parameters ? { parameters: options.parameters } : {},
+  };
   const container = startContainer({
     root,
     user,
+    ownNetwork: options.plug !== undefined,
     mounts: { [volume]: '/var/lib/mainstay' },
     argv: [
       insideNode,
       '--no-warnings',
       `${insideRepository}/hack/container/postgres-driver.ts`,
-      JSON.stringify(options.parameters ?? {}),
+      JSON.stringify(driverOptions),
     ],
   });
   const { child } = container;
@@ -86,15 +104,18 @@ export async function drivePostgres(
     });
   });
   let requests = 0;
-  const ask = async (request: object): Promise<DatabaseState> => {
+  const ask = async (request: object): Promise<Answer> => {
     const id = ++requests;
     const answered = new Promise<Answer>((resolve) => answers.set(id, resolve));
     child.stdin?.write(`${JSON.stringify({ id, ...request })}\n`);
     const report = await answered;
     if (report.error !== undefined) throw new Error(report.error);
-    return report.state;
+    return report;
   };
+  const stateAfter = async (request: object): Promise<DatabaseState> => (await ask(request)).state;
   await ready;
+  const first = container.processes().find(({ innerPid }) => innerPid === 1);
+  options.plug?.network.plug(first?.pid ?? 0, options.plug.address);
 
   const server = (): readonly ContainerProcess[] =>
     container
@@ -111,8 +132,13 @@ export async function drivePostgres(
     changes,
     log,
     server,
-    run: (effect, limit) => ask({ effect, limit }),
-    inspect: () => ask({ inspect: true }),
+    run: (effect, limit, context) => stateAfter({ effect, limit, context }),
+    inspect: () => stateAfter({ inspect: true }),
+    observe: async (context) => {
+      const { observation } = await ask({ observe: true, context });
+      if (!observation) throw new Error('nothing observed');
+      return observation;
+    },
     serve: async () => {
       for (const effect of [
         { type: 'initialize' },
@@ -121,7 +147,7 @@ export async function drivePostgres(
         { type: 'promote', epoch: 1, timeline: 2, sync: { members: [], acknowledgements: 0 } },
         { type: 'open' },
       ] as const)
-        await ask({ effect });
+        await stateAfter({ effect });
     },
     untilHealth: async (status, limitMs) => {
       const begun = systemClock.now();
@@ -143,6 +169,19 @@ export async function drivePostgres(
         { encoding: 'utf8', timeout: timeoutMs, killSignal: 'SIGKILL', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } },
       );
       return { ok: done.status === 0, output: (done.stdout + done.stderr).trim() };
+    },
+    session: (...statements) => {
+      const inside = container.processes().find(({ innerPid }) => innerPid === 1);
+      return spawn(
+        'nsenter',
+        [
+          ...['--target', String(inside?.pid), '--mount', '--root', '--wd=/'],
+          ...['--setuid', String(user), '--setgid', String(user)],
+          ...['--', 'psql', '-h', '/run/mainstay', '-U', 'postgres', '-XAtq', 'postgres'],
+          ...statements.flatMap((statement) => ['-c', statement]),
+        ],
+        { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } },
+      );
     },
     remove: async () => {
       const ended = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;

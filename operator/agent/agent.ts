@@ -430,7 +430,14 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   function engineContext(): EngineContext | undefined {
     const { view } = state;
     return (
-      view?.definition && { definition: view.definition, history: view.history, incarnation: volume.incarnation() }
+      view?.definition && {
+        definition: view.definition,
+        history: view.history,
+        incarnation: volume.incarnation(),
+        positions: new Map(
+          [...view.members.values()].flatMap(({ instance, position }) => (position ? [[instance, position]] : [])),
+        ),
+      }
     );
   }
 
@@ -442,6 +449,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   }
 
   function describe(): Member {
+    const copy = engine.copyProgress();
     return {
       instance: settings.instance,
       incarnation: volume.incarnation(),
@@ -453,6 +461,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       node: settings.node,
       version,
       message: because,
+      ...(copy && { copy }),
       vow: state.vow,
       ...(state.health.status === 'failing' ? { failing: state.health.reason } : {}),
       ...(configured === undefined ? {} : { generation: configured }),

@@ -96,6 +96,8 @@ export const Definition = z
     paused: z.boolean().default(false),
     /** The cluster has had data: an etcd that knows nothing of it must not make it found itself anew. */
     founded: z.boolean().optional(),
+    /** Bytes a second that a clone takes from its source at most; absent: as many as it can. */
+    copyRate: z.number().positive().optional(),
     /** Of instances that have any. */
     tags: z.record(instance, Tags).readonly().optional(),
     tls: TlsRules.optional(),
@@ -195,6 +197,8 @@ export const Member = z
     generation: z.int().optional(),
     /** Why its database does not take those settings, and keeps the former ones. */
     settingsRefused: z.string().optional(),
+    /** How far its clone or rewind has come. */
+    copy: z.object({ doneBytes: z.number(), totalBytes: z.number() }).readonly().optional(),
     /** Names of parameters that wait for a restart. */
     pendingRestart: z.array(z.string()).readonly().optional(),
     /** A successor could not bring them about: this primary has to come back with them itself. */

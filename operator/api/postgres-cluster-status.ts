@@ -28,6 +28,15 @@ export const InstanceStatus = z.object({
   address: described(text(253).exactOptional(), 'Address of its Pod.'),
   position: described(text(32).exactOptional(), 'Last flushed position of its log.'),
   lagBytes: described(z.int().min(0).exactOptional(), 'How much of the primary’s log it does not have yet.'),
+  copy: described(
+    z
+      .object({
+        doneBytes: described(z.int().min(0), 'Bytes that are there.'),
+        totalBytes: described(z.int().min(0), 'Bytes in all, as estimated at its beginning.'),
+      })
+      .exactOptional(),
+    'How far its clone or rewind (state "cloning" or "rewinding") has come.',
+  ),
   sync: described(z.boolean(), 'Whether its acknowledgement counts for durability.'),
   ifLost: described(text(128).exactOptional(), 'What its loss would mean now, in few words; their wording may change.'),
   pendingRestart: described(

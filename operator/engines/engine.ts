@@ -1,5 +1,5 @@
 /** The seam between the protocol and a database: one folder beside this file per database, with the same files. */
-import type { HistoryEntry, Epoch, Member, Definition } from '../api/cluster-state.ts';
+import type { Definition, Epoch, HistoryEntry, InstanceName, Member, Position } from '../api/cluster-state.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../ha/state.ts';
 import type { ReplicaHealth } from '../ha/sync-set.ts';
 
@@ -10,6 +10,8 @@ export interface EngineContext {
   readonly definition: Definition;
   readonly history: ReadonlyMap<Epoch, HistoryEntry>;
   readonly incarnation: string;
+  /** Where the logs of the instances that live end, by their own word. */
+  readonly positions: ReadonlyMap<InstanceName, Position>;
 }
 
 /** What can be measured of a living database, for peers and people. */
@@ -19,6 +21,12 @@ export interface Observation {
   readonly streaming: boolean;
   /** Primary: its replicas. */
   readonly replicas: readonly ReplicaHealth[];
+}
+
+/** How far a copy of data has come. */
+export interface CopyProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
 }
 
 export interface Engine {
@@ -32,6 +40,8 @@ export interface Engine {
   /** SIGKILL of the whole process tree, verified gone: needs to know nothing, and goes ahead of whatever `run` is busy with. */
   kill(signal: AbortSignal): Promise<DatabaseState>;
   state(): DatabaseState;
+  /** Of the rewind or the clone under way, once it is known. */
+  copyProgress(): CopyProgress | undefined;
   observe(context: EngineContext, signal: AbortSignal): Promise<Observation>;
   /** Brings the settings of a running database to the definition; does nothing where they are. */
   configure(definition: Definition, signal: AbortSignal): Promise<void>;

@@ -413,6 +413,32 @@ describe('data that must be replaced', () => {
     expect(first(of('a', led, { database: { status: 'absent' } }))).toBe('clone');
     expect(first(of('a', led, { database: { status: 'broken', reason: '' }, retired }))).toBe('clone');
   });
+  test('is cloned from a replica of this epoch, else the primary, which is also asked when the replica failed', () => {
+    const absent = { database: { status: 'absent' } } as const;
+    const source = (...parts: Parameters<typeof of>): unknown => decide(of(...parts)).effects[0];
+    const members = [member('a'), member('b', { state: 'running', role: 'primary' }), member('c')];
+    const streaming = (epoch: number): Member => member('c', { position: { epoch, lsn: '0/1' } });
+    const from = (c: Member, copies: HaState['copies'] = []): unknown =>
+      source('a', { ...led, members: [...members.slice(0, 2), c] }, { ...absent, copies });
+    expect(from(streaming(2))).toMatchObject({ source: { instance: 'c' }, mayDiscardOld: true });
+    expect(from(streaming(2), [{ effect: 'clone', at: 0 }])).toMatchObject({
+      source: { instance: 'b' },
+      mayDiscardOld: true,
+    });
+    expect(from(streaming(1))).toMatchObject({ source: { instance: 'b' }, mayDiscardOld: false });
+    expect(from({ ...streaming(2), failing: 'DiskFull' })).toMatchObject({ source: { instance: 'b' } });
+    expect(from({ ...streaming(2), state: 'diverged' })).toMatchObject({ source: { instance: 'b' } });
+  });
+  test('is copied again only after a pause, which grows, whether copies fail or only don’t help', () => {
+    const after = (ok: boolean, times: number): number => {
+      let state = of('a', led, { database: { status: 'absent' } });
+      for (let n = 0; n < times; n++)
+        state = step(state, { type: 'database-effect-ended', effect: 'clone', ok }, { now: state.now, wall: '' }).state;
+      return Math.max(0, (state.backOff.get('clone') ?? 0) - state.now);
+    };
+    expect([1, 2, 3, 9].map((times) => after(false, times))).toEqual([5000, 10_000, 20_000, 300_000]);
+    expect([1, 2, 3, 4].map((times) => after(true, times))).toEqual([0, 0, 5000, 10_000]);
+  });
   test.each([['absent'], ['broken'], ['replica']])('is never touched while it is in the sync set (%s)', (status) => {
     const database = status === 'replica' ? diverged : ({ status, reason: '' } as DatabaseState);
     const sync = { primary: voter('b'), members: [voter('c'), voter('a')] };

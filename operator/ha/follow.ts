@@ -83,7 +83,25 @@ function replaceData(state: Known, primary: Member | undefined, how: { readonly 
       ],
     });
   }
-  return how.type === 'clone'
-    ? act(state, 'cloning', `cloning from ${primary.instance}`, { type: 'clone', primary })
-    : act(state, 'rewinding', `rewinding to ${primary.instance}`, { type: 'rewind', epoch: view.epoch, primary });
+  if (how.type === 'clone') {
+    const others = cloneSources(state);
+    // One of the two may be what the last attempt failed of.
+    const attempts = state.copies.filter(({ effect }) => effect === 'clone').length;
+    const source = (attempts % 2 === 0 ? others[0] : undefined) ?? primary;
+    const mayDiscardOld = others.length > 0;
+    return act(state, 'cloning', `cloning from ${source.instance}`, { type: 'clone', source, mayDiscardOld });
+  }
+  return act(state, 'rewinding', `rewinding to ${primary.instance}`, { type: 'rewind', epoch: view.epoch, primary });
+}
+
+/** Replicas of this epoch's primary, to spare it the work; first those that no write waits for. */
+function cloneSources({ view, self }: Known): readonly Member[] {
+  const counts = ({ instance }: Member): number =>
+    Number(view.sync?.value.members.some((member) => member.instance === instance));
+  return [...view.members.values()]
+    .filter(
+      ({ instance, state, position, failing }) =>
+        instance !== self.instance && state === 'streaming' && position?.epoch === view.epoch && failing === undefined,
+    )
+    .toSorted((a, b) => counts(a) - counts(b) || a.instance.localeCompare(b.instance, 'en'));
 }

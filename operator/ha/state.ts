@@ -151,6 +151,8 @@ export interface HaState {
   readonly retired: { readonly epoch: Epoch; readonly settled: boolean } | undefined;
   /** Effects that failed last time, not to be tried again before the moment given. */
   readonly backOff: ReadonlyMap<Pausable, Milliseconds>;
+  /** Rewinds and clones that ended lately, well or not. */
+  readonly copies: readonly { readonly effect: EffectType; readonly at: Milliseconds }[];
   /** Starts in a row that failed while another instance served as primary. */
   readonly startFailures: { readonly count: number; readonly since: Milliseconds } | undefined;
 }
@@ -246,7 +248,8 @@ export type DatabaseEffect =
       readonly history: HistoryEntry | undefined;
     }
   | { readonly type: 'rewind'; readonly epoch: Epoch; readonly primary: Member }
-  | { readonly type: 'clone'; readonly primary: Member }
+  /** `mayDiscardOld`: should there be no room beside it, because at least two others hold all that it could. */
+  | { readonly type: 'clone'; readonly source: Member; readonly mayDiscardOld: boolean }
   | { readonly type: 'promote'; readonly epoch: Epoch; readonly timeline: number; readonly sync: SyncSet }
   /** Lets clients in, once the members of the sync set that must have it hold the whole log (rule 8). */
   | { readonly type: 'open' }

@@ -70,6 +70,7 @@ export function initialState(
     syncUnsettled: [],
     retired: undefined,
     backOff: new Map(),
+    copies: [],
     startFailures: undefined,
   };
 }
@@ -130,13 +131,17 @@ function learn(state: HaState, event: Event): HaState {
     case 'vow-failed':
       return { ...state, inFlight: { ...state.inFlight, disk: false }, backOff: later(state, 'write-vow') };
     case 'database-effect-ended':
-      return {
-        ...state,
-        inFlight:
-          state.inFlight.database === event.effect ? { ...state.inFlight, database: undefined } : state.inFlight,
-        backOff: event.ok ? without(state.backOff, event.effect) : later(state, event.effect),
-        startFailures: startFailuresAfter(state, event.effect, event.ok),
-      };
+      return afterCopy(
+        {
+          ...state,
+          inFlight:
+            state.inFlight.database === event.effect ? { ...state.inFlight, database: undefined } : state.inFlight,
+          backOff: event.ok ? without(state.backOff, event.effect) : later(state, event.effect),
+          startFailures: startFailuresAfter(state, event.effect, event.ok),
+        },
+        event.effect,
+        event.ok,
+      );
     case 'txn-ended':
       return {
         ...state,
@@ -255,13 +260,24 @@ function startFailuresAfter(state: HaState, effect: EffectType, ok: boolean): Ha
   return { count: (state.startFailures?.count ?? 0) + 1, since: state.startFailures?.since ?? state.now };
 }
 
-/** Pauses after a failure: long where the effect copies data, short where others wait for it. */
+/** Copies load others and may not help: one more soon after the last is made only after a pause, which doubles each time. */
+const copyWindow: Milliseconds = 30 * 60_000;
+const copyPause = { first: 5000, longest: 5 * 60_000 };
+
+function afterCopy(state: HaState, effect: EffectType, ok: boolean): HaState {
+  if (effect !== 'clone' && effect !== 'rewind') return state;
+  const copies = [...state.copies.filter(({ at }) => state.now - at < copyWindow), { effect, at: state.now }];
+  // What a rewind could not mend is cloned at once; the first two that succeed may be a rewind and its replacement.
+  const excess = copies.length - (ok ? 2 : 0);
+  if (excess <= 0) return { ...state, copies };
+  const until = state.now + Math.min(copyPause.longest, copyPause.first * 2 ** Math.min(excess - 1, 10));
+  const paused = ok ? (['clone', 'rewind'] as const) : [effect];
+  return { ...state, copies, backOff: new Map([...state.backOff, ...paused.map((what) => [what, until] as const)]) };
+}
+
+/** Pauses after a failure: short where others wait for it. */
 const pauseAfterFailure = (what: Pausable): Milliseconds =>
-  what === 'clone' || what === 'rewind' || what === 'initialize'
-    ? 5000
-    : what === 'start' || what === 'write-vow'
-      ? 1000
-      : 100;
+  what === 'initialize' ? 5000 : what === 'start' || what === 'write-vow' ? 1000 : 100;
 
 function later(state: HaState, what: Pausable): HaState['backOff'] {
   return new Map(state.backOff).set(what, state.now + pauseAfterFailure(what));

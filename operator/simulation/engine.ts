@@ -252,10 +252,10 @@ export function createEngine(
         judge.destroys(name, volume.incarnation);
         volume.incarnation = cluster.nextIncarnation();
         self.onNewIncarnation();
-        copyOf(effect.primary.instance);
+        copyOf(effect.source.instance);
         yield pause(300, 3000);
         yield* writable();
-        const source = copyOf(effect.primary.instance);
+        const source = copyOf(effect.source.instance);
         const { systemIdentifier } = source;
         const log = [...source.log];
         volume.data = { systemIdentifier, log, highestTimeline: lastTimeline(log) };

@@ -33,7 +33,7 @@ function withoutPositions(status: PostgresClusterStatus): PostgresClusterStatus 
   return {
     ...status,
     instancesStatus: status.instancesStatus.map((instance) =>
-      Object.assign({}, instance, { position: undefined, lagBytes: undefined }),
+      Object.assign({}, instance, { position: undefined, lagBytes: undefined, copy: undefined }),
     ),
   };
 }

@@ -236,6 +236,18 @@ test('positions alone are no news, and lag is counted in bytes', () => {
   expect(after.instancesStatus?.map((instance) => instance.lagBytes)).toEqual([undefined, 256, 4211081120]);
 });
 
+test('how far a clone has come is shown, and no news by itself', () => {
+  const world = atRest();
+  const shown = (doneBytes: number): ReturnType<typeof statusFor> => {
+    const cloning = { ...member('orders-3', false, 1), state: 'cloning', copy: { doneBytes, totalBytes: 900 } } as const;
+    world.runtime = { ...world.runtime, members: new Map(world.runtime.members).set('orders-3', cloning) };
+    return statusFor(factsOf(world));
+  };
+  const before = shown(90);
+  expect(before.instancesStatus?.[2]).toMatchObject({ state: 'cloning', copy: { doneBytes: 90, totalBytes: 900 } });
+  expect(statusChange(before, shown(180))).toBe('positions-only');
+});
+
 test('what people see of each instance', () => {
   const world = atRest();
   expect(world.cluster.status).toMatchObject({

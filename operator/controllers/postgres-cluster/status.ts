@@ -372,6 +372,7 @@ function instanceStatus(
     ...(pod?.address !== undefined && { address: pod.address }),
     ...(member?.position && { position: `${member.position.epoch}:${member.position.lsn}` }),
     ...lag(runtime, member),
+    ...(member?.copy && { copy: member.copy }),
     sync: (runtime?.sync?.members ?? []).some((voter) => voter.instance === instance),
     ...(ifLost && { ifLost: ifLostText(ifLost).slice(0, 128) }),
     ...(member?.pendingRestart && { pendingRestart: member.pendingRestart.slice(0, 200) }),

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Definition } from '../../api/cluster-state.ts';
 import { command } from './command.ts';
 import { syncDirectory } from './config.ts';
-import type { Layout } from './layout.ts';
+import { newWalDirectory, type Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';
 import { forgetSocketOwner } from './process.ts';
 import { identifier, literal, withSession } from './sql.ts';
@@ -12,11 +12,13 @@ import { identifier, literal, withSession } from './sql.ts';
 /** initdb beside `data`, roles and the application's database, a clean stop, then one rename: whole or not at all. */
 export async function initialize(definition: Definition, layout: Layout, signal: AbortSignal): Promise<void> {
   await rm(layout.incoming, { recursive: true, force: true });
+  const wal = newWalDirectory(layout);
   await command(
     join(layout.bin, 'initdb'),
     [
       ...['-D', layout.incoming, '-U', 'postgres', '--encoding=UTF8', '--locale=C.UTF-8', '--data-checksums'],
       ...['--auth-local=peer', '--auth-host=scram-sha-256', '--no-instructions'],
+      ...(wal === undefined ? [] : [`--waldir=${wal}`]),
     ],
     { signal },
   );

@@ -5,7 +5,12 @@ import { MainstayError } from '../../platform/errors.ts';
 export function command(
   file: string,
   args: readonly string[],
-  options: { readonly signal: AbortSignal; readonly env?: NodeJS.ProcessEnv },
+  options: {
+    readonly signal: AbortSignal;
+    readonly env?: NodeJS.ProcessEnv;
+    /** Sees stderr as it comes, in pieces of any size. */
+    readonly onStderr?: (text: string) => void;
+  },
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
@@ -16,7 +21,10 @@ export function command(
     });
     let [stdout, stderr] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-4000)));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr = (stderr + text).slice(-4000);
+      options.onStderr?.(text);
+    });
     child.on('error', (cause) =>
       reject(new MainstayError('DatabaseCommandFailed', `${file} could not run`, { cause, retryable: true })),
     );

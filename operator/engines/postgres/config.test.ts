@@ -45,7 +45,9 @@ test('every server boots blocked and following nobody', () => {
 });
 
 test('the gate comes after the agent and the replicas and before every client', () => {
-  const lines = pgHba(undefined).split('\n').filter((line) => line && !line.startsWith('#'));
+  const lines = pgHba(undefined)
+    .split('\n')
+    .filter((line) => line && !line.startsWith('#'));
   const gate = lines.indexOf('include_if_exists gate.conf');
   expect(lines.slice(0, gate).every((line) => /postgres peer|mainstay_/.test(line))).toBe(true);
   expect(lines[gate + 1]).toBe('host all postgres all reject');

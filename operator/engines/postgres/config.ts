@@ -9,6 +9,7 @@ import type { Layout } from './layout.ts';
 import { fileName, rotationSize } from './log-files.ts';
 import { nobody, replicationRole, rewindRole } from './names.ts';
 import { logDirectory } from './server-log.ts';
+import { walLimits, walVolumeOf } from './wal-limits.ts';
 
 /** What changes while the server runs. */
 export interface Dynamic {
@@ -64,12 +65,12 @@ export function postgresqlConf(
   definition: Definition,
   layout: Layout,
   floors: Readonly<Record<string, number>> = {},
+  /** For parameters that the user leaves to us, by what this instance runs on. */
+  measured: Readonly<Record<string, string>> = {},
 ): string {
   const users = Object.entries(definition.parameters).toSorted(([a], [b]) => a.localeCompare(b, 'en'));
   const defaults: Record<string, string> = {
     max_connections: '200',
-    wal_keep_size: '512MB',
-    max_slot_wal_keep_size: '2GB',
     max_wal_senders: '20',
     max_replication_slots: '20',
     wal_level: 'replica',
@@ -80,6 +81,8 @@ export function postgresqlConf(
     tcp_keepalives_count: '3',
     // A walsender whose replica lost power must not hold its slot and its row for minutes.
     wal_sender_timeout: '5s',
+    tcp_user_timeout: '10s',
+    ...measured,
   };
   const locked: Record<string, string> = {
     listen_addresses: '*',
@@ -188,11 +191,12 @@ export async function writeConfiguration(
   certificates: Certificates | undefined,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  const measured = walLimits(await walVolumeOf(layout));
   await replaceFile(join(layout.configuration, 'pg_hba.conf'), pgHba(definition.tls));
   await replaceFile(join(layout.configuration, 'pg_ident.conf'), pgIdent(certificates));
   await replaceFile(join(layout.configuration, 'tls.conf'), tlsConf(definition.tls, certificates));
   const candidate = `${configFile(layout)}.candidate`;
-  await replaceFile(candidate, postgresqlConf(definition, layout, floors));
+  await replaceFile(candidate, postgresqlConf(definition, layout, floors, measured));
   try {
     await command(join(layout.bin, 'postgres'), ['-D', layout.data, '-c', `config_file=${candidate}`, '-C', 'port'], {
       signal,
@@ -201,7 +205,10 @@ export async function writeConfiguration(
     const refusal = error instanceof Error ? error.message : String(error);
     const present = await readFile(configFile(layout), 'utf8').catch(() => undefined);
     if (present === undefined)
-      await replaceFile(configFile(layout), postgresqlConf({ ...definition, parameters: {} }, layout, floors));
+      await replaceFile(
+        configFile(layout),
+        postgresqlConf({ ...definition, parameters: {} }, layout, floors, measured),
+      );
     return refusal;
   }
   await rename(candidate, configFile(layout));

@@ -9,7 +9,7 @@ import { parseLsn } from '../../ha/position.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
-import type { EffectInContext, Engine, EngineContext, Observation } from '../engine.ts';
+import type { CopyProgress, EffectInContext, Engine, EngineContext, Observation } from '../engine.ts';
 import { initialize } from './bootstrap.ts';
 import { certificatesFrom, discardOtherCertificates, secured, type Certificates } from './certificates.ts';
 import { command } from './command.ts';
@@ -31,8 +31,16 @@ import { killServer, startServer, untilConnectable, type ServerProcess } from '.
 import { endClientSessions, openToClients, promote, type Gate } from './promote.ts';
 import { progressOf } from './progress.ts';
 import { recoveryEstimate } from './recovery.ts';
-import { clone, discardFormer, exists, forgetRewound, giveUpRewound, rewind } from './rejoin.ts';
-import { applySyncSet, keepSlots, onceSet, replicaWatch, seal, type ServerAccess } from './replication.ts';
+import { clone, discardFormer, discardUnfinished, exists, forgetRewound, giveUpRewound, rewind } from './rejoin.ts';
+import {
+  advanceSlots,
+  applySyncSet,
+  keepSlots,
+  onceSet,
+  replicaWatch,
+  seal,
+  type ServerAccess,
+} from './replication.ts';
 import { followServerLog } from './server-log.ts';
 import { canary, keptSession, withSession, type Session } from './sql.ts';
 import { compatibility, lastTimeline, listWal, setAsideAbortedTimelines } from './timeline.ts';
@@ -79,6 +87,8 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   /** Timeline that the log ends on, as proven by its records; changes only where a primary is followed or made. */
   let timeline = 1;
   const replicas = replicaWatch(clock);
+  let copied: CopyProgress | undefined;
+  const report = (progress: CopyProgress | undefined): void => void (copied = progress);
   /** What the configuration files were made from. */
   let configured = '';
   const certificates = certificatesFrom(layout, log);
@@ -169,6 +179,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     const following = from && { epoch: from.epoch, instance: from.primary.instance, address: from.primary.address };
     const aside = await setAsideAbortedTimelines(layout, signal);
     if (aside.length > 0) log.warn({ files: aside }, 'set aside what an aborted promotion left');
+    await discardUnfinished(layout);
     await mkdir(layout.configuration, { recursive: true });
     await change(from ? { ...bootSettings, ...followSettings(from.primary, context) } : bootSettings);
     floors = floorsFromControlData(await controlData());
@@ -200,8 +211,6 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     await forgetRewound(layout);
     timeline = await lastTimeline(layout, signal);
     const { highest } = await listWal(layout.data);
-    // Slots made while it was primary hold WAL back for nobody now.
-    await accessTo(signal).session((session) => trySlots(session, []));
     return {
       status: 'replica',
       systemIdentifier,
@@ -340,14 +349,16 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'rewind': {
         becomeBroken('being rewound');
         await end('clean', signal);
-        await rewind(effect.primary, context.definition, layout, signal);
+        await rewind(effect.primary, context.definition, layout, report, signal).finally(() => report(undefined));
         return inspect();
       }
       case 'clone': {
         becomeBroken('being cloned');
         await end('clean', signal);
         await incarnationListener();
-        await clone(effect.primary, context.definition, layout, signal);
+        const { source, mayDiscardOld } = effect;
+        const order = { source, mayDiscardOld };
+        await clone(order, context.definition, layout, report, signal).finally(() => report(undefined));
         return inspect();
       }
       case 'promote': {
@@ -451,7 +462,8 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     return {
       primaryConninfo:
         `host=${primary.address} port=${primary.databasePort} user=${replicationRole} application_name=${name} ` +
-        `passfile=${join(layout.run, 'pgpass')} connect_timeout=2 tcp_user_timeout=3000 ${secured(layout, context.definition)}`,
+        `passfile=${join(layout.run, 'pgpass')} connect_timeout=2 keepalives_idle=2 keepalives_interval=1 keepalives_count=3 ` +
+        `tcp_user_timeout=3000 ${secured(layout, context.definition)}`,
       primarySlotName: slotName(instance),
     };
   }
@@ -486,6 +498,10 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     }
     if (state.status !== 'replica') return nothing;
     const { row, pending } = await observer.run(signal, async (session) => {
+      await trySlots(session, context.definition.instances);
+      await advanceSlots(session, context.positions).catch((error: unknown) => {
+        log.debug({ err: error }, 'replication slots could not be advanced');
+      });
       const rows = await session.query(
         `SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text AS lsn, pg_last_wal_replay_lsn()::text AS replayed,
                 (SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming') AS timeline`,
@@ -585,6 +601,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       return (state = after);
     },
     kill: async (signal) => (state = await end('kill', signal, signal)),
+    copyProgress: () => copied,
     observe,
     configure,
     onChange: (listener) => (changeListener = listener),

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MainstayError } from '../../platform/errors.ts';
@@ -7,6 +8,8 @@ export interface Layout {
   /** Folder with postgres, initdb, pg_rewind … */
   readonly bin: string;
   readonly data: string;
+  /** Another volume, for the write-ahead log of data made from now on; undefined: it is in the data directory. */
+  readonly walVolume: string | undefined;
   /** A clone or an initdb under way; becomes `data` by a rename. */
   readonly incoming: string;
   /** The data directory that a clone replaced, kept until the clone serves. */
@@ -44,10 +47,17 @@ export async function installedVersion(): Promise<string> {
   return version;
 }
 
-export function layout(volume: string, version: string, run = '/run/mainstay', secrets = '/etc/mainstay'): Layout {
+export function layout(
+  volume: string,
+  version: string,
+  run = '/run/mainstay',
+  secrets = '/etc/mainstay',
+  walVolume?: string,
+): Layout {
   return {
     bin: `${installed}/${version}/bin`,
     data: join(volume, 'pgdata'),
+    walVolume,
     incoming: join(volume, 'pgdata.incoming'),
     former: join(volume, 'pgdata.former'),
     quarantine: join(volume, 'quarantine'),
@@ -63,3 +73,7 @@ export function layout(volume: string, version: string, run = '/run/mainstay', s
 }
 
 export const walDirectory = (data: string): string => join(data, 'pg_wal');
+
+/** Where a new data directory's log is to be, if not inside: each has its own, since the old one stays for a while. */
+export const newWalDirectory = ({ walVolume }: Layout): string | undefined =>
+  walVolume === undefined ? undefined : join(walVolume, `wal-${randomBytes(4).toString('hex')}`);

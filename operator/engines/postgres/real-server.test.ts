@@ -224,15 +224,4 @@ onRealServer(
 );
 
 /** A client that runs these one after another, until the test ends. */
-function session(pg: DrivenPostgres, ...statements: readonly string[]): ChildProcess {
-  const inside = pg.container.processes().find(({ innerPid }) => innerPid === 1);
-  return spawn(
-    'nsenter',
-    [
-      ...['--target', String(inside?.pid), '--mount', '--root', '--wd=/', '--setuid', '999', '--setgid', '999'],
-      ...['--', 'psql', '-h', '/run/mainstay', '-U', 'postgres', '-XAtq', 'postgres'],
-      ...statements.flatMap((statement) => ['-c', statement]),
-    ],
-    { stdio: 'ignore', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } },
-  );
-}
+const session = (pg: DrivenPostgres, ...statements: readonly string[]): ChildProcess => pg.session(...statements);

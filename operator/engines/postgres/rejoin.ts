@@ -1,37 +1,62 @@
 /** A replica's way back into the primary's history: pg_rewind, else a clone beside the old data. */
-import { access, rename, rm, writeFile } from 'node:fs/promises';
+import { access, readlink, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Definition, Member } from '../../api/cluster-state.ts';
 import { secured } from './certificates.ts';
+import { MainstayError } from '../../platform/errors.ts';
+import type { CopyProgress } from '../engine.ts';
 import { command } from './command.ts';
 import { configFile, replaceFile, syncDirectory, writePasswordFile } from './config.ts';
-import type { Layout } from './layout.ts';
+import { newWalDirectory, walDirectory, type Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';
 
 /** A source that loses power must end the copy in seconds, not in the hours that TCP takes by itself. */
 const brokenLinks =
   'connect_timeout=3 keepalives_idle=2 keepalives_interval=1 keepalives_count=3 tcp_user_timeout=5000';
 
+export type Report = (progress: CopyProgress) => void;
+
+/** Until it says this, pg_rewind has changed nothing but its own log's end. */
+const beginsToWrite = 'need to copy';
+const lostItsSource = /connection to server|server closed the connection|terminating connection|could not receive/;
+
 /** The server must have ended. A mark stays if this is interrupted: half-rewound data looks healthy to everything else. */
 export async function rewind(
   primary: Member,
   definition: Definition,
   layout: Layout,
+  report: Report,
   signal: AbortSignal,
 ): Promise<void> {
   const passfile = await writePasswordFile(layout);
   await replaceFile(layout.rewinding, `${new URL(`tcp://${primary.address}:${primary.databasePort}`).host}\n`);
   // pg_rewind runs a single-user server for an unclean directory, which refuses standby mode.
   await rm(join(layout.data, 'standby.signal'), { force: true });
-  await command(
-    join(layout.bin, 'pg_rewind'),
-    [
-      `--target-pgdata=${layout.data}`,
-      `--config-file=${configFile(layout)}`,
-      `--source-server=host=${primary.address} port=${primary.databasePort} user=${rewindRole} dbname=postgres ${brokenLinks} ${secured(layout, definition)}`,
-    ],
-    { signal, env: { PGPASSFILE: passfile } },
-  );
+  const progress = progressReader(report);
+  const seen = { writing: false };
+  try {
+    await command(
+      join(layout.bin, 'pg_rewind'),
+      [
+        `--target-pgdata=${layout.data}`,
+        `--config-file=${configFile(layout)}`,
+        `--source-server=host=${primary.address} port=${primary.databasePort} user=${rewindRole} dbname=postgres ${brokenLinks} ${secured(layout, definition)}`,
+        '--progress',
+      ],
+      {
+        signal,
+        env: { PGPASSFILE: passfile },
+        onStderr: (text) => {
+          seen.writing ||= text.includes(beginsToWrite);
+          progress(text);
+        },
+      },
+    );
+  } catch (error) {
+    // A source that was only out of reach is worth another try; after any other failure another rewind would fare no better.
+    if (!seen.writing && !signal.aborted && lostItsSource.test(String(error))) await rm(layout.rewinding);
+    throw error;
+  }
   await rename(layout.rewinding, layout.rewound);
   await syncDirectory(dirname(layout.rewound));
 }
@@ -46,30 +71,34 @@ export async function forgetRewound(layout: Layout): Promise<void> {
   await rm(layout.rewound, { force: true });
 }
 
+export interface CloneOrder {
+  readonly source: Member;
+  /** Others hold all that the cluster has acknowledged, twice: the old data may go if there is no room beside it. */
+  readonly mayDiscardOld: boolean;
+}
+
 /** A fresh copy beside the old data, which stays until `discardFormer`. */
 export async function clone(
-  primary: Member,
+  order: CloneOrder,
   definition: Definition,
   layout: Layout,
+  report: Report,
   signal: AbortSignal,
 ): Promise<void> {
-  const passfile = await writePasswordFile(layout);
-  await rm(layout.incoming, { recursive: true, force: true });
-  await command(
-    join(layout.bin, 'pg_basebackup'),
-    [
-      ...[
-        '-d',
-        `host=${primary.address} port=${primary.databasePort} user=${replicationRole} ${brokenLinks} ${secured(layout, definition)}`,
-      ],
-      ...['-D', layout.incoming, '-X', 'stream', '--checkpoint=fast', '--no-password'],
-    ],
-    { signal, env: { PGPASSFILE: passfile } },
-  );
+  // Whole already if this process ended just before the renames.
+  if (!(await isWhole(layout.incoming))) {
+    await discard(layout.incoming);
+    try {
+      await download(order, definition, layout, report, signal);
+    } catch (error) {
+      await discard(layout.incoming);
+      throw error;
+    }
+  }
   await writeFile(join(layout.incoming, 'standby.signal'), '');
   // An even older copy than the one that is about to be replaced serves nobody.
   if (await exists(layout.data)) {
-    await rm(layout.former, { recursive: true, force: true });
+    await discard(layout.former);
     await rename(layout.data, layout.former);
   }
   await rename(layout.incoming, layout.data);
@@ -78,8 +107,97 @@ export async function clone(
   await syncDirectory(dirname(layout.data));
 }
 
+async function download(
+  { source, mayDiscardOld }: CloneOrder,
+  definition: Definition,
+  layout: Layout,
+  report: Report,
+  signal: AbortSignal,
+): Promise<void> {
+  const rate = definition.copyRate;
+  const passfile = await writePasswordFile(layout);
+  const wal = newWalDirectory(layout);
+  const noRoom = new AbortController();
+  let asked = false;
+  const progress = progressReader((told) => {
+    report(told);
+    if (asked) return;
+    asked = true;
+    void makeRoom(told.totalBytes - told.doneBytes, mayDiscardOld, layout).catch((error: unknown) =>
+      noRoom.abort(error),
+    );
+  });
+  try {
+    await command(
+      join(layout.bin, 'pg_basebackup'),
+      [
+        ...[
+          '-d',
+          `host=${source.address} port=${source.databasePort} user=${replicationRole} ${brokenLinks} ${secured(layout, definition)}`,
+        ],
+        ...['-D', layout.incoming, '-X', 'stream', '--checkpoint=fast', '--no-password', '--progress'],
+        ...(wal === undefined ? [] : [`--waldir=${wal}`]),
+        ...(rate === undefined ? [] : [`--max-rate=${Math.min(1048576, Math.max(32, Math.floor(rate / 1024)))}k`]),
+      ],
+      { signal: AbortSignal.any([signal, noRoom.signal]), env: { PGPASSFILE: passfile }, onStderr: progress },
+    );
+  } catch (error) {
+    if (wal !== undefined) await remove(wal);
+    throw noRoom.signal.aborted ? noRoom.signal.reason : error;
+  }
+}
+
+/** So that PostgreSQL, and who writes beside it, can go on. */
+const reserve = 64 * 1024 * 1024;
+
+async function makeRoom(needed: number, mayDiscardOld: boolean, layout: Layout): Promise<void> {
+  const lacks = async (): Promise<number> => {
+    const { bavail, bsize } = await statfs(dirname(layout.data));
+    return needed + reserve - bavail * bsize;
+  };
+  if ((await lacks()) <= 0) return;
+  await discard(layout.former);
+  if ((await lacks()) <= 0) return;
+  if (mayDiscardOld && (await exists(layout.data))) await discard(layout.data);
+  const lacking = await lacks();
+  if (lacking > 0)
+    throw new MainstayError(
+      'DataDirectoryUnusable',
+      `No room for a copy of the database on this volume: ${Math.ceil(lacking / 1024 / 1024)} MiB are missing; raise spec.storage.size`,
+      { retryable: true },
+    );
+}
+
 export async function discardFormer(layout: Layout): Promise<void> {
-  await rm(layout.former, { recursive: true, force: true });
+  await discard(layout.former);
+}
+
+/** What an interrupted copy has left; a whole one is kept, for the next clone to take. */
+export async function discardUnfinished(layout: Layout): Promise<void> {
+  if ((await exists(layout.incoming)) && !(await isWhole(layout.incoming))) await discard(layout.incoming);
+}
+
+/** pg_basebackup writes its manifest last of all. */
+const isWhole = (copy: string): Promise<boolean> => exists(join(copy, 'backup_manifest'));
+
+/** A data directory, and its WAL if that is elsewhere. */
+async function discard(data: string): Promise<void> {
+  const wal = await readlink(walDirectory(data)).catch(() => undefined);
+  if (wal !== undefined) await remove(wal);
+  await remove(data);
+}
+
+/** A child of pg_basebackup may live on for a moment and write. */
+const remove = (path: string): Promise<void> =>
+  rm(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+
+/** Both tools tell "12345/67890 kB (18%)". */
+function progressReader(report: Report): (text: string) => void {
+  return (text) => {
+    const [, done, total] = [...text.matchAll(/(\d+)\/\s*(\d+) kB/g)].at(-1) ?? [];
+    if (done !== undefined && total !== undefined)
+      report({ doneBytes: Number(done) * 1024, totalBytes: Number(total) * 1024 });
+  };
 }
 
 export async function exists(path: string): Promise<boolean> {

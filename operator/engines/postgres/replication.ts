@@ -1,5 +1,5 @@
 /** Following a primary, sealing, and the primary's own view of its replicas and sync set. */
-import type { InstanceName } from '../../api/cluster-state.ts';
+import type { InstanceName, Position } from '../../api/cluster-state.ts';
 import { formatLsn, parseLsn } from '../../ha/position.ts';
 import type { ReplicaHealth, SyncSet } from '../../ha/sync-set.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -226,4 +226,18 @@ export async function keepSlots(session: Session, instances: readonly string[], 
   }
   for (const name of wanted)
     if (!present.has(name)) await session.query('SELECT pg_create_physical_replication_slot($1, true)', [name]);
+}
+
+/**
+ * A replica's slots for the others follow where their logs end, so that they find what they need here after a failover. Never
+ * past the last checkpoint, from which one that must be rewound would go on; that far back WAL is kept anyway.
+ */
+export async function advanceSlots(session: Session, positions: ReadonlyMap<InstanceName, Position>): Promise<void> {
+  await session.query(
+    `SELECT pg_replication_slot_advance(slot_name, least(needed, redo_lsn))
+       FROM unnest($1::text[], $2::pg_lsn[]) AS other(name, needed)
+       JOIN pg_replication_slots ON slot_name = name, pg_control_checkpoint()
+      WHERE NOT active AND restart_lsn < least(needed, redo_lsn)`,
+    [[...positions.keys()].map(slotName), [...positions.values()].map(({ lsn }) => lsn)],
+  );
 }

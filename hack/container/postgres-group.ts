@@ -1,0 +1,198 @@
+/**
+ * Several real PostgreSQL servers on a network of their own, each under the engine. The test says who leads and follows; here
+ * is what the protocol would keep meanwhile: the epochs, their history, positions.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Definition, HistoryEntry, Member, Position, Voter } from '../../operator/api/cluster-state.ts';
+import type { DatabaseEffect, DatabaseState } from '../../operator/ha/state.ts';
+import { testNetwork, type TestNetwork } from './network.ts';
+import type { TestContext } from './postgres-driver.ts';
+import { drivePostgres, testIncarnation, type DrivenPostgres } from './postgres.ts';
+
+export interface PostgresGroup {
+  readonly network: TestNetwork;
+  readonly server: (name: string) => DrivenPostgres;
+  readonly address: (name: string) => string;
+  readonly member: (name: string) => Member;
+  /** What all are told from now on. */
+  define(change: Partial<Definition>): void;
+  run(name: string, effect: DatabaseEffect, limit?: number): Promise<DatabaseState>;
+  /** The first primary, from nothing. */
+  found(name: string): Promise<void>;
+  /** A new replica, from nothing to streaming. */
+  add(name: string, source?: string): Promise<void>;
+  follow(name: string): Promise<DatabaseState>;
+  /** Until it streams from the primary. */
+  streaming(name: string): Promise<void>;
+  /** The sync set of the primary. */
+  sync(acknowledgements: number, members: readonly string[]): Promise<void>;
+  /** A new epoch: `winner` and the voters are sealed, it is promoted, they follow, it is opened. */
+  elect(
+    winner: string,
+    voters: readonly string[],
+    sync?: { readonly k: number; readonly members: string[] },
+  ): Promise<void>;
+  primary(): string;
+  /** One look at each that runs, as an agent takes it a few times a second: slots are kept by it. */
+  beat(): Promise<void>;
+  /** Beats until it holds. */
+  until(what: string, holds: () => boolean | Promise<boolean>, limitMs?: number): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export async function postgresGroup(
+  root: string,
+  names: readonly string[],
+  options: { readonly parameters?: Readonly<Record<string, string>>; readonly ownDisk?: boolean } = {},
+): Promise<PostgresGroup> {
+  const network = await testNetwork();
+  const address = (name: string): string => `10.9.0.${10 + names.indexOf(name)}`;
+  const servers = new Map(
+    await Promise.all(
+      names.map(
+        async (instance) =>
+          [
+            instance,
+            await drivePostgres(root, { ...options, instance, plug: { network, address: address(instance) } }),
+          ] as const,
+      ),
+    ),
+  );
+  const history = new Map<number, HistoryEntry>();
+  const positions = new Map<string, Position>();
+  const states = new Map<string, DatabaseState>();
+  let definition: Partial<Definition> = { instances: names };
+  let [epoch, leader] = [0, ''];
+  const server = (name: string): DrivenPostgres => {
+    const found = servers.get(name);
+    if (!found) throw new Error(`no ${name} in the group`);
+    return found;
+  };
+  const voter = (instance: string): Voter => ({ instance, incarnation: testIncarnation });
+  const context = (): TestContext => ({
+    definition: {
+      ...definition,
+      ...(options.parameters && { parameters: { ...options.parameters, ...definition.parameters } }),
+    },
+    history: [...history],
+    positions: [...positions],
+  });
+  const member = (name: string): Member => ({
+    ...voter(name),
+    state: name === leader ? 'running' : 'streaming',
+    role: name === leader ? 'primary' : 'replica',
+    address: address(name),
+    databasePort: 5432,
+    agentPort: 8008,
+    node: '',
+    version: '',
+  });
+  const run = async (name: string, effect: DatabaseEffect, limit?: number): Promise<DatabaseState> => {
+    const state = await server(name).run(effect, limit, context());
+    states.set(name, state);
+    return state;
+  };
+  const follow = async (name: string): Promise<DatabaseState> =>
+    run(name, { type: 'follow', epoch, primary: member(leader), history: history.get(epoch) });
+
+  const promote = async (winner: string, sync: { readonly k: number; readonly members: readonly string[] }) => {
+    const sealed = [...states.values()].filter((state) => state.status === 'replica');
+    const highest = Math.max(
+      ...sealed.map((state) => state.highestTimeline),
+      ...[...history.values()].map((h) => h.timeline ?? 1),
+    );
+    const own = states.get(winner);
+    const position = own?.status === 'replica' ? own.sealed : undefined;
+    epoch += 1;
+    const timeline = Math.max(highest, epoch) + 1;
+    const entry: HistoryEntry = { epoch, winner, reason: 'test', timeline, at: '', ...(position && { position }) };
+    history.set(epoch, entry);
+    leader = winner;
+    const state = await run(winner, {
+      type: 'promote',
+      epoch,
+      timeline,
+      sync: { members: sync.members.map(voter), acknowledgements: sync.k },
+    });
+    if (state.status === 'primary') history.set(epoch, { ...entry, lineage: state.lineage });
+  };
+
+  const beat = async (): Promise<void> => {
+    await Promise.all(
+      [...states].map(async ([name, { status }]) => {
+        const runs = status === 'primary' || status === 'replica';
+        const seen = runs
+          ? await server(name)
+              .observe(context())
+              .catch(() => undefined)
+          : undefined;
+        if (seen?.member.position) positions.set(name, seen.member.position);
+        else positions.delete(name);
+      }),
+    );
+  };
+  const until = async (what: string, holds: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<void> => {
+    const end = performance.now() + limitMs;
+    while (!(await holds())) {
+      if (performance.now() > end) throw new Error(`waited ${limitMs} ms in vain for ${what}`);
+      await beat();
+      await sleep(50);
+    }
+  };
+  const streaming = (name: string): Promise<void> =>
+    until(
+      `${name} to stream`,
+      async () =>
+        (
+          await server(name)
+            .observe(context())
+            .catch(() => undefined)
+        )?.streaming === true,
+    );
+
+  return {
+    network,
+    server,
+    address,
+    member,
+    run,
+    follow,
+    streaming,
+    beat,
+    until,
+    primary: () => leader,
+    define: (change) => (definition = { ...definition, ...change }),
+    found: async (name) => {
+      await run(name, { type: 'initialize' });
+      await run(name, { type: 'start' });
+      await run(name, { type: 'seal' });
+      await promote(name, { k: 0, members: [] });
+      await run(name, { type: 'open' });
+      await beat();
+    },
+    add: async (name, source = leader) => {
+      await run(name, { type: 'clone', source: member(source), mayDiscardOld: false });
+      await run(name, { type: 'start' });
+      await follow(name);
+      await streaming(name);
+    },
+    sync: async (acknowledgements, members) => {
+      await run(leader, {
+        type: 'configure-sync',
+        to: { members: members.map(voter), acknowledgements },
+        barrier: true,
+      });
+    },
+    elect: async (winner, voters, sync = { k: 0, members: [] }) => {
+      await Promise.all([winner, ...voters].map((name) => run(name, { type: 'seal' })));
+      await promote(winner, sync);
+      for (const name of voters) await follow(name);
+      await run(winner, { type: 'open' });
+      for (const name of voters) await streaming(name);
+    },
+    remove: async () => {
+      await Promise.all([...servers.values()].map((one) => one.remove()));
+      await network.remove();
+    },
+  };
+}

@@ -1,0 +1,94 @@
+/** Replication, promotion and the ways back, on several real servers. */
+import { afterEach, expect, test } from '@jest/globals';
+import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
+import { rootForTests } from '../../../hack/container/root.ts';
+
+const { root, whyNot } = await rootForTests();
+const onRealServers = whyNot === undefined ? test : test.skip;
+const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+
+let running: PostgresGroup | undefined;
+afterEach(async () => {
+  const group = running;
+  running = undefined;
+  await group?.remove();
+}, 30_000);
+
+async function three(parameters: Readonly<Record<string, string>> = {}): Promise<PostgresGroup> {
+  const group = await postgresGroup(root ?? '', ['t-1', 't-2', 't-3'], { parameters });
+  running = group;
+  await group.found('t-1');
+  await Promise.all(['t-2', 't-3'].map((name) => group.add(name)));
+  return group;
+}
+
+const sql = (group: PostgresGroup, name: string, text: string): string => {
+  const { ok, output } = group.server(name).psql(text, 30_000);
+  if (!ok) throw new Error(`${name}: ${output}`);
+  return output;
+};
+
+const slots = (group: PostgresGroup, name: string): readonly string[] =>
+  sql(group, name, "SELECT slot_name FROM pg_replication_slots WHERE slot_type = 'physical' ORDER BY 1")
+    .split('\n')
+    .filter((line) => line !== '');
+
+/** A checkpoint on each, the primary first, so that old log goes where nothing holds it. */
+async function checkpoint(group: PostgresGroup, ...names: readonly string[]): Promise<void> {
+  for (const name of names) sql(group, name, 'CHECKPOINT');
+  await group.beat();
+}
+
+onRealServers(
+  title('every member keeps a slot for every other, so that nobody needs a clone after a failover'),
+  async () => {
+    const group = await three({ wal_keep_size: '0', min_wal_size: '32MB', max_wal_size: '64MB' });
+    sql(group, 't-1', 'CREATE TABLE t (n int)');
+    await group.beat();
+    expect(slots(group, 't-1')).toEqual(['mainstay_t_2', 'mainstay_t_3']);
+    expect(slots(group, 't-2')).toEqual(['mainstay_t_1', 'mainstay_t_3']);
+    expect(slots(group, 't-3')).toEqual(['mainstay_t_1', 'mainstay_t_2']);
+
+    // One is away while the log grows; then the primary is lost as well.
+    const lsn = (name: string, expression: string): number =>
+      Number(sql(group, name, `SELECT pg_wal_lsn_diff(${expression}, '0/0')`));
+    const held = (name: string): number =>
+      lsn(name, "(SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'mainstay_t_3')");
+    const end = lsn('t-3', 'pg_last_wal_receive_lsn()');
+    await group.run('t-3', { type: 'kill', reason: 'test' });
+    for (let n = 0; n < 6; n++) sql(group, 't-1', 'INSERT INTO t VALUES (1); SELECT pg_switch_wal()');
+    await checkpoint(group, 't-1', 't-2');
+    expect(held('t-2')).toBeLessThanOrEqual(end);
+    await group.run('t-1', { type: 'kill', reason: 'test' });
+    await group.elect('t-2', []);
+    await checkpoint(group, 't-2');
+    sql(group, 't-2', 'INSERT INTO t VALUES (2)');
+
+    for (const name of ['t-3', 't-1']) {
+      await group.run(name, { type: 'start' });
+      const state = await group.follow(name);
+      if (state.status === 'replica' && state.diverged) {
+        expect(state.diverged.remedy).toBe('rewind');
+        await group.run(name, { type: 'rewind', epoch: 2, primary: group.member('t-2') });
+        await group.run(name, { type: 'start', from: { epoch: 2, primary: group.member('t-2') } });
+      }
+      await group.streaming(name);
+      await group.until('every row', () => sql(group, name, 'SELECT count(*) FROM t') === '7');
+    }
+
+    // They follow what the others have: the log in between is not kept for ever.
+    for (let n = 0; n < 6; n++) sql(group, 't-2', 'INSERT INTO t VALUES (3); SELECT pg_switch_wal()');
+    await group.until('the slots of replicas to move', async () => {
+      await checkpoint(group, 't-2', 't-1', 't-3');
+      return held('t-1') > end + 5 * 16 * 1024 * 1024;
+    });
+
+    group.define({ instances: ['t-1', 't-2'] });
+    await group.run('t-3', { type: 'kill', reason: 'test' });
+    await group.until(
+      'the slots of a removed instance to go',
+      () => !slots(group, 't-1').includes('mainstay_t_3') && !slots(group, 't-2').includes('mainstay_t_3'),
+    );
+  },
+  120_000,
+);
