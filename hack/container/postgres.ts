@@ -44,7 +44,7 @@ interface DrivenOptions {
   readonly instance?: string;
   readonly ownDisk?: boolean;
   readonly parameters?: Readonly<Record<string, string>>;
-  /** Where others find it; alone on the machine's own network if absent. */
+  /** Where others find it; alone if absent. */
   readonly plug?: { readonly network: TestNetwork; readonly address: string };
 }
 
@@ -71,7 +71,8 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
   const container = startContainer({
     root,
     user,
-    ownNetwork: options.plug !== undefined,
+    // Others on this machine may run servers as well.
+    ownNetwork: true,
     mounts: { [volume]: '/var/lib/mainstay' },
     argv: [
       insideNode,
@@ -115,7 +116,8 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
   const stateAfter = async (request: object): Promise<DatabaseState> => (await ask(request)).state;
   await ready;
   const first = container.processes().find(({ innerPid }) => innerPid === 1);
-  options.plug?.network.plug(first?.pid ?? 0, options.plug.address);
+  if (options.plug) options.plug.network.plug(first?.pid ?? 0, options.plug.address);
+  else command('nsenter', '--target', String(first?.pid), '--net', 'ip', 'link', 'set', 'lo', 'up');
 
   const server = (): readonly ContainerProcess[] =>
     container
