@@ -17,6 +17,17 @@ const members = {
       .exactOptional(),
     'Options of a Switchover.',
   ),
+  restart: described(
+    z
+      .object({
+        instance: described(
+          instance.exactOptional(),
+          'The one to restart, the primary in place. If absent: all, one after the other, replicas first, the primary after a switchover.',
+        ),
+      })
+      .exactOptional(),
+    'Options of a Restart.',
+  ),
   failover: described(
     z
       .object({
@@ -53,7 +64,7 @@ const members = {
 };
 
 export type OperationType = z.output<typeof OperationType>;
-const OperationType = z.enum(['Switchover', 'Failover', 'Adopt']);
+const OperationType = z.enum(['Switchover', 'Restart', 'Failover', 'Adopt']);
 
 /** Which options belong to which type, and whether the type can do without. */
 const options: readonly {
@@ -62,6 +73,7 @@ const options: readonly {
   readonly needed: boolean;
 }[] = [
   { type: 'Switchover', member: 'switchover', needed: false },
+  { type: 'Restart', member: 'restart', needed: false },
   { type: 'Failover', member: 'failover', needed: true },
   { type: 'Adopt', member: 'adopt', needed: true },
 ];
@@ -98,6 +110,7 @@ const fields = {
   type: described(
     OperationType,
     'Switchover: a planned change of primary. ' +
+      'Restart: databases end cleanly and start anew in place; their Pods stay. ' +
       'Failover: somebody shall lead although nobody can prove to hold every acknowledged write. ' +
       'Adopt: etcd was restored or replaced, and the cluster shall go on with this one.',
   ),
@@ -110,7 +123,7 @@ const fields = {
   deadlineSeconds: described(
     z.int().min(5).max(604_800).exactOptional(),
     'Seconds from its creation within which it must be over. One that can’t begin by then never does; one under way is taken back where that is safe. ' +
-      'Default: 60 for Switchover and Failover, 600 for Adopt.',
+      'Default: 60 for Switchover and Failover, 600 for Adopt, 3600 for Restart.',
   ),
   ttlSecondsAfterFinished: described(
     z.int().min(0).max(31_536_000).exactOptional(),
@@ -177,7 +190,12 @@ export function parseClusterOperation(value: unknown): ClusterOperation {
   });
 }
 
-const defaultDeadlineSeconds: Readonly<Record<OperationType, number>> = { Switchover: 60, Failover: 60, Adopt: 600 };
+const defaultDeadlineSeconds: Readonly<Record<OperationType, number>> = {
+  Switchover: 60,
+  Restart: 3600,
+  Failover: 60,
+  Adopt: 600,
+};
 
 /** Wall-clock milliseconds by which it must be over. */
 export function deadlineOf({ metadata, spec }: ClusterOperation): number {

@@ -326,7 +326,7 @@ export type Answer = z.output<typeof Answer>;
  */
 export const OperationRecord = z
   .object({
-    /** Of the object; also the id of the request that it makes. */
+    /** Of the object. */
     uid: z.string(),
     type: z.string(),
     state: z.enum(['running', 'complete', 'failed']),
@@ -342,6 +342,11 @@ export const OperationRecord = z
     primary: instance.optional(),
     /** Who shall lead, if somebody in particular was asked for. */
     to: instance.optional(),
+    /** What it asked of the agents last, and whom it is about. */
+    request: z.object({ key: z.string(), id: z.string(), instance: instance.optional() }).readonly().optional(),
+    /** Instances to work on, one after the other, and those that are done. */
+    targets: z.array(instance).readonly().default([]),
+    done: z.array(instance).readonly().default([]),
   })
   .readonly();
 export type OperationRecord = z.output<typeof OperationRecord>;

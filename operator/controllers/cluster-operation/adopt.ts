@@ -3,7 +3,6 @@ import type { Plan, Procedure } from './procedure.ts';
 
 /** The cluster goes on with an etcd that was restored or replaced. */
 export const adopt: Procedure = {
-  requestKey: keys.adopt,
   waitsForOthers: false,
 
   plan({ adopt: asked }, { runtime }): Plan {
@@ -19,13 +18,14 @@ export const adopt: Procedure = {
     return {
       verdict: 'begin',
       message: `Every instance stops and says where its log ends${loss}; the longest leads.`,
-      request: { etcdClusterId, without },
+      asks: { key: keys.adopt, request: { etcdClusterId, without } },
     };
   },
 
-  course({ uid, startedAt = '' }, { runtime }, standing) {
+  course({ request, startedAt = '' }, { runtime }, standing) {
     if (standing) return { verdict: 'running', message: 'Waiting until every instance has said where its log ends.' };
-    if (runtime.answer?.id === uid) return { verdict: 'complete', message: runtime.answer.reason };
+    if (runtime.answer && runtime.answer.id === request?.id)
+      return { verdict: 'complete', message: runtime.answer.reason };
     // A later answer may stand there already.
     const isAdopted = runtime.history.some(({ reason, at }) => reason === 'Adopted' && at >= startedAt);
     return isAdopted

@@ -71,16 +71,15 @@ function transactionFor(
 ): { readonly compare: readonly Compare[]; readonly writes: readonly Write[] } {
   const key = prefix + keys.operation(action.name);
   switch (action.type) {
-    case 'begin-operation': {
-      const request = prefix + action.request.key;
+    case 'begin-operation':
+    case 'continue-operation': {
+      const { record, modRevision } = action;
+      const request = action.request && { key: prefix + action.request.key, value: action.request.value };
       return {
-        compare: [
-          { key, is: 'absent' },
-          { key: request, is: 'absent' },
-        ],
+        compare: [asSeen(key, modRevision), ...(request ? [{ key: request.key, is: 'absent' as const }] : [])],
         writes: [
-          { put: key, value: JSON.stringify(action.record) },
-          { put: request, value: JSON.stringify(action.request.value) },
+          { put: key, value: JSON.stringify(record) },
+          ...(request ? [{ put: request.key, value: JSON.stringify(request.value) }] : []),
         ],
       };
     }
@@ -89,7 +88,7 @@ function transactionFor(
       const request = withdraw && { key: prefix + withdraw.key, modRevision: withdraw.modRevision };
       return {
         compare: [
-          modRevision === undefined ? { key, is: 'absent' } : { key, is: 'modRevision', modRevision },
+          asSeen(key, modRevision),
           ...(request ? [{ key: request.key, is: 'modRevision' as const, modRevision: request.modRevision }] : []),
         ],
         writes: [{ put: key, value: JSON.stringify(record) }, ...(request ? [{ delete: request.key }] : [])],
@@ -102,3 +101,6 @@ function transactionFor(
       };
   }
 }
+
+const asSeen = (key: string, modRevision: number | undefined): Compare =>
+  modRevision === undefined ? { key, is: 'absent' } : { key, is: 'modRevision', modRevision };

@@ -12,6 +12,7 @@ import {
   newOperations,
   observed,
   refuse,
+  restarted,
   type Operations,
 } from './modelled-operations.ts';
 
@@ -284,6 +285,90 @@ describe('carried out once', () => {
   });
 });
 
+describe('a restart', () => {
+  const restart = (instance?: string) => ({ type: 'Restart', restart: instance === undefined ? {} : { instance } });
+  /** Lets agents do what is asked of them until nothing is; returns what was asked. */
+  const letRun = (on: Operations): readonly string[] => {
+    const asked: string[] = [];
+    for (let round = 0; round < 20; round += 1) {
+      look(on);
+      asked.push(...on.requests.keys());
+      for (const instance of ['orders-1', 'orders-2', 'orders-3']) restarted(on, instance);
+      handOver(on);
+      on.world.now += 3_000;
+    }
+    return asked;
+  };
+
+  test('takes replicas first, then the primary after a switchover', () => {
+    const on = newOperations();
+    create(on, 'op', restart());
+    expect(letRun(on)).toEqual([
+      'requests/restart/orders-3',
+      'requests/restart/orders-2',
+      'requests/switchover',
+      'requests/restart/orders-1',
+    ]);
+    expect(ends(on)).toEqual(['Complete', 'Succeeded', 'Restarted: orders-3, orders-2, orders-1.']);
+  });
+
+  test.each(['orders-1', 'orders-2'])('of %s alone is in place', (instance) => {
+    const on = newOperations();
+    create(on, 'op', restart(instance));
+    expect(letRun(on)).toEqual([`requests/restart/${instance}`]);
+    expect(ends(on)).toEqual(['Complete', 'Succeeded', `Restarted: ${instance}.`]);
+  });
+
+  test('waits while the instance is not back, and says so', () => {
+    const on = newOperations();
+    create(on, 'op', restart());
+    look(on);
+    const { runtime } = on.world;
+    on.world.runtime = { ...runtime, members: new Map([...runtime.members].filter(([name]) => name !== 'orders-3')) };
+    restarted(on, 'orders-3');
+    look(on);
+    expect(statusOf(on)).toMatchObject({ summary: 'Running 0/3', message: 'Waiting until orders-3 is back.' });
+    on.world.runtime = runtime;
+    look(on);
+    expect([...on.requests.keys()]).toEqual(['requests/restart/orders-2']);
+    expect(statusOf(on)?.summary).toBe('Running 1/3');
+  });
+
+  test('that is called off ends between two instances', () => {
+    const on = newOperations();
+    create(on, 'op', restart());
+    look(on);
+    restarted(on, 'orders-3');
+    abort(on, 'op');
+    look(on);
+    expect(ends(on)?.slice(1)).toEqual(['Aborted', 'Done: orders-3. Left: orders-1, orders-2. It was called off.']);
+    expect(on.requests.size).toBe(0);
+  });
+
+  test('that an agent refuses has failed', () => {
+    const on = newOperations();
+    create(on, 'op', restart('orders-2'));
+    look(on);
+    refuse(on, keys.restart('orders-2'), 'its deadline is over');
+    look(on);
+    expect(ends(on)?.[1]).toBe('Refused');
+  });
+
+  test('does not make writes wait', () => {
+    const on = newOperations();
+    const { runtime } = on.world;
+    if (runtime.sync)
+      on.world.runtime = {
+        ...runtime,
+        sync: { ...runtime.sync, members: [{ instance: 'orders-2', incarnation: 'x' }] },
+      };
+    create(on, 'op', restart('orders-2'));
+    look(on);
+    expect(statusOf(on)?.message).toBe('writes would have to wait for orders-2.');
+    expect(on.requests.size).toBe(0);
+  });
+});
+
 describe('a forced failover', () => {
   const failover = (change = {}) => ({ type: 'Failover', failover: { to: 'orders-2', ...change } });
   const withoutPrimary = () => {
@@ -443,6 +528,6 @@ test('whatever happens, each name is begun at most once, one at a time, and what
       expect(observed(on).operations.every(({ status }) => status.observedGeneration > 0)).toBe(true);
       expect(atTime(on)).toBeDefined();
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });

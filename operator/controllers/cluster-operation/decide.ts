@@ -4,15 +4,17 @@ import type { OperationRecord } from '../../api/cluster-state.ts';
 import { currentRuntime } from '../postgres-cluster/facts.ts';
 import type { OperationFacts, RunningRecord } from './facts.ts';
 import { isOver, judge, orphans, progress, standingRequest, type Standing } from './judge.ts';
-import { procedureOf, type Plan } from './procedure.ts';
+import type { Asked, Plan } from './procedure.ts';
 
 export type Action =
-  /** The record and the request, both or neither, and only if neither is there. */
+  /** The record and the request, both or neither, and only if nobody has asked the same. */
   | {
-      readonly type: 'begin-operation';
+      readonly type: 'begin-operation' | 'continue-operation';
       readonly name: string;
       readonly record: OperationRecord;
-      readonly request: { readonly key: string; readonly value: object };
+      /** Of the record it replaces; undefined if there was none. */
+      readonly modRevision: number | undefined;
+      readonly request: { readonly key: string; readonly value: object } | undefined;
     }
   /** The outcome, and with it the request's end if it still stands. */
   | {
@@ -49,6 +51,14 @@ export function actionFor(facts: OperationFacts, operation: ClusterOperation): A
   if (isOver(operation)) return undefined;
   const standing = judge(facts, operation);
   if (standing.state === 'begins') return begin(facts, operation, standing.plan);
+  if (standing.state === 'proceeds') {
+    const { course, record } = standing;
+    return {
+      ...asking(operation, { ...record, message: course.message, done: course.done }, course.asks),
+      type: 'continue-operation',
+      modRevision: facts.cluster && currentRuntime(facts.cluster)?.operations.get(operation.metadata.name)?.modRevision,
+    };
+  }
   const runtime = facts.cluster && currentRuntime(facts.cluster);
   if (!runtime || standing.state !== 'over' || standing.record || operation.spec.dryRun) return undefined;
   const { name, uid } = operation.metadata;
@@ -65,22 +75,28 @@ function begin(
   facts: OperationFacts,
   operation: ClusterOperation,
   plan: Extract<Plan, { readonly verdict: 'begin' }>,
-): Action | undefined {
-  const key = procedureOf(operation.spec.type)?.requestKey;
-  if (key === undefined) return undefined;
-  const { uid, name } = operation.metadata;
-  const record = newRecord(facts, operation);
+): Action {
+  const record: OperationRecord = {
+    ...newRecord(facts, operation),
+    message: plan.message,
+    startedAt: new Date(facts.now).toISOString(),
+    ...(plan.to !== undefined && { to: plan.to }),
+    targets: plan.targets ?? [],
+  };
+  return { ...asking(operation, record, plan.asks), type: 'begin-operation', modRevision: undefined };
+}
+
+function asking(operation: ClusterOperation, record: OperationRecord, asks: Asked | undefined) {
+  const { name, uid } = operation.metadata;
+  if (!asks) return { name, record, request: undefined };
+  const { key, instance } = asks;
+  // One id for each thing that it asks for: an answer tells which.
+  const id = instance === undefined ? uid : `${uid}-${key.split('/').at(1) ?? ''}-${instance}`;
   const reason = operation.spec.reason ?? `ClusterOperation ${name}`;
   return {
-    type: 'begin-operation',
     name,
-    record: {
-      ...record,
-      message: plan.message,
-      startedAt: new Date(facts.now).toISOString(),
-      ...(plan.to !== undefined && { to: plan.to }),
-    },
-    request: { key, value: { id: uid, ...plan.request, reason, deadline: record.deadline } },
+    record: { ...record, request: { key, id, ...(instance !== undefined && { instance }) } },
+    request: { key, value: { id, ...asks.request, reason, deadline: record.deadline } },
   };
 }
 
@@ -120,6 +136,8 @@ function newRecord({ cluster }: OperationFacts, operation: ClusterOperation): Op
     message: '',
     deadline: new Date(deadlineOf(operation)).toISOString(),
     epoch: runtime?.epoch ?? 0,
+    targets: [],
+    done: [],
     ...(primary !== undefined && { primary }),
   };
 }

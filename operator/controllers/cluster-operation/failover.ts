@@ -4,7 +4,6 @@ import type { Plan, Procedure } from './procedure.ts';
 
 /** A failover by force, for a cluster in which nobody may lead. What could be lost is judged by the candidate's agent. */
 export const failover: Procedure = {
-  requestKey: keys.failover,
   waitsForOthers: false,
 
   plan({ failover: asked }, { facts, runtime }): Plan {
@@ -27,7 +26,7 @@ export const failover: Procedure = {
       verdict: 'begin',
       message: `${to} leads, ${loss}.${now}`,
       to,
-      request: { to, acceptDataLoss, fenced: othersAreOff },
+      asks: { key: keys.failover, request: { to, acceptDataLoss, fenced: othersAreOff } },
     };
   },
 

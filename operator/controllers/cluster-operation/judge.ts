@@ -5,7 +5,7 @@ import type { OperationRecord } from '../../api/cluster-state.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { currentRuntime } from '../postgres-cluster/facts.ts';
 import type { ClusterNow, OperationFacts, RunningRecord } from './facts.ts';
-import { procedureOf, type Plan } from './procedure.ts';
+import { procedureOf, type Course, type Plan } from './procedure.ts';
 
 export type Outcome =
   | { readonly outcome: 'complete'; readonly reason: Exclude<OperationConditionReason<'Complete'>, Unfinished> }
@@ -19,6 +19,12 @@ export type Standing =
       readonly message: string;
     }
   | { readonly state: 'begins'; readonly plan: Extract<Plan, { readonly verdict: 'begin' }> }
+  /** One thing is done, and the next is to be asked for. */
+  | {
+      readonly state: 'proceeds';
+      readonly record: OperationRecord;
+      readonly course: Extract<Course, { readonly verdict: 'next' }>;
+    }
   | { readonly state: 'running'; readonly record: OperationRecord; readonly message: string }
   | (Outcome & {
       readonly state: 'over';
@@ -76,7 +82,7 @@ export function progress(cluster: ClusterNow, { record }: RunningRecord, isCalle
   const { runtime, now } = cluster;
   const procedure = procedureOf(record.type);
   if (!procedure) return { state: 'running', record, message: `Operations of type ${record.type} are not known here.` };
-  if (runtime.answer?.id === record.uid && runtime.answer.outcome === 'refused')
+  if (runtime.answer?.outcome === 'refused' && runtime.answer.id === record.request?.id)
     return failed('Refused', sentence(`${runtime.answer.instance}: ${runtime.answer.reason}`));
   const isStanding = standingRequest(runtime, record) !== undefined;
   const course = procedure.course(record, cluster, isStanding);
@@ -85,6 +91,10 @@ export function progress(cluster: ClusterNow, { record }: RunningRecord, isCalle
       return complete('Succeeded', course.message);
     case 'failed':
       return failed('Unsuccessful', course.message);
+    case 'next':
+      if (isCalled) return failed('Aborted', `${leftOver(record, course)} It was called off.`);
+      if (now > Date.parse(record.deadline)) return failed('DeadlineExceeded', leftOver(record, course));
+      return { state: 'proceeds', record, course };
     case 'running':
       break;
   }
@@ -104,9 +114,14 @@ export function standingRequest(
   runtime: ClusterRuntime,
   record: OperationRecord,
 ): { readonly key: string; readonly modRevision: number } | undefined {
-  const key = procedureOf(record.type)?.requestKey ?? '';
+  const key = record.request?.key ?? '';
   const request = runtime.requests.get(key);
-  return request?.id === record.uid ? { key, modRevision: request.modRevision } : undefined;
+  return request && request.id === record.request?.id ? { key, modRevision: request.modRevision } : undefined;
+}
+
+function leftOver({ targets }: OperationRecord, { done }: { readonly done: readonly string[] }): string {
+  const left = targets.filter((target) => !done.includes(target));
+  return `Done: ${done.length === 0 ? 'none' : done.join(', ')}. Left: ${left.join(', ')}.`;
 }
 
 function beforeBegin(facts: OperationFacts, cluster: ClusterNow, operation: ClusterOperation): Standing {

@@ -84,7 +84,13 @@ export function loseStatus(on: Operations, name: string): void {
 
 export function observed(on: Operations): OperationFacts {
   const { world, records, requests, answer } = on;
-  const runtime = { ...world.runtime, operations: new Map(records), requests: new Map(requests), answer };
+  const runtime = {
+    ...world.runtime,
+    operations: new Map(records),
+    requests: new Map(requests),
+    restarts: new Map(),
+    answer,
+  };
   return {
     now: world.now,
     cluster: on.clusterExists ? factsOf({ ...world, runtime }) : undefined,
@@ -108,13 +114,16 @@ export function look(on: Operations, { statuses = true } = {}): readonly Action[
 function carryOut(on: Operations, action: Action): void {
   const put = (name: string, record: OperationRecord) => on.records.set(name, { record, modRevision: ++on.serial });
   switch (action.type) {
-    case 'begin-operation': {
-      const { key, value } = action.request;
-      if (on.records.has(action.name) || on.requests.has(key)) throw new Error(`${action.name} is there already`);
-      put(action.name, action.record);
-      const { id } = value as { readonly id: string };
-      on.requests.set(key, { id, modRevision: ++on.serial, value: value as Readonly<Record<string, unknown>> });
-      on.begun.push(action.name);
+    case 'begin-operation':
+    case 'continue-operation': {
+      const { name, record, request, modRevision } = action;
+      if (on.records.get(name)?.modRevision !== modRevision) throw new Error('another record');
+      put(name, record);
+      if (action.type === 'begin-operation') on.begun.push(name);
+      if (!request) return;
+      if (on.requests.has(request.key)) throw new Error(`${request.key} is asked for already`);
+      const value = request.value as Readonly<Record<string, unknown>> & { readonly id: string };
+      on.requests.set(request.key, { id: value.id, modRevision: ++on.serial, value });
       return;
     }
     case 'conclude-operation':
@@ -157,6 +166,15 @@ export function handOver(on: Operations, winner?: string): void {
   };
   on.requests.delete(keys.switchover);
   answered(on, request.id ?? '', 'done', 'has stopped');
+}
+
+/** The agent of an instance takes the request for a restart up, and its database is back at once. */
+export function restarted(on: Operations, instance: string): void {
+  const request = on.requests.get(keys.restart(instance));
+  if (!request) return;
+  on.requests.delete(keys.restart(instance));
+  answered(on, request.id ?? '', 'done', 'has stopped, and starts again');
+  on.world.now += 3_000;
 }
 
 export function refuse(on: Operations, key: string, reason: string): void {

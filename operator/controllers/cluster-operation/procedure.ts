@@ -4,6 +4,7 @@ import type { InstanceName, OperationRecord } from '../../api/cluster-state.ts';
 import { adopt } from './adopt.ts';
 import { failover } from './failover.ts';
 import type { ClusterNow } from './facts.ts';
+import { restart } from './restart.ts';
 import { switchover } from './switchover.ts';
 
 /** Whether an operation may begin. */
@@ -17,25 +18,36 @@ export type Plan =
       readonly verdict: 'begin';
       /** What will happen. */
       readonly message: string;
-      /** Of the record: the instance that is asked for. */
+      /** Of the record: the instance that shall lead, if one was asked for. */
       readonly to?: InstanceName;
-      /** Written under the procedure's key, with `id`, `reason` and, where the request has one, `deadline` added. */
-      readonly request: object;
+      /** Of the record: instances to work on. */
+      readonly targets?: readonly InstanceName[];
+      /** The first thing asked of the agents, in the transaction that makes the record. */
+      readonly asks: Asked | undefined;
     };
+
+export interface Asked {
+  /** Under the cluster's prefix; nothing may be asked there already. */
+  readonly key: string;
+  /** With `id`, `reason` and `deadline` added. */
+  readonly request: object;
+  /** Whom it is about. */
+  readonly instance?: InstanceName;
+}
 
 /** How far one under way has come. */
 export type Course =
   | { readonly verdict: 'running'; readonly message: string }
+  /** The next thing to ask of the agents. */
+  | { readonly verdict: 'next'; readonly message: string; readonly done: readonly InstanceName[]; readonly asks: Asked }
   | { readonly verdict: 'complete'; readonly message: string }
   | { readonly verdict: 'failed'; readonly message: string };
 
 export interface Procedure {
-  /** Of its request, under the cluster's prefix. */
-  readonly requestKey: string;
   /** Waits while another operation of the cluster is under way. An emergency doesn't. */
   readonly waitsForOthers: boolean;
   readonly plan: (spec: ClusterOperationSpec, cluster: ClusterNow) => Plan;
-  /** Asked as long as no agent has refused. `standing`: nobody has taken the request up yet. */
+  /** Asked as long as no agent has refused. `standing`: nobody has taken the last request up yet. */
   readonly course: (record: OperationRecord, cluster: ClusterNow, standing: boolean) => Course;
   /** Whether a request that still stands can be withdrawn without harm. */
   readonly mayTakeBack: (record: OperationRecord, cluster: ClusterNow) => boolean;
@@ -45,6 +57,7 @@ const procedures: Readonly<Record<OperationType, Procedure>> = {
   Switchover: switchover,
   Failover: failover,
   Adopt: adopt,
+  Restart: restart,
 };
 
 /** Undefined for a type that only another version of the operator knows. */

@@ -18,7 +18,7 @@ export function statusFor(facts: OperationFacts, operation: ClusterOperation): C
   const uid = facts.cluster?.cluster.metadata.uid;
   const startedAt = record?.startedAt ?? status.startedAt;
   const finishedAt = record?.finishedAt ?? new Date(facts.now).toISOString();
-  const message = 'message' in standing ? standing.message : standing.plan.message;
+  const message = messageOf(standing);
   return {
     observedGeneration: metadata.generation,
     summary: summaryOf(standing),
@@ -72,13 +72,29 @@ export function eventsBetween(
   ];
 }
 
+function messageOf(standing: Standing): string {
+  switch (standing.state) {
+    case 'begins':
+      return standing.plan.message;
+    case 'proceeds':
+      return standing.course.message;
+    case 'waiting':
+    case 'running':
+    case 'over':
+      return standing.message;
+  }
+}
+
 function summaryOf(standing: Standing): string {
   switch (standing.state) {
     case 'waiting':
     case 'begins':
       return 'Waiting';
     case 'running':
-      return 'Running';
+    case 'proceeds': {
+      const { done, targets } = standing.record;
+      return targets.length > 1 ? `Running ${done.length}/${targets.length}` : 'Running';
+    }
     case 'over':
       if (standing.outcome === 'complete') return standing.reason === 'DryRunPassed' ? 'Dry run passed' : 'Complete';
       return standing.reason === 'Refused' || standing.reason === 'Aborted' ? standing.reason : 'Failed';

@@ -5,7 +5,6 @@ import type { ClusterNow } from './facts.ts';
 import type { Plan, Procedure } from './procedure.ts';
 
 export const switchover: Procedure = {
-  requestKey: keys.switchover,
   waitsForOthers: true,
 
   plan({ switchover: asked }, cluster): Plan {
@@ -29,7 +28,7 @@ export const switchover: Procedure = {
       verdict: 'begin',
       message: `${from} hands over to ${chosen}.`,
       ...(to !== undefined && { to }),
-      request: { from, to: chosen },
+      asks: { key: keys.switchover, request: { from, to: chosen } },
     };
   },
 

@@ -69,7 +69,12 @@ export function nextRestart(facts: Facts): NextRestart {
 }
 
 /** Has been given the settings, and follows (in the sync set, if it may be a member) or leads. */
-function hasSettled(facts: Facts, runtime: ClusterRuntime, primary: InstanceName, instance: InstanceName): boolean {
+export function hasSettled(
+  facts: Facts,
+  runtime: ClusterRuntime,
+  primary: InstanceName,
+  instance: InstanceName,
+): boolean {
   if (!isAvailable(facts, runtime, instance)) return false;
   const generation = runtime.members.get(instance)?.generation;
   if (generation !== undefined && generation < (runtime.definition?.generation ?? 0)) return false;
