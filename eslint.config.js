@@ -13,9 +13,10 @@ const mayImport = {
   ha: ['platform', 'api'],
   engines: ['platform', 'api', 'ha'],
   agent: ['platform', 'api', 'ha', 'dcs', 'kubernetes', 'engines'],
+  certificates: ['platform', 'api'],
   resources: ['platform', 'api'],
-  controllers: ['platform', 'api', 'dcs', 'kubernetes', 'resources'],
-  simulation: ['platform', 'api', 'ha', 'dcs', 'engines', 'resources', 'controllers'],
+  controllers: ['platform', 'api', 'dcs', 'kubernetes', 'certificates', 'resources'],
+  simulation: ['platform', 'api', 'ha', 'dcs', 'engines', 'certificates', 'resources', 'controllers'],
   cli: ['platform', 'api', 'kubernetes', 'dcs'],
 };
 const layers = Object.keys(mayImport);

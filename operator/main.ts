@@ -82,7 +82,7 @@ async function run(): Promise<void> {
           installation,
           explain: (entries, at) => explain(parseView(entries, at)),
           watchNamespace: settings.watchNamespace,
-          metrics: { ...metrics, ...operatorMetrics(registry) },
+          metrics: { ...metrics, ...operatorMetrics(registry, () => surroundings.clock.wall().getTime()) },
           surroundings,
           onSynced: () => {
             synced = true;

@@ -1,5 +1,5 @@
 /** Runs the PostgreSQL engine inside a test's container: effects come in as lines of JSON, what happens goes out as such. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
 import type { Definition, Epoch, HistoryEntry, InstanceName, Position } from '../../operator/api/cluster-state.ts';
@@ -27,6 +27,7 @@ export type Request = { readonly id: number; readonly context?: TestContext } & 
   | { readonly effect: DatabaseEffect; readonly limit?: number }
   | { readonly inspect: true; readonly limit?: number }
   | { readonly observe: true }
+  | { readonly configure: true; readonly limit?: number }
 );
 
 export interface Answer {
@@ -53,6 +54,8 @@ for (const [file, text] of [
   await mkdir(`${secrets}/${file.split('/')[0] ?? ''}`, { recursive: true });
   await writeFile(`${secrets}/${file}`, text);
 }
+// What the test lays there counts as mounted.
+await symlink('/var/lib/mainstay/tls', `${secrets}/tls`);
 await mkdir('/run/mainstay', { recursive: true });
 
 const options = JSON.parse(process.argv[2] ?? '{}') as DriverOptions;
@@ -95,6 +98,7 @@ createInterface({ input: process.stdin }).on('line', (line) => {
     if ('observe' in request) return engine.observe(context, AbortSignal.timeout(5000));
     const limit = AbortSignal.timeout(request.limit ?? 60_000);
     if ('inspect' in request) await engine.inspect();
+    else if ('configure' in request) await engine.configure(context.definition, limit);
     else if (request.effect.type === 'kill') await engine.kill(limit);
     else await engine.run(request.effect, context, limit);
     return undefined;

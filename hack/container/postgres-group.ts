@@ -17,6 +17,8 @@ export interface PostgresGroup {
   /** What all are told from now on. */
   define(change: Partial<Definition>): void;
   run(name: string, effect: DatabaseEffect, limit?: number): Promise<DatabaseState>;
+  /** Settings and certificates as of now. */
+  configure(name: string): Promise<DatabaseState>;
   /** The first primary, from nothing. */
   found(name: string): Promise<void>;
   /** A new replica, from nothing to streaming. */
@@ -156,6 +158,7 @@ export async function postgresGroup(
     address,
     member,
     run,
+    configure: (name) => server(name).configure(context()),
     follow,
     streaming,
     beat,

@@ -18,6 +18,7 @@ export interface DrivenPostgres {
   readonly volume: string;
   run(effect: DatabaseEffect, limit?: number, context?: TestContext): Promise<DatabaseState>;
   observe(context?: TestContext): Promise<Observation>;
+  configure(context?: TestContext): Promise<DatabaseState>;
   inspect(): Promise<DatabaseState>;
   /** From nothing to a primary that serves. */
   serve(): Promise<void>;
@@ -135,6 +136,7 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
     log,
     server,
     run: (effect, limit, context) => stateAfter({ effect, limit, context }),
+    configure: (context) => stateAfter({ configure: true, context }),
     inspect: () => stateAfter({ inspect: true }),
     observe: async (context) => {
       const { observation } = await ask({ observe: true, context });

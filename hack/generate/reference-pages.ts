@@ -72,7 +72,7 @@ export function errorsPage(): string {
 
 export function metricsPage(): string {
   const [operator, runtime] = [new Registry(), new Registry()];
-  operatorMetrics(operator);
+  operatorMetrics(operator, () => 0);
   runtimeMetrics(runtime);
   const table = (registry: Registry): string =>
     markdownTable(

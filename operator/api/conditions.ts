@@ -81,6 +81,17 @@ export const conditionTypes = {
       RuntimeUnknown: 'Unknown: etcd can’t be read.',
     },
   },
+  CertificatesValid: {
+    meaning: 'Servers and replicas have certificates that are good for a while.',
+    reasons: {
+      Valid: 'True: all are in use and renewed by themselves.',
+      Renewing: 'True: instances, or clients, are being given time to learn of new ones.',
+      Missing: 'False: none have been made yet.',
+      SecretUnusable: 'False: a Secret that spec.tls names can’t be used; what was there before stays in force.',
+      ExpiringSoon: 'False: one ends soon and has not been renewed.',
+      Expired: 'False: one has ended; new connections that check it fail.',
+    },
+  },
   LossAccepted: {
     meaning:
       'The primary leads by force: a person accepted that acknowledged writes may be missing. It ends with the next change of primary that nobody forces; status.lastForcedFailover stays.',

@@ -57,6 +57,15 @@ export const eventReasons = {
     type: 'Warning',
     meaning: 'A Secret was lost and made anew, with passwords that the database does not have.',
   },
+  AuthorityReplaced: {
+    type: 'Normal',
+    meaning: 'A new certificate authority was made; it is trusted everywhere before it issues.',
+  },
+  CertificatesChanged: { type: 'Normal', meaning: 'Certificates, or the authorities that are trusted, were replaced.' },
+  CertificateProblem: {
+    type: 'Warning',
+    meaning: 'A certificate ends soon or has ended, or a Secret of the user can’t be used.',
+  },
   ReconcileFailed: { type: 'Warning', meaning: 'The operator could not carry out a step; it tries again.' },
 } as const satisfies Readonly<Record<string, { readonly type: 'Normal' | 'Warning'; readonly meaning: string }>>;
 

@@ -136,7 +136,7 @@ export const PostgresClusterStatusSchema = z.object({
   }),
   conditions: described(
     z.array(Condition).max(16).exactOptional(),
-    'Conditions: Ready, Reconciling, Stalled, Available, Degraded, SyncQuorumSatisfied, PendingRestart, LossAccepted.',
+    'Conditions: Ready, Reconciling, Stalled, Available, Degraded, SyncQuorumSatisfied, PendingRestart, CertificatesValid, LossAccepted.',
     [],
     { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] },
   ),

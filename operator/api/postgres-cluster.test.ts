@@ -33,6 +33,7 @@ test('four lines make a whole cluster', () => {
     failover: { failback: 'Never', instances: [] },
     affinity: { nodeSpread: 'Preferred', topologyKey: 'topology.kubernetes.io/zone' },
     postgresql: { parameters: {} },
+    tls: { mode: 'Optional', minVersion: 'TLSv1.2', names: [], authorityLeadDays: 7 },
     application: { database: 'app', owner: 'app' },
     deletionPolicy: 'Retain',
     paused: false,

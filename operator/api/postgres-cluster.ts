@@ -7,6 +7,7 @@ import { parameterRules } from './parameters.ts';
 import { PostgresClusterStatusSchema } from './postgres-cluster-status.ts';
 import { quantityPattern, quantityValue } from './quantity.ts';
 import { described, matching, type Rule } from './rules.ts';
+import { Tls } from './tls.ts';
 
 export type { Condition, InstanceStatus } from './postgres-cluster-status.ts';
 
@@ -236,6 +237,7 @@ const Spec = z.object({
       .prefault({}),
     'Settings of the database.',
   ),
+  tls: described(Tls.prefault({}), 'Encryption and certificates. All is there without a word: this changes it.'),
   application: described(Application.prefault({}), 'The first database and its owner. Can’t be changed later.', [
     {
       cel: 'self == oldSelf',

@@ -1,4 +1,4 @@
-/** The Secret `<cluster>-tls`: written by the operator, mounted by the Pods, its files named here. */
+/** The Secret `<cluster>-certificates`: written by the operator, mounted by the Pods, its files named here. */
 import { createHash } from 'node:crypto';
 
 export const tlsFileNames = {

@@ -75,6 +75,8 @@ export interface PublishedDefinition {
   readonly instances: readonly InstanceName[];
   /** Of instances that have any. */
   readonly tags: Readonly<Record<InstanceName, Tags>>;
+  /** Instances follow each other by certificate, not by password. */
+  readonly certificatesOnly: boolean;
   readonly modRevision: number;
 }
 
@@ -145,13 +147,16 @@ function under<T>(
 /** The definition is ours to write: one that can't be read is simply not the one we want. */
 export function publishedDefinition({ value, modRevision }: StoredValue): PublishedDefinition {
   const read = OwnDefinition.safeParse(parsedJson(value));
-  return { text: value, ...(read.success ? read.data : { generation: 0, instances: [], tags: {} }), modRevision };
+  const { generation, instances, tags, tls } = read.success ? read.data : { generation: 0, instances: [], tags: {} };
+  const certificatesOnly = tls?.certificatesOnly ?? false;
+  return { text: value, generation, instances, tags, certificatesOnly, modRevision };
 }
 
 const OwnDefinition = z.object({
   generation: z.int().default(0),
   instances: z.array(z.string()),
   tags: z.record(z.string(), Tags).default({}),
+  tls: z.object({ certificatesOnly: z.boolean() }).optional(),
 });
 
 function parsedJson(text: string): unknown {

@@ -12,7 +12,7 @@ const condition = (type: string, status: 'True' | 'False') => ({
 
 test('clusters are counted by what their conditions say now', async () => {
   const registry = new Registry();
-  const metrics = operatorMetrics(registry);
+  const metrics = operatorMetrics(registry, () => Date.parse('2026-11-21T00:00:00Z'));
   metrics.conditions('shop/orders', [condition('Ready', 'True')]);
   metrics.conditions('shop/users', [condition('Ready', 'True')]);
   metrics.conditions('shop/gone', [condition('Ready', 'True')]);

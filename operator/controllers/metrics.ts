@@ -5,12 +5,20 @@ import type { Condition } from '../api/postgres-cluster.ts';
 export interface OperatorMetrics {
   /** What a cluster's status says now; undefined when it is gone. */
   conditions(key: string, conditions: readonly Condition[] | undefined): void;
+  /** When the certificates of a cluster end; undefined when it is gone. */
+  certificates(key: string, ends: readonly CertificateEnd[] | undefined): void;
   action(type: string, outcome: 'done' | 'failed'): void;
   /** How long etcd has been silent, in milliseconds, asked at each scrape. */
   watchEtcd(silentForMs: () => number): void;
 }
 
-export function operatorMetrics(registry: Registry): OperatorMetrics {
+export interface CertificateEnd {
+  readonly certificate: string;
+  /** Milliseconds of the wall clock. */
+  readonly to: number;
+}
+
+export function operatorMetrics(registry: Registry, now: () => number): OperatorMetrics {
   const registers = [registry];
   const known = new Map<string, readonly Condition[]>();
   let etcdSilentForMs = (): number => 0;
@@ -22,6 +30,21 @@ export function operatorMetrics(registry: Registry): OperatorMetrics {
     collect() {
       this.reset();
       for (const conditions of known.values()) for (const { type, status } of conditions) this.inc({ type, status });
+    },
+  });
+  const certificateEnds = new Map<string, readonly CertificateEnd[]>();
+  new Gauge({
+    name: 'mainstay_certificate_days_left',
+    help: 'Days until a cluster’s certificate (server, client or authority) ends; negative once it has.',
+    labelNames: ['namespace', 'cluster', 'certificate'] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [key, ends] of certificateEnds) {
+        const [namespace = '', cluster = ''] = key.split('/');
+        for (const { certificate, to } of ends)
+          this.set({ namespace, cluster, certificate }, (to - now()) / (24 * 3600_000));
+      }
     },
   });
   new Gauge({
@@ -42,6 +65,10 @@ export function operatorMetrics(registry: Registry): OperatorMetrics {
     conditions(key, conditions) {
       if (conditions) known.set(key, conditions);
       else known.delete(key);
+    },
+    certificates(key, ends) {
+      if (ends) certificateEnds.set(key, ends);
+      else certificateEnds.delete(key);
     },
     action: (type, outcome) => actions.inc({ action: type, outcome }),
     watchEtcd(silentForMs) {

@@ -10,6 +10,8 @@ export interface DefinitionFacts {
   readonly leaving?: readonly InstanceName[];
   /** Zone of each instance's node, as far as known. */
   readonly zones?: ReadonlyMap<InstanceName, string>;
+  /** No instance needs a password to follow another any more. */
+  readonly certificatesOnly?: boolean;
   /** It has had data, of which etcd knows nothing. */
   readonly founded?: boolean;
 }
@@ -20,7 +22,7 @@ export const zoneBonus = 1000;
 /** What the agents are told. */
 export function definitionFor(
   cluster: PostgresCluster,
-  { leaving = [], zones = new Map(), founded = false }: DefinitionFacts = {},
+  { leaving = [], zones = new Map(), founded = false, certificatesOnly = false }: DefinitionFacts = {},
 ): Definition {
   const { metadata, spec } = cluster;
   const wanted = instanceNames(metadata.name, spec.instances);
@@ -39,6 +41,12 @@ export function definitionFor(
     paused: false,
     ...(founded && { founded: true }),
     ...(tags.length > 0 && { tags: Object.fromEntries(tags) }),
+    tls: {
+      required: spec.tls.mode === 'Required',
+      minVersion: spec.tls.minVersion,
+      ...(spec.tls.ciphers !== undefined && { ciphers: spec.tls.ciphers }),
+      certificatesOnly,
+    },
   };
 }
 

@@ -26,6 +26,12 @@ export const secretNames = {
   application: (cluster: string) => `${cluster}-app`,
   system: (cluster: string) => `${cluster}-system`,
   etcd: (cluster: string) => `${cluster}-etcd`,
+  /** For clients: the authorities by which they know the servers. */
+  authorities: (cluster: string) => `${cluster}-ca`,
+  /** For the operator alone: what certificates are issued from. */
+  authorityKey: (cluster: string) => `${cluster}-ca-key`,
+  /** For the Pods (operator/api/tls-files.ts). */
+  certificates: (cluster: string) => `${cluster}-certificates`,
 } as const;
 
 export const ports = { postgres: 5432, agent: 8008 } as const;

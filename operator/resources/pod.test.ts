@@ -60,6 +60,7 @@ test('the contract with the agent', () => {
     '/dev/shm',
     '/etc/mainstay/system',
     '/etc/mainstay/app',
+    '/etc/mainstay/tls',
   ]);
   expect(pod.metadata?.labels).toMatchObject({
     'app.kubernetes.io/managed-by': 'mainstay',

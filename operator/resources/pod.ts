@@ -120,6 +120,7 @@ function intent(cluster: PostgresCluster, instance: InstanceName, facts: PodFact
             { name: 'shm', mountPath: '/dev/shm' },
             { name: 'system', mountPath: '/etc/mainstay/system', readOnly: true },
             { name: 'app', mountPath: '/etc/mainstay/app', readOnly: true },
+            { name: 'tls', mountPath: '/etc/mainstay/tls', readOnly: true },
             ...(withEtcdSecret(facts) ? [{ name: 'etcd', mountPath: etcdCredentials, readOnly: true }] : []),
           ],
         },
@@ -168,13 +169,14 @@ function volumes(cluster: string, instance: InstanceName, facts: PodFacts): Wire
   return [
     { name: 'data', persistentVolumeClaim: { claimName: instance } },
     { name: 'mainstay', emptyDir: {} },
-    // Sockets, the password file, and what of the database's log is not yet told: never waits for a disk.
+    // Sockets, passwords and keys, and what of the database's log is not yet told: on no disk, and never waiting for one.
     { name: 'run', emptyDir: { medium: 'Memory' } },
     { name: 'tmp', emptyDir: {} },
     // Parallel queries share memory here; the runtime's default of 64 MiB makes them fail.
     { name: 'shm', emptyDir: { medium: 'Memory' } },
     { name: 'system', secret: { secretName: secretNames.system(cluster), defaultMode: 0o440 } },
     { name: 'app', secret: { secretName: secretNames.application(cluster), defaultMode: 0o440 } },
+    { name: 'tls', secret: { secretName: secretNames.certificates(cluster), defaultMode: 0o440 } },
     ...(withEtcdSecret(facts)
       ? [{ name: 'etcd', secret: { secretName: secretNames.etcd(cluster), defaultMode: 0o440 } }]
       : []),

@@ -1,5 +1,6 @@
 /** Everything the controller of PostgresClusters can do to the world. */
 import type { InstanceName } from '../../api/cluster-state.ts';
+import type { FilesPlan } from '../../certificates/plan.ts';
 import type { Desired, OnceObject } from './desired-objects.ts';
 
 /** An object as it was seen: a deletion holds only for exactly that. */
@@ -23,6 +24,8 @@ export type Action =
   | { readonly type: 'apply'; readonly desired: Desired }
   /** `isLost`: the cluster has had one; what is made now is not what its data know. */
   | { readonly type: 'create-once'; readonly object: OnceObject; readonly isLost: boolean }
+  | { readonly type: 'make-authority' }
+  | { readonly type: 'write-certificates'; readonly plan: FilesPlan }
   | {
       readonly type: 'set-owners';
       readonly kind: 'EndpointSlice' | 'Secret' | 'Pod';

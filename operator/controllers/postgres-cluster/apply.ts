@@ -1,6 +1,7 @@
 /** apply(actions): nothing is decided here. Every call has a deadline, every removal holds only for the object that was seen. */
 import { clusterPrefix, keys, type ClusterIdentity, type RestartRequest } from '../../api/cluster-state.ts';
 import type { EventReason } from '../../api/event-reasons.ts';
+import type { FilesPlan } from '../../certificates/plan.ts';
 import type { Dcs, TxnResult } from '../../dcs/dcs.ts';
 import { isAlreadyExists } from '../../kubernetes/api-error.ts';
 import type { CallOptions, KubernetesClient } from '../../kubernetes/client.ts';
@@ -18,14 +19,16 @@ import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { labels } from '../../resources/labels.ts';
 import { applicationSecret, markRemade, systemSecret } from '../../resources/secrets.ts';
+import { secretNames } from '../../resources/names.ts';
 import { nodeState } from '../node/node-state.ts';
 import type { OperatorMetrics } from '../metrics.ts';
 import type { SwitchoverRequests } from '../switchover-requests.ts';
 import type { Action } from './actions.ts';
 import { finalizer } from './decide.ts';
 import type { OnceObject } from './desired-objects.ts';
-import type { Facts } from './facts.ts';
+import { objectId, type Facts } from './facts.ts';
 import { plainKinds, postgresClusters } from './sources.ts';
+import { writeAuthority, writeCertificates } from './write-certificates.ts';
 
 export interface Effector {
   readonly client: KubernetesClient;
@@ -87,6 +90,18 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
       return;
     case 'create-once':
       await createOnce(effector, facts, action, options);
+      return;
+    case 'make-authority':
+      await writeAuthority(client, facts, fieldManager, options);
+      if (facts.objects.has(objectId('Secret', secretNames.authorityKey(name))))
+        note(
+          'AuthorityReplaced',
+          'A new certificate authority is made; certificates follow when all have learned of it.',
+        );
+      return;
+    case 'write-certificates':
+      await writeCertificates(client, facts, action.plan, fieldManager, options);
+      if (facts.certificates.files) note('CertificatesChanged', describeChange(action.plan));
       return;
     case 'set-owners':
       await client.patch(
@@ -209,6 +224,13 @@ async function createOnce(
       ? applicationSecret(facts.cluster, newPassword())
       : systemSecret(facts.cluster, { replication: newPassword(), rewind: newPassword() });
   await created(client.create(secrets, isLost ? markRemade(secret, new Date(facts.now)) : secret, options));
+}
+
+function describeChange({ server, client }: FilesPlan): string {
+  const replaced = [...(server === 'keep' ? [] : ['the servers']), ...(client === 'keep' ? [] : ['replication'])];
+  return replaced.length > 0
+    ? `New certificates for ${replaced.join(' and ')}; instances take them over without a restart.`
+    : 'The list of trusted authorities has changed; instances take it over without a restart.';
 }
 
 /** Whether it was created now; another of that name is looked at the next time round. */

@@ -19,6 +19,7 @@ export function eventsBetween(
     ...force(before, after),
     ...answers(before, after),
     ...stalls(before, after),
+    ...certificates(before, after),
     ...turned(before, after, 'Degraded', {
       lost: 'RedundancyReduced',
       found: 'RedundancyRestored',
@@ -89,6 +90,13 @@ function stalls(before: PostgresClusterStatus, after: PostgresClusterStatus): re
     default:
       return [{ reason: 'ReconcileFailed', note: stalled.message }];
   }
+}
+
+function certificates(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
+  const now = conditionOf(after, 'CertificatesValid');
+  if (now?.status !== 'False' || now.reason === 'Missing') return [];
+  const then = conditionOf(before, 'CertificatesValid');
+  return then?.reason === now.reason ? [] : [{ reason: 'CertificateProblem', note: now.message }];
 }
 
 function turned(

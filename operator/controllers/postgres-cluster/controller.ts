@@ -21,7 +21,7 @@ import { invalidSpecStatus } from './invalid-spec.ts';
 export interface PostgresClusterController {
   readonly observer: Observer;
   readonly effector: Effector;
-  readonly metrics: Pick<OperatorMetrics, 'conditions'>;
+  readonly metrics: Pick<OperatorMetrics, 'conditions' | 'certificates'>;
   readonly note: (regarding: ApiObject, reason: EventReason, note: string) => void;
 }
 
@@ -45,6 +45,7 @@ export function postgresClusterReconciler({
         outages.forget(key);
         observer.streaks.forget(key);
         metrics.conditions(key, undefined);
+        metrics.certificates(key, undefined);
       }
       return {};
     }
@@ -91,6 +92,7 @@ export function postgresClusterReconciler({
     const after = statusFor(facts);
     const now = observer.clock.now();
     metrics.conditions(key, after.conditions);
+    metrics.certificates(key, facts.certificates.lifetimes);
     const change = statusChange(before, after);
     if (change === 'none') return undefined;
     const sinceMs = now - (writtenAt.get(key) ?? -Infinity);

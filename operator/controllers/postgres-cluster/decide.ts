@@ -5,10 +5,11 @@
 import type { InstanceName } from '../../api/cluster-state.ts';
 import { definitionText } from '../../resources/definition.ts';
 import { databaseImage } from '../../resources/installation.ts';
-import { ownerReference } from '../../resources/owner.ts';
+import { dataOwners, ownerReference } from '../../resources/owner.ts';
 import { volumeFor } from '../../resources/persistent-volume-claim.ts';
 import { podFor } from '../../resources/pod.ts';
-import { instanceNumber } from '../../resources/names.ts';
+import { instanceNumber, secretNames } from '../../resources/names.ts';
+import { authoritiesSecret } from '../../resources/tls-secrets.ts';
 import { quantityValue } from '../../api/quantity.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { publishedTags, switchoverCandidate } from '../switchover-candidate.ts';
@@ -45,6 +46,7 @@ export function decide(facts: Facts): readonly Action[] {
   return [
     ...finalizerActions(facts),
     ...objectActions(facts),
+    ...certificateActions(facts),
     ...volumeActions(facts),
     ...definitionActions(facts),
     ...podActions(facts),
@@ -81,8 +83,10 @@ function finalizerActions({ cluster }: Facts): readonly Action[] {
 }
 
 function objectActions(facts: Facts): readonly Action[] {
+  const { files } = facts.certificates;
+  const authorities = files && describe(authoritiesSecret(facts.cluster, files.serverAuthorities));
   const desired = desiredObjects(facts.cluster, facts.installation);
-  const applied = desired
+  const applied = [...desired, ...(authorities ? [authorities] : [])]
     .filter(({ kind, name, intent }) => {
       const seen = facts.objects.get(objectId(kind, name));
       return seen === undefined || (seen.ours && !seen.deleting && seen.intent !== intent);
@@ -98,11 +102,26 @@ function objectActions(facts: Facts): readonly Action[] {
 const hasData = (facts: Facts): boolean => currentRuntime(facts)?.initialized ?? (facts.cluster.status.epoch ?? 0) > 0;
 
 function onceOwnership(facts: Facts): readonly Action[] {
-  return onceObjects(facts.cluster).flatMap(({ kind, name, owners }): Action[] => {
+  const { name: cluster } = facts.cluster.metadata;
+  const keys = [secretNames.authorityKey(cluster), secretNames.certificates(cluster), secretNames.authorities(cluster)];
+  const kept = keys.map((name) => ({ kind: 'Secret' as const, name, owners: dataOwners(facts.cluster) }));
+  return [...onceObjects(facts.cluster), ...kept].flatMap(({ kind, name, owners }): Action[] => {
     const seen = facts.objects.get(objectId(kind, name));
     if (!seen?.ours || seen.deleting || sameOwners(seen.owners, owners)) return [];
     return [{ type: 'set-owners', kind, name, owners }];
   });
+}
+
+function certificateActions({ certificates: { plan } }: Facts): readonly Action[] {
+  switch (plan.step) {
+    case 'make-authority':
+      return [{ type: 'make-authority' }];
+    case 'write-files':
+      return [{ type: 'write-certificates', plan }];
+    case 'nothing':
+    case 'wait-for-user':
+      return [];
+  }
 }
 
 function unwantedBudget(facts: Facts): readonly Action[] {
@@ -164,7 +183,8 @@ function definitionActions(facts: Facts): readonly Action[] {
 function podActions(facts: Facts): readonly Action[] {
   const { cluster, installation, dataUid } = facts;
   const image = databaseImage(cluster, installation);
-  if (image === undefined) return [];
+  // The kubelet would wait longer and longer for what a Pod mounts.
+  if (image === undefined || !facts.certificates.files) return [];
   const created = wantedInstances(facts)
     .filter((instance) => podOf(facts, instance) === undefined && hasVolume(facts, instance))
     .map((instance): Action => {

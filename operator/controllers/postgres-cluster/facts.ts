@@ -2,6 +2,7 @@
 import type { InstanceName } from '../../api/cluster-state.ts';
 import type { PostgresCluster } from '../../api/postgres-cluster.ts';
 import type { Installation } from '../../resources/installation.ts';
+import type { ClusterCertificates } from './certificates.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import type { NodeState } from '../node/node-state.ts';
 
@@ -19,6 +20,7 @@ export interface Facts {
   /** By name; absent means that the Node object is gone. Undefined: nodes can't be seen. */
   readonly nodes: ReadonlyMap<string, NodeState> | undefined;
   readonly runtime: ObservedRuntime;
+  readonly certificates: ClusterCertificates;
   /** Since our last request for a switchover of this cluster, so that a refusal isn't answered by the same at once. */
   readonly sinceSwitchoverRequestMs: number;
   /** For how long each replica has followed as a member of the sync set without a break, as far as we have watched. */
@@ -39,6 +41,8 @@ export interface ObservedObject {
   /** UIDs of its owners. */
   readonly owners: readonly string[];
   readonly deleting: boolean;
+  /** Certificates that a Secret holds, as text by file name; its keys are not kept. */
+  readonly certificates?: Readonly<Record<string, string>>;
   /** A Secret whose predecessor was lost: what it says is not what the database knows. */
   readonly remade?: boolean;
 }

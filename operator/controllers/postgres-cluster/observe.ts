@@ -1,17 +1,19 @@
 /** observe(key) → facts: from local copies, or, before something risky, from the API server and etcd as of now. */
 import { clusterPrefix, type ClusterIdentity } from '../../api/cluster-state.ts';
 import { parsePostgresCluster, type PostgresCluster } from '../../api/postgres-cluster.ts';
+import { readAuthoritySecret, readServerSecret } from '../../certificates/own-secret.ts';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { persistentVolumeClaims, pods } from '../../kubernetes/kinds.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Installation } from '../../resources/installation.ts';
 import { annotations, labels, manager } from '../../resources/labels.ts';
-import { instanceNames, instanceNumber } from '../../resources/names.ts';
+import { instanceNames, instanceNumber, secretNames } from '../../resources/names.ts';
 import { nodeState } from '../node/node-state.ts';
 import type { RuntimeView } from '../runtime-view.ts';
 import type { SwitchoverRequests } from '../switchover-requests.ts';
 import type { SyncStreaks } from '../sync-streaks.ts';
+import { judgeCertificates, type BroughtSecrets } from './certificates.ts';
 import { desiredObjects, onceObjects } from './desired-objects.ts';
 import {
   objectId,
@@ -21,6 +23,7 @@ import {
   type ObservedRuntime,
   type ObservedVolume,
 } from './facts.ts';
+import { secretTexts, textsOf } from './write-certificates.ts';
 import { plainKinds, postgresClusters, type LabelledObject, type Pod, type Sources, type Volume } from './sources.ts';
 
 export interface Observer {
@@ -76,20 +79,31 @@ export async function observe(
   const dataUid = identityOfData(cluster, volumes);
   const identity = { namespace, name, uid: dataUid };
   const runtime = await observeRuntime(observer, identity, freshness, signal);
+  const now = clock.wall().getTime();
+  const ourPods = foundPods
+    .filter((pod) => instanceNumber(name, pod.metadata?.name ?? '') !== undefined)
+    .map((pod) => observedPod(pod, name));
   return {
-    now: clock.wall().getTime(),
+    now,
     cluster,
     installation,
     dataUid,
     objects,
-    pods: foundPods
-      .filter((pod) => instanceNumber(name, pod.metadata?.name ?? '') !== undefined)
-      .map((pod) => observedPod(pod, name)),
+    pods: ourPods,
     volumes,
     nodes: sources.nodes.hasSynced()
       ? new Map(sources.nodes.list().map((node) => [node.metadata?.name ?? '', nodeState(node)]))
       : undefined,
     runtime,
+    certificates: judgeCertificates({
+      now,
+      cluster,
+      dataUid,
+      objects,
+      pods: ourPods,
+      runtime: runtime.status === 'current' ? runtime.state : undefined,
+      brought: await broughtSecrets(observer, cluster, now, options),
+    }),
     sinceSwitchoverRequestMs: requests.sinceLastMs(identity),
     inSyncForMs: streaks.see(key, runtime.status === 'current' ? runtime.state : undefined),
   };
@@ -113,7 +127,11 @@ async function observeObjects(
 ): Promise<ReadonlyMap<string, ObservedObject>> {
   const { namespace, name: clusterName } = cluster.metadata;
   const budget = { kind: 'PodDisruptionBudget', name: clusterName };
-  const identities = [...desiredObjects(cluster, installation), ...onceObjects(cluster), budget];
+  const certificates = [secretNames.authorityKey, secretNames.authorities, secretNames.certificates].map((nameOf) => ({
+    kind: 'Secret',
+    name: nameOf(clusterName),
+  }));
+  const identities = [...desiredObjects(cluster, installation), ...onceObjects(cluster), budget, ...certificates];
   const objects = new Map<string, ObservedObject>();
   await Promise.all(
     identities.map(async ({ kind, name }) => {
@@ -126,6 +144,21 @@ async function observeObjects(
     }),
   );
   return objects;
+}
+
+/** They are not ours, so that no watch covers them. */
+async function broughtSecrets(
+  { client }: Observer,
+  { metadata, spec: { tls } }: PostgresCluster,
+  now: number,
+  options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<BroughtSecrets> {
+  const texts = (name: string) => secretTexts(client, metadata.namespace, name, options);
+  const { serverSecret: server, authoritySecret: authority } = tls;
+  return {
+    server: server === undefined ? undefined : readServerSecret(server, await texts(server), now),
+    authority: authority === undefined ? undefined : readAuthoritySecret(authority, await texts(authority), now),
+  };
 }
 
 async function observeRuntime(
@@ -159,6 +192,7 @@ export function identityOfData(cluster: PostgresCluster, volumes: readonly Obser
 }
 
 function observedObject(object: LabelledObject, cluster: string): ObservedObject {
+  const certificates = Object.entries(textsOf(object.data) ?? {}).filter(([file]) => file.endsWith('.crt'));
   const { uid = '', resourceVersion = '', labels: own, annotations: notes, ...metadata } = object.metadata ?? {};
   return {
     uid,
@@ -167,6 +201,7 @@ function observedObject(object: LabelledObject, cluster: string): ObservedObject
     intent: notes?.[annotations.intent],
     owners: (metadata.ownerReferences ?? []).map((owner) => owner.uid),
     deleting: metadata.deletionTimestamp !== undefined,
+    ...(certificates.length > 0 && { certificates: Object.fromEntries(certificates) }),
     ...(notes?.[annotations.remade] !== undefined && { remade: true }),
   };
 }

@@ -11,6 +11,7 @@ export function recheckInMs(facts: Facts): number | undefined {
   const moments = [
     failback.verdict === 'wait' ? failback.milliseconds + 100 : undefined,
     stallMayBeginInMs(facts),
+    certificatesIn(facts),
     facts.runtime.status === 'lost' ? lostEtcdMs : undefined,
     request ? Math.max(Date.parse(request.deadline) - facts.now, 0) + expiryMs : undefined,
     facts.sinceSwitchoverRequestMs < switchoverPauseMs
@@ -23,6 +24,14 @@ export function recheckInMs(facts: Facts): number | undefined {
   return given.length === 0 ? undefined : Math.min(...given);
 }
 
+/** Nobody tells of a renewal in a Secret that is not ours. */
+function certificatesIn({ certificates: { plan }, cluster: { spec }, now }: Facts): number | undefined {
+  const { serverSecret, authoritySecret } = spec.tls;
+  if (serverSecret !== undefined || authoritySecret !== undefined) return broughtSecretsMs;
+  return plan.step === 'nothing' ? Math.max(plan.lookAgainAt - now, 1000) : undefined;
+}
+
+const broughtSecretsMs = 30_000;
 const waitingRestartMs = 5_000;
 const lostEtcdMs = 5_000;
 const expiryMs = 6_000;

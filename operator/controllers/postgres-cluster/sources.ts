@@ -35,6 +35,8 @@ export interface StoredCluster extends ApiObject {
 }
 
 export interface LabelledObject extends ApiObject {
+  /** Of a Secret: Base64 by file name. */
+  readonly data?: Readonly<Record<string, string>> | undefined;
   readonly metadata?:
     | (ApiObjectMeta & {
         readonly labels?: Readonly<Record<string, string>> | undefined;
@@ -95,7 +97,7 @@ export function createSources(options: SourceOptions): Sources {
     ofCluster<Volume>((volume) => volume),
   );
   const plain = new Map(
-    [...plainKinds].map(([name, kind]) => [name, createInformer(client, kind, managed, ofCluster(metadataOnly))]),
+    [...plainKinds].map(([name, kind]) => [name, createInformer(client, kind, managed, ofCluster(stripped))]),
   );
   const nodeInformer = createInformer(
     client,
@@ -135,11 +137,16 @@ export function clusterKeys(object: LabelledObject | undefined): readonly string
   return namespace === undefined || name === undefined ? [] : [`${namespace}/${name}`];
 }
 
-const metadataOnly = ({ apiVersion: version, kind, metadata }: LabelledObject): LabelledObject => ({
-  apiVersion: version,
-  kind,
-  metadata,
-});
+/** Of a Secret, its certificates too: they are public, and say when they must be renewed. */
+function stripped({ apiVersion: version, kind, metadata, data }: LabelledObject): LabelledObject {
+  const certificates = Object.entries(data ?? {}).filter(([file]) => file.endsWith('.crt'));
+  return {
+    apiVersion: version,
+    kind,
+    metadata,
+    ...(certificates.length > 0 && { data: Object.fromEntries(certificates) }),
+  };
+}
 
 function stripPod(pod: Pod): Pod {
   const { metadata, spec, status } = pod;

@@ -1,6 +1,7 @@
 import type { ConditionReason } from '../../api/conditions.ts';
 import { databaseImage } from '../../resources/installation.ts';
 import { annotations } from '../../resources/labels.ts';
+import { secretNames } from '../../resources/names.ts';
 import { desiredObjects, onceObjects } from './desired-objects.ts';
 import { currentRuntime, objectId, type Facts } from './facts.ts';
 import { podOf, wantedInstances } from './instances.ts';
@@ -60,9 +61,13 @@ export function lostData(facts: Facts): Stall | undefined {
 }
 
 function takenName(facts: Facts): Stall | undefined {
-  const taken = [...desiredObjects(facts.cluster, facts.installation), ...onceObjects(facts.cluster)].find(
-    ({ kind, name }) => facts.objects.get(objectId(kind, name))?.ours === false,
-  );
+  const { name: cluster } = facts.cluster.metadata;
+  const certificates = [secretNames.authorityKey, secretNames.authorities, secretNames.certificates].map((nameOf) => ({
+    kind: 'Secret',
+    name: nameOf(cluster),
+  }));
+  const wanted = [...desiredObjects(facts.cluster, facts.installation), ...onceObjects(facts.cluster), ...certificates];
+  const taken = wanted.find(({ kind, name }) => facts.objects.get(objectId(kind, name))?.ours === false);
   if (taken) return conflict(taken.kind, taken.name);
   const pod = facts.pods.find((candidate) => !candidate.ours);
   if (pod) return conflict('Pod', pod.instance);

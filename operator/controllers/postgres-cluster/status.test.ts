@@ -40,6 +40,7 @@ describe('conditions', () => {
     Degraded: 'False FullyRedundant',
     SyncQuorumSatisfied: 'True QuorumPresent',
     PendingRestart: 'False NothingPending',
+    CertificatesValid: 'True Valid',
     LossAccepted: 'False NotForced',
   };
   const silence = (world: World, instance: string): void => {

@@ -12,6 +12,7 @@ import { podSelector } from '../../resources/labels.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { ifLostText } from '../explanation.ts';
 import { lsnOffset } from '../switchover-candidate.ts';
+import { certificateState } from './certificates.ts';
 import { currentRuntime, type Facts, type ObservedPod } from './facts.ts';
 import { lastForce, standingForce } from './forced-failover.ts';
 import { isAvailable, isOutdated, podOf, runningPrimary, surplusPods, wantedInstances } from './instances.ts';
@@ -143,6 +144,7 @@ function judge(
     judgeDegraded(facts, runtime, available),
     judgeSyncQuorum(facts, runtime),
     judgePendingRestart(facts, runtime),
+    { type: 'CertificatesValid', ...certificateState(facts) },
     judgeLossAccepted(runtime),
   ];
 }

@@ -10,8 +10,14 @@ export const wantedDefinition = (facts: Facts, runtime: ClusterRuntime): Definit
   definitionFor(facts.cluster, {
     leaving: leavingLeaders(facts, runtime),
     zones: zonesOf(facts),
+    certificatesOnly: certificatesOnly(facts, runtime),
     founded: !runtime.initialized && hasHadPrimary(facts),
   });
+
+/** From when all have certificates, for good: who lacks one gets no further by a password. */
+const certificatesOnly = (facts: Facts, runtime: ClusterRuntime): boolean =>
+  runtime.definition?.certificatesOnly === true ||
+  wantedInstances(facts).every((instance) => runtime.members.get(instance)?.certificates !== undefined);
 
 /** etcd was emptied or replaced: an instance without data must not found the cluster anew (findings.md, F9). */
 const hasHadPrimary = ({ cluster: { metadata, status } }: Facts): boolean =>
@@ -19,7 +25,10 @@ const hasHadPrimary = ({ cluster: { metadata, status } }: Facts): boolean =>
 
 /** The agents know what the spec asks for, and nobody beyond it is left. */
 export const isPublished = (facts: Facts, runtime: ClusterRuntime): boolean =>
-  runtime.definition?.text === definitionText(definitionFor(facts.cluster, { zones: zonesOf(facts) }));
+  runtime.definition?.text ===
+  definitionText(
+    definitionFor(facts.cluster, { zones: zonesOf(facts), certificatesOnly: certificatesOnly(facts, runtime) }),
+  );
 
 /** Surplus instances that lead, or whose log is the recorded one, stay members until they have handed over. */
 function leavingLeaders(facts: Facts, runtime: ClusterRuntime): readonly InstanceName[] {

@@ -349,6 +349,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'rewind': {
         becomeBroken('being rewound');
         await end('clean', signal);
+        await certificates();
         await rewind(effect.primary, context.definition, layout, report, signal).finally(() => report(undefined));
         return inspect();
       }
@@ -356,6 +357,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
         becomeBroken('being cloned');
         await end('clean', signal);
         await incarnationListener();
+        await certificates();
         const { source, mayDiscardOld } = effect;
         const order = { source, mayDiscardOld };
         await clone(order, context.definition, layout, report, signal).finally(() => report(undefined));

@@ -1,0 +1,47 @@
+/** Certificates as text: several in one file, and what they say. */
+import { X509Certificate } from 'node:crypto';
+
+const block = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+
+/** Each certificate of a bundle. */
+export const certificatesIn = (text: string): readonly string[] => text.match(block) ?? [];
+
+export const bundleOf = (certificates: readonly string[]): string =>
+  [...new Set(certificates.map((pem) => pem.trim()))].map((pem) => `${pem}\n`).join('');
+
+export interface Validity {
+  /** Wall-clock times in milliseconds. */
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface ReadCertificate extends Validity {
+  readonly pem: string;
+  readonly x509: X509Certificate;
+  /** DNS names and addresses it is for. */
+  readonly names: readonly string[];
+  readonly commonName: string | undefined;
+}
+
+/** The first certificate of a text; undefined if that is none. */
+export function readCertificate(text: string | undefined): ReadCertificate | undefined {
+  const [pem] = certificatesIn(text ?? '');
+  if (pem === undefined) return undefined;
+  try {
+    const x509 = new X509Certificate(pem);
+    return {
+      pem,
+      x509,
+      from: x509.validFromDate.getTime(),
+      to: x509.validToDate.getTime(),
+      names: (x509.subjectAltName ?? '').split(', ').map((name) => name.replace(/^(DNS|IP Address):/, '')),
+      commonName: /^CN=(.+)$/m.exec(x509.subject)?.[1],
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+export function isIssuedBy(certificate: ReadCertificate, authority: ReadCertificate): boolean {
+  return certificate.x509.checkIssued(authority.x509) && certificate.x509.verify(authority.x509.publicKey);
+}
