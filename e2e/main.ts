@@ -1,19 +1,16 @@
 /** `node e2e/main.ts [--results FILE] [--deployed] [TITLE …]`: scenarios on a real Kubernetes, one after another. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { apiServer } from '../hack/testbed/api-server.ts';
-import { chooseCluster, repository } from '../hack/testbed/cluster-access.ts';
+import { chooseCluster } from '../hack/testbed/cluster-access.ts';
 import { deploy } from '../hack/testbed/deployment.ts';
-import { seconds } from '../hack/testbed/until.ts';
-import type { FinalReport } from '../hack/testbed/writer.ts';
-import { violationsOf } from '../hack/writer/verdict.ts';
+import { messageOf, play } from './play.ts';
 import type { Result } from './result.ts';
-import { scenarios, type Scenario } from './scenario.ts';
+import { scenarios } from './scenario.ts';
 import './scenarios/all.ts';
-import { dumpState } from './state-dump.ts';
-import { openStage, type Stage } from './world.ts';
+import { openStage } from './world.ts';
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
@@ -25,9 +22,6 @@ const { values, positionals: wanted } = parseArgs({
   },
 });
 
-/** Nothing that is expected takes this long; a hung call must not keep the others from running. */
-const scenarioLimitMs = seconds(600);
-
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
@@ -35,8 +29,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const access = chooseCluster();
-const chosen = scenarios().filter(
-  ({ title }) => wanted.length === 0 || wanted.some((word) => title.toLowerCase().includes(word.toLowerCase())),
+// Those that are for `make soak` alone are played when they are asked for.
+const chosen = scenarios().filter(({ title, options }) =>
+  wanted.length === 0
+    ? options.runs !== 'soak'
+    : wanted.some((word) => title.toLowerCase().includes(word.toLowerCase())),
 );
 if (chosen.length === 0) {
   say(
@@ -53,7 +50,21 @@ try {
   const api = apiServer(access.kubeconfig);
   const stage = await openStage(access, api, stop.signal);
   try {
-    for (const scenario of chosen) results.push(await play(scenario, stage));
+    for (const [index, scenario] of chosen.entries()) {
+      const { title } = scenario;
+      if (scenario.options.localNodes === true && access.kind === 'own') {
+        say(`skipped  ${title}: needs nodes that may be switched off (the local cluster)`);
+        results.push({ title, outcome: 'skipped', seconds: 0 });
+        continue;
+      }
+      const played = await play(scenario, { access, stage, say, signal: stop.signal, seed: index });
+      results.push({
+        title,
+        outcome: played.outcome,
+        seconds: played.seconds,
+        ...(played.outcome === 'failed' && { message: played.message }),
+      });
+    }
   } finally {
     await stage.remove();
     api.close();
@@ -70,50 +81,3 @@ for (const { title, message } of results.filter((result) => result.outcome === '
   say(`FAILED  ${title}\n        ${message ?? ''}`);
 say(`e2e: ${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`);
 if (count('failed') > 0) process.exitCode = 1;
-
-async function play(scenario: Scenario, stage: Stage): Promise<Result> {
-  const { title } = scenario;
-  if (stop.signal.aborted) return { title, outcome: 'failed', seconds: 0, message: messageOf(stop.signal.reason) };
-  if (scenario.options.localNodes === true && access.kind === 'own') {
-    say(`skipped  ${title}: needs nodes that may be switched off (the local cluster)`);
-    return { title, outcome: 'skipped', seconds: 0 };
-  }
-  const start = performance.now();
-  const elapsed = (): number => Number(((performance.now() - start) / 1000).toFixed(1));
-  say(`…        ${title}`);
-  const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(scenarioLimitMs)]);
-  let restore: (() => Promise<void>) | undefined;
-  try {
-    const prepared = await stage.prepare(scenario, signal);
-    restore = prepared.restore;
-    await scenario.body(prepared.world);
-    const report = await prepared.finish();
-    if (report !== undefined) checkHistory(report);
-    await restore();
-    say(`ok       ${title}  (${elapsed()} s${report === undefined ? '' : `, ${summaryOf(report)}`})`);
-    return { title, outcome: 'passed', seconds: elapsed() };
-  } catch (error) {
-    const message = messageOf(error);
-    say(`FAILED   ${title}  (${elapsed()} s)\n         ${message}`);
-    const folder = path.join(repository, 'build/e2e', title.replaceAll(/[^a-z0-9]+/gi, '-'));
-    await rm(folder, { recursive: true, force: true });
-    await dumpState(access, stage.namespace(), folder).catch((cause: unknown) => say(messageOf(cause)));
-    await writeFile(path.join(folder, 'failure.txt'), error instanceof Error ? (error.stack ?? message) : message);
-    say(`         state: ${path.relative(repository, folder)}`);
-    for (const undo of [restore, stage.giveUp]) await undo?.().catch((cause: unknown) => say(messageOf(cause)));
-    return { title, outcome: 'failed', seconds: elapsed(), message };
-  }
-}
-
-function checkHistory(report: FinalReport): void {
-  const violations = violationsOf(report);
-  if (violations.length > 0) throw new Error(violations.join('; '));
-}
-
-function summaryOf({ acked, state }: FinalReport): string {
-  return `${acked} writes, 0 lost, longest gap ${state.longestGapMs} ms`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

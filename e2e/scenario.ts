@@ -1,16 +1,28 @@
-/** What a scenario is and what it is given. Files in scenarios/ register theirs; main.ts runs them one after another. */
+/** What a scenario is and what it is given. Files in scenarios/ register theirs; main.ts and soak.ts run them one after another. */
 import type { ApiServer } from '../hack/testbed/api-server.ts';
 import type { ClusterAccess } from '../hack/testbed/cluster-access.ts';
 import type { Nodes } from '../hack/testbed/nodes.ts';
 import type { OperatorDeployment } from '../hack/testbed/operator-deployment.ts';
-import type { PostgresClusterUnderTest, Primary } from '../hack/testbed/postgres-cluster.ts';
+import type { InstancePod, PostgresClusterUnderTest, Primary } from '../hack/testbed/postgres-cluster.ts';
 import type { WriterPod } from '../hack/testbed/writer.ts';
+import type { ClusterRuntime } from '../operator/controllers/cluster-runtime.ts';
+import type { Random } from '../operator/simulation/random.ts';
+import type { Faults } from './faults.ts';
 
 export interface Orders extends PostgresClusterUnderTest {
-  /** Applies examples/postgres.yaml in the scenario's namespace. */
-  readonly apply: () => Promise<void>;
+  /** Applies examples/postgres.yaml in the scenario's namespace, with these fields of spec in place of its own. */
+  readonly apply: (spec?: object) => Promise<void>;
+  readonly replicas: () => Promise<readonly InstancePod[]>;
+  /** As its superuser, within the Pod; what psql prints, without headings. */
+  readonly psql: (instance: string, sql: string) => Promise<string>;
+  /** What etcd holds about it. Local cluster only. */
+  readonly runtime: () => Promise<ClusterRuntime>;
   /** As the operator asks agents for it. Local cluster only. */
   readonly requestSwitchover: (from: string, to: string) => Promise<void>;
+  /** As a person asks for it after etcd was lost or restored. Local cluster only. */
+  readonly requestAdoption: (etcdClusterId: string) => Promise<void>;
+  /** Every replica streams and counts: any of them may lead next. Local cluster only. */
+  readonly allCount: (patience: { readonly within: number }) => Promise<void>;
 }
 
 export interface Client extends WriterPod {
@@ -33,8 +45,12 @@ export interface World {
   readonly readerBeside: (primary: Primary) => Promise<WriterPod>;
   readonly nodes: Nodes;
   readonly operator: OperatorDeployment;
+  readonly faults: Faults;
+  /** From the seed of the run. */
+  readonly random: Random;
   readonly access: ClusterAccess;
   readonly api: ApiServer;
+  readonly signal: AbortSignal;
 }
 
 export interface ScenarioOptions {
@@ -42,6 +58,10 @@ export interface ScenarioOptions {
   readonly localNodes?: true;
   /** `none`: starts without a cluster `orders`. Default: one with all its instances. */
   readonly orders?: 'none';
+  /** `soak`: too long, or too much like another one, for every `make test`. */
+  readonly runs?: 'soak';
+  /** Something in it is the operator's work (a Pod made anew, a drain), so it is never run without one. */
+  readonly operator?: 'needed';
 }
 
 export interface Scenario {
@@ -53,6 +73,7 @@ export interface Scenario {
 const registered: Scenario[] = [];
 
 export function scenario(title: string, options: ScenarioOptions, body: (world: World) => Promise<void>): void {
+  if (registered.some((one) => one.title === title)) throw new Error(`two scenarios are called “${title}”`);
   registered.push({ title, options, body });
 }
 

@@ -3,23 +3,35 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parse, stringify } from 'yaml';
 import type { ApiServer } from '../hack/testbed/api-server.ts';
-import { clusterState } from '../hack/testbed/cluster-state.ts';
+import { clusterState, type ClusterState } from '../hack/testbed/cluster-state.ts';
 import { repository, type ClusterAccess } from '../hack/testbed/cluster-access.ts';
 import { etcdMembers } from '../hack/testbed/etcd-members.ts';
 import { nodesOf } from '../hack/testbed/nodes.ts';
 import { operatorOf } from '../hack/testbed/operator-deployment.ts';
 import { postgresCluster, type Primary } from '../hack/testbed/postgres-cluster.ts';
 import { startWriter, type FinalReport, type WriterOptions, type WriterPod } from '../hack/testbed/writer.ts';
+import { notYet, until, yes } from '../hack/testbed/until.ts';
+import type { ClusterIdentity } from '../operator/api/cluster-state.ts';
+import type { ClusterRuntime } from '../operator/controllers/cluster-runtime.ts';
+import type { Random } from '../operator/simulation/random.ts';
 import { budgets } from './budgets.ts';
+import { faultsOn } from './faults.ts';
 import type { Client, Orders, Scenario, World } from './scenario.ts';
 
 export interface Stage {
   readonly namespace: () => string;
   /** The cluster that the scenario asks for, fresh or left healthy by the one before. */
-  readonly prepare: (scenario: Scenario, signal: AbortSignal) => Promise<PreparedWorld>;
+  readonly prepare: (scenario: Scenario, occasion: Occasion) => Promise<PreparedWorld>;
   /** The next scenario starts in a new namespace. */
   readonly giveUp: () => Promise<void>;
   readonly remove: () => Promise<void>;
+}
+
+export interface Occasion {
+  readonly signal: AbortSignal;
+  readonly random: Random;
+  /** No operator runs from the beginning to the end. */
+  readonly withoutOperator: boolean;
 }
 
 export interface PreparedWorld {
@@ -48,18 +60,57 @@ export async function openStage(access: ClusterAccess, api: ApiServer, signal: A
       signal,
     });
   };
-  const ordersIn = (within: AbortSignal): Orders => ({
-    ...postgresCluster({ access, api, signal: within }, { namespace: namespace(), name }),
-    apply: async () => {
-      await access.kubectl(['apply', '-f', '-'], { input: await manifestIn(namespace()), signal: within });
-    },
-    requestSwitchover: async (from, to) => {
+  const ordersIn = (within: AbortSignal): Orders => {
+    const cluster = postgresCluster({ access, api, signal: within }, { namespace: namespace(), name });
+    const withState = async <T>(use: (state: ClusterState, cluster: ClusterIdentity) => Promise<T>): Promise<T> => {
       const etcd = await etcdMembers(api);
       const state = clusterState(() => etcd, within);
-      const uid = (await ordersIn(within).resource())?.metadata.uid ?? '';
-      await state.requestSwitchover({ namespace: namespace(), name, uid }, from, to).finally(state.close);
-    },
-  });
+      const { metadata, status } = (await cluster.resource()) ?? {};
+      // Made anew over kept volumes, a cluster keeps the identity of its data.
+      const uid = status?.dataUid ?? metadata?.uid ?? '';
+      return use(state, { namespace: namespace(), name, uid }).finally(state.close);
+    };
+    const runtime = (): Promise<ClusterRuntime> => withState((state, identity) => state.read(identity));
+    return {
+      ...cluster,
+      apply: async (spec) => {
+        await access.kubectl(['apply', '-f', '-'], { input: await manifestIn(namespace(), spec), signal: within });
+      },
+      replicas: async () => {
+        const primary = await cluster.primary();
+        return (await cluster.pods()).filter((pod) => pod.name !== primary.instance);
+      },
+      psql: (instance, sql) =>
+        access.kubectl(
+          [
+            ...['exec', '--namespace', namespace(), instance, '--container', 'postgres', '--'],
+            ...['psql', '-h', '/run/mainstay', '-U', 'postgres', '-d', 'postgres', '-XqAt'],
+            ...['-v', 'ON_ERROR_STOP=1', '-c', sql],
+          ],
+          { signal: within },
+        ),
+      runtime,
+      requestSwitchover: (from, to) => withState((state, identity) => state.requestSwitchover(identity, from, to)),
+      requestAdoption: (id) => withState((state, identity) => state.requestAdoption(identity, id)),
+      allCount: (patience) =>
+        until(
+          'every replica in the sync set',
+          async () => {
+            const { leader, sync, members } = await runtime();
+            if (leader === undefined || sync === undefined) return notYet('no leader');
+            const missing = (await cluster.pods())
+              .map((pod) => pod.name)
+              .filter((one) => one !== leader.instance)
+              .filter(
+                (one) =>
+                  members.get(one)?.state !== 'streaming' || !sync.members.some((member) => member.instance === one),
+              );
+            return missing.length === 0 ? yes(undefined) : notYet(`not counted: ${missing.join(', ')}`);
+          },
+          { ...patience, signal: within },
+        ),
+    };
+  };
   const leave = async (): Promise<void> => {
     await access.kubectl(['delete', 'namespace', namespace(), '--wait=false', '--ignore-not-found']);
     await open();
@@ -68,7 +119,8 @@ export async function openStage(access: ClusterAccess, api: ApiServer, signal: A
 
   return {
     namespace,
-    prepare: async (scenario, within) => {
+    prepare: async (scenario, occasion) => {
+      const { signal: within } = occasion;
       const wantsNone = scenario.options.orders === 'none';
       const isThere = (await ordersIn(within).resource()) !== undefined;
       if (wantsNone && isThere) await leave();
@@ -76,9 +128,12 @@ export async function openStage(access: ClusterAccess, api: ApiServer, signal: A
       if (!wantsNone) {
         if (!isThere) await orders.apply();
         await orders.fullyRedundant({ within: budgets.readyMs });
+        if (access.kind === 'local') await orders.allCount({ within: budgets.redundantMs });
       }
       table += 1;
-      return prepared({ access, api, signal: within }, orders, `writes_${table}`);
+      const world = prepared({ access, api, ...occasion }, orders, `writes_${table}`);
+      if (occasion.withoutOperator) await world.world.operator.scaleTo(0);
+      return world;
     },
     giveUp: leave,
     remove: async () => {
@@ -88,12 +143,18 @@ export async function openStage(access: ClusterAccess, api: ApiServer, signal: A
 }
 
 function prepared(
-  context: { readonly access: ClusterAccess; readonly api: ApiServer; readonly signal: AbortSignal },
-  orders: Orders,
+  context: Occasion & { readonly access: ClusterAccess; readonly api: ApiServer },
+  plain: Orders,
   table: string,
 ): PreparedWorld {
   const nodes = nodesOf(context.access, context.signal);
   const operator = operatorOf(context.access, context.signal);
+  const orders: Orders = {
+    ...plain,
+    fullyRedundant: (patience) =>
+      plain.fullyRedundant({ ...(context.withoutOperator && { withoutOperator: true }), ...patience }),
+  };
+  const faults = faultsOn(orders, nodes, context.api);
   let pod: WriterPod | undefined;
   let report: Promise<FinalReport> | undefined;
   const start = async (primary: Primary, how: Pick<WriterOptions, 'lanes' | 'hosts' | 'reach'>): Promise<WriterPod> => {
@@ -105,8 +166,11 @@ function prepared(
       orders,
       nodes,
       operator,
+      faults,
+      random: context.random,
       access: context.access,
       api: context.api,
+      signal: context.signal,
       writeBeside: async (primary, how) => {
         const hosts = how === undefined ? [] : (await orders.pods()).map(({ ip }) => ip);
         const started = await start(primary, { lanes, ...(how === undefined ? {} : { hosts, reach: 'direct' }) });
@@ -122,6 +186,8 @@ function prepared(
       return (report ??= pod.stop());
     },
     restore: async () => {
+      // Frozen disks, stopped processes first: what comes next may wait for them.
+      await faults.restore();
       await Promise.all([nodes.restore(), operator.restore(), pod?.remove()]);
     },
   };
@@ -140,9 +206,14 @@ function client(pod: WriterPod): Client {
 }
 
 /** What the README shows is what is tested. */
-async function manifestIn(namespace: string): Promise<string> {
+async function manifestIn(namespace: string, spec: object = {}): Promise<string> {
   const example = parse(await readFile(path.join(repository, 'examples/postgres.yaml'), 'utf8')) as {
     readonly metadata: object;
+    readonly spec: object;
   };
-  return stringify({ ...example, metadata: { ...example.metadata, namespace, name } });
+  return stringify({
+    ...example,
+    metadata: { ...example.metadata, namespace, name },
+    spec: { ...example.spec, ...spec },
+  });
 }

@@ -1,6 +1,6 @@
 /** What etcd holds about a cluster, and requests made there as the operator makes them; needs no API server, but the local cluster's routes. */
 import { randomUUID } from 'node:crypto';
-import { clusterPrefix, type ClusterIdentity } from '../../operator/api/cluster-state.ts';
+import { clusterPrefix, keys, type AdoptRequest, type ClusterIdentity } from '../../operator/api/cluster-state.ts';
 import { parseRuntime, type ClusterRuntime } from '../../operator/controllers/cluster-runtime.ts';
 import { switchoverRequests } from '../../operator/controllers/switchover-requests.ts';
 import type { Dcs } from '../../operator/dcs/dcs.ts';
@@ -11,6 +11,8 @@ import type { EtcdMembers } from './etcd-members.ts';
 export interface ClusterState {
   readonly read: (cluster: ClusterIdentity) => Promise<ClusterRuntime>;
   readonly requestSwitchover: (cluster: ClusterIdentity, from: string, to: string | undefined) => Promise<void>;
+  /** As a person asks for it: this etcd is not the one that the cluster knew, and shall be from now on. */
+  readonly requestAdoption: (cluster: ClusterIdentity, etcdClusterId: string) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -37,6 +39,14 @@ export function clusterState(etcd: () => EtcdMembers, signal: AbortSignal): Clus
       const requests = switchoverRequests(await dcs(), systemClock, randomUUID);
       const what = { from, reason: 'asked for by a test', ...(to === undefined ? {} : { to }) };
       if (!(await requests.request(cluster, what, signal))) throw new Error('another switchover is asked for');
+    },
+    requestAdoption: async (cluster, etcdClusterId) => {
+      const request: AdoptRequest = { id: randomUUID(), etcdClusterId, without: [], reason: 'asked for by a test' };
+      const key = clusterPrefix(cluster) + keys.adopt;
+      const result = await (
+        await dcs()
+      ).txn([], [{ put: key, value: JSON.stringify(request) }], { milliseconds: readMs, signal });
+      if (result.outcome !== 'applied') throw new Error(`${key} could not be written`);
     },
     close: async () => open?.dcs.close(),
   };

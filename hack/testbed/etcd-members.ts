@@ -11,12 +11,15 @@ export interface EtcdMember {
   readonly podUid: string;
   readonly node: string;
   readonly url: string;
+  readonly ip: string;
   readonly metricsUrl: string;
 }
 
 export interface EtcdMembers {
   readonly members: readonly EtcdMember[];
   readonly leader: () => Promise<EtcdMember>;
+  /** As it calls itself; another after it was made anew. */
+  readonly clusterId: () => Promise<string>;
   /** Resolves when that member leads. */
   readonly giveLeadershipTo: (member: EtcdMember) => Promise<void>;
   /** Requests that the members have answered since they started, by method, all members together. */
@@ -26,7 +29,10 @@ export interface EtcdMembers {
 const selector = 'app.kubernetes.io/component=etcd';
 const callMs = 2_000;
 
-const Status = z.object({ leader: z.string().optional(), header: z.object({ member_id: z.string() }) });
+const Status = z.object({
+  leader: z.string().optional(),
+  header: z.object({ member_id: z.string(), cluster_id: z.string() }),
+});
 
 /** As they are now: a member whose Pod is replaced has another address. */
 export async function etcdMembers(api: ApiServer): Promise<EtcdMembers> {
@@ -39,6 +45,7 @@ export async function etcdMembers(api: ApiServer): Promise<EtcdMembers> {
       pod: pod.metadata?.name ?? '',
       podUid: pod.metadata?.uid ?? '',
       node: pod.spec?.nodeName ?? '',
+      ip: pod.status?.podIP ?? '',
       url: `http://${pod.status?.podIP ?? ''}:2379`,
       metricsUrl: `http://${pod.status?.podIP ?? ''}:2381/metrics`,
     }));
@@ -55,6 +62,7 @@ export async function etcdMembers(api: ApiServer): Promise<EtcdMembers> {
   return {
     members,
     leader,
+    clusterId: async () => (await statusOf(await leader())).header.cluster_id,
     giveLeadershipTo: async (member) => {
       const targetID = await idOf(member);
       await until(

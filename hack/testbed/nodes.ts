@@ -10,8 +10,8 @@ export interface Nodes {
   /** Kills everything on the node at once; resolves when nothing of it runs. */
   readonly powerOff: (node: string) => Promise<string>;
   readonly powerOn: (node: string) => Promise<void>;
-  /** Cuts the node from everything: other nodes, the API server, DNS. */
-  readonly cutOff: (node: string) => Promise<void>;
+  /** Cuts the node from everything (other nodes, the API server, DNS), or from some nodes only. */
+  readonly cutOff: (node: string, from?: readonly string[]) => Promise<void>;
   /** Ends all cuts. */
   readonly heal: () => Promise<void>;
   /** Kills the API server. */
@@ -51,9 +51,9 @@ export function nodesOf(access: ClusterAccess, signal?: AbortSignal): Nodes {
       await cluster('poweron', node);
       off.delete(node);
     },
-    cutOff: async (node) => {
+    cutOff: async (node, from = []) => {
       isCut = true;
-      await cluster('partition', node);
+      await cluster('partition', node, ...(from.length === 0 ? [] : ['from', ...from]));
     },
     heal: async () => {
       await cluster('heal');

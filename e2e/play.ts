@@ -1,0 +1,68 @@
+/** Plays one scenario: prepared, checked, cleaned up, and dumped if it failed. */
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { repository, type ClusterAccess } from '../hack/testbed/cluster-access.ts';
+import { seconds } from '../hack/testbed/until.ts';
+import type { FinalReport } from '../hack/testbed/writer.ts';
+import { violationsOf } from '../hack/writer/verdict.ts';
+import { createRandom } from '../operator/simulation/random.ts';
+import type { Scenario } from './scenario.ts';
+import { dumpState } from './state-dump.ts';
+import type { Stage } from './world.ts';
+
+export interface Play {
+  readonly access: ClusterAccess;
+  readonly stage: Stage;
+  readonly signal: AbortSignal;
+  readonly say: (line: string) => void;
+  readonly seed: number;
+  readonly withoutOperator?: boolean;
+}
+
+export type Played =
+  | { readonly outcome: 'passed'; readonly seconds: number; readonly report: FinalReport | undefined }
+  | { readonly outcome: 'failed'; readonly seconds: number; readonly message: string };
+
+/** Nothing that is expected takes this long; a hung call must not keep the others from running. */
+const scenarioLimitMs = seconds(600);
+
+export async function play(scenario: Scenario, { access, stage, say, seed, ...options }: Play): Promise<Played> {
+  const withoutOperator = options.withoutOperator ?? false;
+  const title = `${scenario.title}${withoutOperator ? ' (no operator)' : ''}`;
+  const start = performance.now();
+  const elapsed = (): number => Number(((performance.now() - start) / 1000).toFixed(1));
+  say(`…        ${title}`);
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(scenarioLimitMs)]);
+  let restore: (() => Promise<void>) | undefined;
+  try {
+    options.signal.throwIfAborted();
+    const prepared = await stage.prepare(scenario, { signal, random: createRandom(seed), withoutOperator });
+    restore = prepared.restore;
+    await scenario.body(prepared.world);
+    const report = await prepared.finish();
+    const violations = report === undefined ? [] : violationsOf(report);
+    if (violations.length > 0) throw new Error(violations.join('; '));
+    await restore();
+    say(`ok       ${title}  (${elapsed()} s${report === undefined ? '' : `, ${summaryOf(report)}`})`);
+    return { outcome: 'passed', seconds: elapsed(), report };
+  } catch (error) {
+    const message = messageOf(error);
+    say(`FAILED   ${title}  (${elapsed()} s)\n         ${message}`);
+    const folder = path.join(repository, 'build/e2e', scenario.title.replaceAll(/[^a-z0-9]+/gi, '-'));
+    await rm(folder, { recursive: true, force: true });
+    await dumpState(access, stage.namespace(), folder).catch((cause: unknown) => say(messageOf(cause)));
+    await writeFile(path.join(folder, 'failure.txt'), error instanceof Error ? (error.stack ?? message) : message);
+    say(`         state: ${path.relative(repository, folder)}`);
+    for (const undo of [restore, stage.giveUp]) await undo?.().catch((cause: unknown) => say(messageOf(cause)));
+    return { outcome: 'failed', seconds: elapsed(), message };
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function summaryOf({ acked, late, state }: FinalReport): string {
+  const lateOnes = late === 0 ? '' : `, ${late} acknowledged late`;
+  return `${acked} writes, 0 lost${lateOnes}, longest gap ${state.longestGapMs} ms`;
+}
