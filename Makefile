@@ -6,7 +6,7 @@ NODE := node_modules/.bin/node
 # Dependencies are up to date when the stamp of this very lock file is there.
 SETUP := node_modules/.setup-$(shell sha256sum package-lock.json | cut -c1-16)
 
-.PHONY: help setup generate build format lint unit model simulate test e2e bench images cluster cluster-down demo clean
+.PHONY: help setup generate build format lint unit model simulate test e2e soak bench images cluster cluster-down demo clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,9 @@ test: $(SETUP) ## everything: lint, types, unit, generated files, chart, then e2
 
 e2e: $(SETUP) ## scenarios on the local cluster (or KUBECONFIG's), left running; ONLY='drain' picks some
 	@$(NODE) e2e/main.ts $(ONLY)
+
+soak: $(SETUP) ## the kill matrix in random order until something is wrong: ROUNDS=3 HOURS=8 SEED=…, PUBLISH=1 for docs/compatibility
+	@$(NODE) e2e/soak.ts --rounds $(or $(ROUNDS),1) --hours $(or $(HOURS),24) $(if $(SEED),--seed $(SEED)) $(if $(PUBLISH),--publish) $(ONLY)
 
 bench: $(SETUP) ## how long failovers take (local cluster, about 3 h), into docs/benchmarks; ONLY='switchover node-lost' RUNS=10
 	@$(NODE) hack/bench/main.ts --publish --runs $(or $(RUNS),10) $(ONLY)

@@ -16,6 +16,12 @@ export const budgets = {
   fencedMs: noise * seconds(4),
   /** Expected ≤ 45 s, a clone or rewind included. */
   redundantMs: noise * seconds(60),
+  /** Expected ≤ 9 s etcd has to find a leader first. */
+  withEtcdLeaderMs: noise * seconds(9),
+  /** A sync standby that dies is left out: expected ≤ 1 s. */
+  stallMs: noise * seconds(1),
+  /** Replicas stream again after an outage of etcd: expected ≤ 2 s. */
+  streamingMs: noise * seconds(2),
   /** Planned, and nobody has to be elected. */
   undisturbedMs: seconds(5),
 } as const;

@@ -1,5 +1,7 @@
 /** What scenarios do to Pods from outside. All of it is taken back at the end, also after a failure. Local cluster only. */
 import type { ApiServer } from '../hack/testbed/api-server.ts';
+import type { ClusterAccess } from '../hack/testbed/cluster-access.ts';
+import { etcdDataOf, type EtcdData } from '../hack/testbed/etcd-data.ts';
 import { etcdMembers, type EtcdMembers } from '../hack/testbed/etcd-members.ts';
 import type { Nodes } from '../hack/testbed/nodes.ts';
 import { cutPod, healPod, type Direction } from '../hack/testbed/pod-network.ts';
@@ -19,6 +21,7 @@ import { budgets } from './budgets.ts';
 export interface Faults {
   /** As they are now. */
   readonly etcd: () => Promise<EtcdMembers>;
+  readonly etcdData: EtcdData;
   /** SIGSTOP; the returned function lets them go on. */
   readonly stop: (processes: readonly PodProcess[]) => () => void;
   readonly kill: (processes: readonly PodProcess[]) => void;
@@ -45,7 +48,11 @@ export interface VolumeDisk {
   readonly replace: () => Promise<void>;
 }
 
-export function faultsOn(orders: PostgresClusterUnderTest, nodes: Nodes, api: ApiServer): Faults {
+export function faultsOn(
+  { access, api, signal }: { readonly access: ClusterAccess; readonly api: ApiServer; readonly signal: AbortSignal },
+  orders: PostgresClusterUnderTest,
+  nodes: Nodes,
+): Faults {
   const undo = new AsyncDisposableStack();
   const cutPods = new Set<string>();
   const heal = async (): Promise<void> => {
@@ -57,6 +64,7 @@ export function faultsOn(orders: PostgresClusterUnderTest, nodes: Nodes, api: Ap
   undo.defer(heal);
   return {
     etcd: () => etcdMembers(api),
+    etcdData: etcdDataOf(access, api, signal),
     stop: (processes) => {
       const goOn = (): void => signalTo(processes, 'SIGCONT');
       undo.defer(goOn);

@@ -19,9 +19,11 @@ export interface Play {
   readonly withoutOperator?: boolean;
 }
 
-export type Played =
-  | { readonly outcome: 'passed'; readonly seconds: number; readonly report: FinalReport | undefined }
-  | { readonly outcome: 'failed'; readonly seconds: number; readonly message: string };
+export type Played = {
+  readonly seconds: number;
+  /** Of the clients, the one that follows the primary first; none if the scenario failed before they were done. */
+  readonly reports: readonly FinalReport[];
+} & ({ readonly outcome: 'passed' } | { readonly outcome: 'failed'; readonly message: string });
 
 /** Nothing that is expected takes this long; a hung call must not keep the others from running. */
 const scenarioLimitMs = seconds(600);
@@ -33,18 +35,19 @@ export async function play(scenario: Scenario, { access, stage, say, seed, ...op
   const elapsed = (): number => Number(((performance.now() - start) / 1000).toFixed(1));
   say(`…        ${title}`);
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(scenarioLimitMs)]);
+  let reports: readonly FinalReport[] = [];
   let restore: (() => Promise<void>) | undefined;
   try {
     options.signal.throwIfAborted();
     const prepared = await stage.prepare(scenario, { signal, random: createRandom(seed), withoutOperator });
     restore = prepared.restore;
     await scenario.body(prepared.world);
-    const report = await prepared.finish();
-    const violations = report === undefined ? [] : violationsOf(report);
+    reports = await prepared.finish();
+    const violations = reports.flatMap(violationsOf);
     if (violations.length > 0) throw new Error(violations.join('; '));
     await restore();
-    say(`ok       ${title}  (${elapsed()} s${report === undefined ? '' : `, ${summaryOf(report)}`})`);
-    return { outcome: 'passed', seconds: elapsed(), report };
+    say(`ok       ${title}  (${elapsed()} s${reports.map(summaryOf).join('')})`);
+    return { outcome: 'passed', seconds: elapsed(), reports };
   } catch (error) {
     const message = messageOf(error);
     say(`FAILED   ${title}  (${elapsed()} s)\n         ${message}`);
@@ -54,7 +57,7 @@ export async function play(scenario: Scenario, { access, stage, say, seed, ...op
     await writeFile(path.join(folder, 'failure.txt'), error instanceof Error ? (error.stack ?? message) : message);
     say(`         state: ${path.relative(repository, folder)}`);
     for (const undo of [restore, stage.giveUp]) await undo?.().catch((cause: unknown) => say(messageOf(cause)));
-    return { outcome: 'failed', seconds: elapsed(), message };
+    return { outcome: 'failed', seconds: elapsed(), reports, message };
   }
 }
 
@@ -64,5 +67,5 @@ export function messageOf(error: unknown): string {
 
 function summaryOf({ acked, late, state }: FinalReport): string {
   const lateOnes = late === 0 ? '' : `, ${late} acknowledged late`;
-  return `${acked} writes, 0 lost${lateOnes}, longest gap ${state.longestGapMs} ms`;
+  return `, ${acked} writes, 0 lost${lateOnes}, longest gap ${state.longestGapMs} ms`;
 }

@@ -1,4 +1,6 @@
 /** What a scenario is and what it is given. Files in scenarios/ register theirs; main.ts and soak.ts run them one after another. */
+import path from 'node:path';
+import { getCallSites } from 'node:util';
 import type { ApiServer } from '../hack/testbed/api-server.ts';
 import type { ClusterAccess } from '../hack/testbed/cluster-access.ts';
 import type { Nodes } from '../hack/testbed/nodes.ts';
@@ -15,6 +17,8 @@ export interface Orders extends PostgresClusterUnderTest {
   readonly replicas: () => Promise<readonly InstancePod[]>;
   /** As its superuser, within the Pod; what psql prints, without headings. */
   readonly psql: (instance: string, sql: string) => Promise<string>;
+  /** A command line in the Pod, in bash. */
+  readonly shell: (instance: string, command: string) => Promise<string>;
   /** What etcd holds about it. Local cluster only. */
   readonly runtime: () => Promise<ClusterRuntime>;
   /** As the operator asks agents for it. Local cluster only. */
@@ -41,6 +45,8 @@ export interface World {
   readonly orders: Orders;
   /** Starts the client that writes all the time, away from the node of `primary`. What it was promised is checked at the end. */
   readonly writeBeside: (primary: Primary, how?: HowToWrite) => Promise<Client>;
+  /** A second client, which stays with this instance whatever happens; what it was promised is checked as well. */
+  readonly clientOf: (primary: Primary) => Promise<WriterPod>;
   /** A client that only reads back what another one wrote. */
   readonly readerBeside: (primary: Primary) => Promise<WriterPod>;
   readonly nodes: Nodes;
@@ -66,6 +72,8 @@ export interface ScenarioOptions {
 
 export interface Scenario {
   readonly title: string;
+  /** In scenarios/. */
+  readonly file: string;
   readonly options: ScenarioOptions;
   readonly body: (world: World) => Promise<void>;
 }
@@ -74,7 +82,8 @@ const registered: Scenario[] = [];
 
 export function scenario(title: string, options: ScenarioOptions, body: (world: World) => Promise<void>): void {
   if (registered.some((one) => one.title === title)) throw new Error(`two scenarios are called “${title}”`);
-  registered.push({ title, options, body });
+  const file = path.basename(getCallSites()[1]?.scriptName ?? '');
+  registered.push({ title, file, options, body });
 }
 
 export function scenarios(): readonly Scenario[] {

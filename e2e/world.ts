@@ -36,8 +36,8 @@ export interface Occasion {
 
 export interface PreparedWorld {
   readonly world: World;
-  /** Ends the client, if there is one, and compares what it was promised with what is there. */
-  readonly finish: () => Promise<FinalReport | undefined>;
+  /** Ends the clients, and compares what they were promised with what is there. */
+  readonly finish: () => Promise<readonly FinalReport[]>;
   /** Nodes on, operator up, client gone; also after a failure. */
   readonly restore: () => Promise<void>;
 }
@@ -46,6 +46,10 @@ const label = 'mainstay.dev/e2e';
 const name = 'orders';
 /** Connections of the client: with more than one an acknowledgement may come after one of a newer primary. */
 const lanes = 3;
+
+const superuser = ['-h', '/run/mainstay', '-U', 'postgres', '-d', 'postgres', '-XqAt'];
+/** A statement that fills tables on a busy machine. */
+const insideMs = 180_000;
 
 export async function openStage(access: ClusterAccess, api: ApiServer, signal: AbortSignal): Promise<Stage> {
   await access.kubectl(['delete', 'namespace', '--selector', label, '--wait=true'], { signal, timeoutMs: 180_000 });
@@ -70,6 +74,11 @@ export async function openStage(access: ClusterAccess, api: ApiServer, signal: A
       const uid = status?.dataUid ?? metadata?.uid ?? '';
       return use(state, { namespace: namespace(), name, uid }).finally(state.close);
     };
+    const inside = (instance: string, command: readonly string[]): Promise<string> =>
+      access.kubectl(['exec', '--namespace', namespace(), instance, '--container', 'postgres', '--', ...command], {
+        signal: within,
+        timeoutMs: insideMs,
+      });
     const runtime = (): Promise<ClusterRuntime> => withState((state, identity) => state.read(identity));
     return {
       ...cluster,
@@ -80,15 +89,8 @@ export async function openStage(access: ClusterAccess, api: ApiServer, signal: A
         const primary = await cluster.primary();
         return (await cluster.pods()).filter((pod) => pod.name !== primary.instance);
       },
-      psql: (instance, sql) =>
-        access.kubectl(
-          [
-            ...['exec', '--namespace', namespace(), instance, '--container', 'postgres', '--'],
-            ...['psql', '-h', '/run/mainstay', '-U', 'postgres', '-d', 'postgres', '-XqAt'],
-            ...['-v', 'ON_ERROR_STOP=1', '-c', sql],
-          ],
-          { signal: within },
-        ),
+      psql: (instance, sql) => inside(instance, ['psql', ...superuser, '-v', 'ON_ERROR_STOP=1', '-c', sql]),
+      shell: (instance, command) => inside(instance, ['bash', '-c', command]),
       runtime,
       requestSwitchover: (from, to) => withState((state, identity) => state.requestSwitchover(identity, from, to)),
       requestAdoption: (id) => withState((state, identity) => state.requestAdoption(identity, id)),
@@ -154,12 +156,18 @@ function prepared(
     fullyRedundant: (patience) =>
       plain.fullyRedundant({ ...(context.withoutOperator && { withoutOperator: true }), ...patience }),
   };
-  const faults = faultsOn(orders, nodes, context.api);
-  let pod: WriterPod | undefined;
-  let report: Promise<FinalReport> | undefined;
-  const start = async (primary: Primary, how: Pick<WriterOptions, 'lanes' | 'hosts' | 'reach'>): Promise<WriterPod> => {
+  const faults = faultsOn(context, orders, nodes);
+  /** Those that write, each with its report once it has ended. */
+  const clients: { readonly pod: WriterPod; report?: Promise<FinalReport> }[] = [];
+  const start = async (primary: Primary, how: Partial<WriterOptions>): Promise<WriterPod> => {
     const node = (await nodes.names()).find((candidate) => candidate !== primary.node) ?? primary.node;
     return startWriter(context, { namespace: orders.namespace, cluster: name, node, table, ...how });
+  };
+  const writing = async (pod: WriterPod): Promise<Client> => {
+    const entry: (typeof clients)[number] = { pod };
+    clients.push(entry);
+    await pod.acknowledgedAgain({ within: budgets.outageMs });
+    return { ...client(pod), stop: () => (entry.report ??= pod.stop()) };
   };
   return {
     world: {
@@ -173,22 +181,20 @@ function prepared(
       signal: context.signal,
       writeBeside: async (primary, how) => {
         const hosts = how === undefined ? [] : (await orders.pods()).map(({ ip }) => ip);
-        const started = await start(primary, { lanes, ...(how === undefined ? {} : { hosts, reach: 'direct' }) });
-        pod = started;
-        report = undefined;
-        await started.acknowledgedAgain({ within: budgets.outageMs });
-        return { ...client(started), stop: () => (report ??= started.stop()) };
+        return writing(await start(primary, { lanes, ...(how === undefined ? {} : { hosts, reach: 'direct' }) }));
+      },
+      clientOf: async (primary) => {
+        const ip = (await orders.pods()).find((pod) => pod.name === primary.instance)?.ip ?? '';
+        const alone = { name: 'rival', table: `${table}_rival`, node: primary.node, hosts: [ip] };
+        return writing(await start(primary, alone));
       },
       readerBeside: (primary) => start(primary, { lanes: 0 }),
     },
-    finish: async () => {
-      if (pod === undefined) return undefined;
-      return (report ??= pod.stop());
-    },
+    finish: () => Promise.all(clients.map((entry) => (entry.report ??= entry.pod.stop()))),
     restore: async () => {
       // Frozen disks, stopped processes first: what comes next may wait for them.
       await faults.restore();
-      await Promise.all([nodes.restore(), operator.restore(), pod?.remove()]);
+      await Promise.all([nodes.restore(), operator.restore(), ...clients.map(({ pod }) => pod.remove())]);
     },
   };
 }

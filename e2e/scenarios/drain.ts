@@ -4,7 +4,7 @@ import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import { scenario, type Orders } from '../scenario.ts';
 
-scenario('the primary’s node is drained', {}, async ({ orders, writeBeside, nodes, api }) => {
+scenario('the primary’s node is drained', { operator: 'needed' }, async ({ orders, writeBeside, nodes, api }) => {
   const primary = await orders.primary();
   const client = await writeBeside(primary);
   await client.expectTrouble();
@@ -27,6 +27,26 @@ scenario('the primary’s node is drained', {}, async ({ orders, writeBeside, no
   await orders.fullyRedundant({ within: budgets.redundantMs });
   await client.outageIsAtMost(budgets.outageMs);
 });
+
+scenario(
+  'the node of a single instance is drained',
+  { orders: 'none', operator: 'needed', runs: 'soak' },
+  async ({ orders, writeBeside, nodes }) => {
+    await orders.apply({ instances: 1 });
+    await orders.ready({ within: budgets.readyMs });
+    const primary = await orders.primary();
+    const client = await writeBeside(primary);
+    const drained = await nodes.drain(primary.node, 150);
+    assert.equal(drained.code, 0, `no budget may block the drain for ever: ${drained.stderr}`);
+
+    // Its volume is there, so it waits for its node.
+    await nodes.uncordon(primary.node);
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+    await client.acknowledgedAgain({ within: budgets.outageMs });
+    await orders.scaleTo(3);
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+  },
+);
 
 async function evictionIsRefused(api: ApiServer, orders: Orders, pod: string): Promise<boolean> {
   try {

@@ -4,7 +4,7 @@ import { scenario } from '../scenario.ts';
 
 scenario(
   'the primary’s node loses power while the operator is down',
-  { localNodes: true },
+  { localNodes: true, operator: 'needed' },
   async ({ orders, writeBeside, nodes, operator }) => {
     const primary = await orders.primary();
     const client = await writeBeside(primary);

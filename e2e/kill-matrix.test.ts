@@ -1,0 +1,54 @@
+import { describe, expect, test } from '@jest/globals';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { createRandom } from '../operator/simulation/random.ts';
+import { killMatrixPage, measuredSoFar } from './kill-matrix-page.ts';
+import { killMatrix } from './kill-matrix.ts';
+import { scenarios } from './scenario.ts';
+import { drawnRounds } from './soak-order.ts';
+
+describe('kill matrix', () => {
+  test('rows 1 to 27, each with scenarios or the reason why not', () => {
+    expect(killMatrix.map((row) => row.number)).toEqual(Array.from({ length: 27 }, (_, index) => index + 1));
+    expect(killMatrix.filter((row) => row.scenarios.length === 0 && row.without === undefined)).toEqual([]);
+  });
+
+  test('its scenarios exist, and those that are for the soak alone belong to it', () => {
+    const named = killMatrix.flatMap((row) => row.scenarios);
+    const titles = scenarios().map(({ title }) => title);
+    expect(named.filter((title) => !titles.includes(title))).toEqual([]);
+    const orphans = scenarios().filter(({ title, options }) => options.runs === 'soak' && !named.includes(title));
+    expect(orphans.map(({ title }) => title)).toEqual([]);
+  });
+
+  test('at least ten rows are in every make test', () => {
+    const always = scenarios().filter(({ options }) => options.runs !== 'soak');
+    const rows = killMatrix.filter((row) => row.scenarios.some((title) => always.some((one) => one.title === title)));
+    expect(rows.length).toBeGreaterThanOrEqual(10);
+  });
+
+  test('docs/compatibility/kill-matrix.md is what it would be if it were written now', async () => {
+    const page = path.join(import.meta.dirname, '../docs/compatibility/kill-matrix.md');
+    expect(await readFile(page, 'utf8')).toBe(await killMatrixPage(await measuredSoFar()));
+  });
+});
+
+describe('soak order', () => {
+  const draw = (seed: number) =>
+    [...drawnRounds(scenarios(), 2, createRandom(seed))].map((round) =>
+      round.map(({ scenario, withoutOperator, seed: own }) => [scenario.title, withoutOperator, own]),
+    );
+
+  test('one seed, one order; each round has every scenario once', () => {
+    expect(draw(7)).toEqual(draw(7));
+    expect(draw(7)).not.toEqual(draw(8));
+    const titles = scenarios().map(({ title }) => title);
+    for (const round of draw(7)) expect(round.map(([title]) => title).toSorted()).toEqual(titles.toSorted());
+  });
+
+  test('what needs the operator always has it, the others now and then', () => {
+    const all = [...drawnRounds(scenarios(), 20, createRandom(1))].flat();
+    expect(all.filter((one) => one.withoutOperator && one.scenario.options.operator === 'needed')).toEqual([]);
+    expect(all.some((one) => one.withoutOperator)).toBe(true);
+  });
+});

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { budgets } from '../budgets.ts';
+import type { VolumeDisk } from '../faults.ts';
+import { scenario } from '../scenario.ts';
+
+const disasters: readonly (readonly [string, (disk: VolumeDisk) => Promise<() => Promise<void>>])[] = [
+  ['is full', (disk) => disk.fill()],
+  [
+    'stops answering',
+    async (disk) => {
+      await disk.freeze();
+      return disk.thaw;
+    },
+  ],
+  [
+    'is read-only after an error',
+    async (disk) => {
+      await disk.break();
+      return disk.replace;
+    },
+  ],
+];
+
+for (const [what, strike] of disasters) {
+  scenario(
+    `the disk of the primary ${what}`,
+    { localNodes: true, runs: 'soak' },
+    async ({ orders, writeBeside, faults }) => {
+      const [victim] = await orders.replicas();
+      assert.ok(victim);
+      const disk = await faults.diskOf(victim);
+      await orders.allCount({ within: budgets.redundantMs });
+      const former = await orders.primary();
+      if (former.instance !== victim.name) {
+        await orders.requestSwitchover(former.instance, victim.name);
+        await orders.primaryOtherThan(former, { within: budgets.handOverMs });
+        await orders.fullyRedundant({ within: budgets.redundantMs });
+        await orders.allCount({ within: budgets.redundantMs });
+      }
+      const primary = await orders.primary();
+      assert.equal(primary.instance, victim.name);
+
+      const client = await writeBeside(primary);
+      await client.expectTrouble();
+      const repair = await strike(disk);
+      const successor = await orders.primaryOtherThan(primary, { within: budgets.hungMs });
+      assert.notEqual(successor.instance, primary.instance);
+      await client.acknowledgedAgain({ within: budgets.hungMs });
+      await repair();
+      await orders.fullyRedundant({ within: budgets.redundantMs });
+      await client.outageIsAtMost(budgets.hungMs);
+    },
+  );
+}
