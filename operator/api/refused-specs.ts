@@ -111,6 +111,26 @@ export const refusedSpecs: readonly RefusedSpec[] = [
     says: ['spec.application.database', 'My Shop', 'use lower-case letters, digits and underscores'],
   },
   {
+    title: 'an unknown TLS version',
+    spec: { storage, tls: { minVersion: 'TLSv1.1' } },
+    says: ['spec.tls.minVersion', 'TLSv1.2', 'TLSv1.3'],
+  },
+  {
+    title: 'ciphers that smuggle in a setting',
+    spec: { storage, tls: { ciphers: "HIGH'\nssl = 'off" } },
+    says: ['spec.tls.ciphers', 'is no list of ciphers', 'HIGH:!aNULL'],
+  },
+  {
+    title: 'a URL among the names of the certificate',
+    spec: { storage, tls: { names: ['https://db.example.com'] } },
+    says: ['spec.tls.names', 'is no DNS name or address', 'db.example.com'],
+  },
+  {
+    title: 'a Secret in another namespace',
+    spec: { storage, tls: { serverSecret: 'shop/server' } },
+    says: ['spec.tls.serverSecret', '"shop/server" is no name of a Secret'],
+  },
+  {
     title: 'a malformed image',
     spec: { storage, image: 'postgres 18' },
     says: ['spec.image', 'postgres 18', 'write it as in'],
