@@ -24,7 +24,7 @@ $(SETUP):
 generate: $(SETUP) ## write crds/, the chart's copies and docs/reference from operator/api
 	@$(NODE) hack/generate/main.ts
 
-build: $(SETUP) ## bundle operator and agent into build/
+build: $(SETUP) ## bundle operator, agent and kubectl-mainstay into build/
 	@$(NODE) hack/build/main.ts
 
 format: $(SETUP) ## format everything with prettier

@@ -1,6 +1,6 @@
 // One self-contained file per program, so that an image (or a Pod) needs Node and nothing from node_modules.
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { build } from 'esbuild';
 
@@ -17,8 +17,8 @@ export interface Bundle {
   readonly bytes: number;
 }
 
-/** Bundles `entry` with everything that it imports into `outfile`, whole or not at all. */
-export async function bundle(entry: string, outfile: string): Promise<Bundle> {
+/** Bundles `entry` with everything that it imports into `outfile`, whole or not at all. `executable`: a program by itself. */
+export async function bundle(entry: string, outfile: string, { executable = false } = {}): Promise<Bundle> {
   if (!existsSync(entry)) throw new Error(`${path.relative(repository, entry)} does not exist: nothing to bundle.`);
   const unfinished = `${outfile}.${process.pid}.part`;
   await mkdir(path.dirname(outfile), { recursive: true });
@@ -35,11 +35,12 @@ export async function bundle(entry: string, outfile: string): Promise<Bundle> {
       minify: false,
       sourcemap: false,
       legalComments: 'eof',
-      banner: { js: requireForDependencies },
+      banner: { js: [...(executable ? ['#!/usr/bin/env node'] : []), requireForDependencies].join('\n') },
       // The native driver is optional in pg, and not used.
       external: ['pg-native'],
       logLevel: 'warning',
     });
+    if (executable) await chmod(unfinished, 0o755);
     await rename(unfinished, outfile);
   } finally {
     await rm(unfinished, { force: true });
@@ -47,14 +48,18 @@ export async function bundle(entry: string, outfile: string): Promise<Bundle> {
   return { file: outfile, bytes: (await stat(outfile)).size };
 }
 
-export type Program = 'operator' | 'agent';
+export type Program = 'operator' | 'agent' | 'kubectl-mainstay';
 
-const programs: Readonly<Record<Program, string>> = {
-  operator: path.join(repository, 'operator/main.ts'),
-  agent: path.join(repository, 'operator/agent/main.ts'),
+const programs: Readonly<Record<Program, { readonly entry: string; readonly file: string }>> = {
+  operator: { entry: 'operator/main.ts', file: 'operator.mjs' },
+  agent: { entry: 'operator/agent/main.ts', file: 'agent.mjs' },
+  // kubectl finds plugins by this very name.
+  'kubectl-mainstay': { entry: 'operator/cli/main.ts', file: 'kubectl-mainstay' },
 };
 
-/** build/operator.mjs or build/agent.mjs, always made anew: it takes less time than finding out whether it must be. */
+/** build/operator.mjs and so on, always made anew: it takes less time than finding out whether it must be. */
 export function bundleProgram(program: Program): Promise<Bundle> {
-  return bundle(programs[program], path.join(repository, 'build', `${program}.mjs`));
+  const { entry, file } = programs[program];
+  const executable = program === 'kubectl-mainstay';
+  return bundle(path.join(repository, entry), path.join(repository, 'build', file), { executable });
 }

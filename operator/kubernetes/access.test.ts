@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { pino } from 'pino';
-import { fromKubeconfig, inCluster } from './access.ts';
+import { fromKubeconfig, fromKubeconfigText, inCluster } from './access.ts';
 import { manualClock } from './manual-clock.ts';
 
 let directory: string;
@@ -65,5 +65,32 @@ users:
     expect(person.namespace).toBe('shop');
     expect(await person.credentials()).toMatchObject({ clientCertificate: 'CERT', clientKey: 'CERT' });
     await expect(fromKubeconfig(join(directory, 'config'), 'z')).rejects.toThrow('no context z');
+  });
+
+  test('a program that gives a token is asked again before the token expires', async () => {
+    const clock = manualClock();
+    const inAnHour = new Date(clock.wall().getTime() + 3_600_000).toISOString();
+    const answer = JSON.stringify({ status: { token: '$(cat count)', expirationTimestamp: inAnHour } }).replaceAll(
+      '"',
+      '\\"',
+    );
+    await write(
+      'plug',
+      `#!/bin/sh\ncd "$(dirname "$0")" && echo "$GREETING" >> count && echo "${answer}" | tr '\\n' ' '\n`,
+    );
+    await chmod(join(directory, 'plug'), 0o755);
+    const config = (command: string): string => `
+current-context: a
+contexts: [{name: a, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: 'https://api'}}]
+users: [{name: u, user: {exec: {apiVersion: v1, command: ${command}, env: [{name: GREETING, value: hi}], installHint: Install it.}}}]
+`;
+    const access = await fromKubeconfigText(config('./plug'), { source: 'test', directory, clock });
+    expect((await access.credentials()).token).toBe('hi');
+    expect((await access.credentials()).token).toBe('hi');
+    await clock.advance(3_599_000);
+    expect((await access.credentials()).token).toBe('hi hi');
+    const absent = await fromKubeconfigText(config('./absent'), { source: 'test', directory });
+    await expect(absent.credentials()).rejects.toThrow('Install it.');
   });
 });

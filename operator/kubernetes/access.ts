@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { MainstayError } from '../platform/errors.ts';
+import { execCredentials, type ExecPlugin } from './exec-credentials.ts';
 import { surroundingsFrom, type Surroundings } from './surroundings.ts';
 
 /** How to reach and prove oneself to one API server. */
@@ -83,6 +84,7 @@ interface KubeconfigCluster {
   readonly 'insecure-skip-tls-verify'?: boolean;
 }
 interface KubeconfigUser {
+  readonly exec?: ExecPlugin;
   readonly token?: string;
   readonly tokenFile?: string;
   readonly 'client-certificate'?: string;
@@ -91,11 +93,24 @@ interface KubeconfigUser {
   readonly 'client-key-data'?: string;
 }
 
-/** The current context (or the named one) of a kubeconfig file; exec plug-ins are not supported. */
+/** The current context (or the named one) of a kubeconfig file. */
 export async function fromKubeconfig(path: string, contextName?: string): Promise<ClusterAccess> {
+  return fromKubeconfigText(await readFile(path, 'utf8'), { source: path, directory: dirname(path), contextName });
+}
+
+export interface KubeconfigOptions extends Partial<Surroundings> {
+  /** For messages. */
+  readonly source: string;
+  /** What names of files in it are relative to. */
+  readonly directory: string;
+  readonly contextName?: string | undefined;
+}
+
+export async function fromKubeconfigText(text: string, options: KubeconfigOptions): Promise<ClusterAccess> {
+  const { source: path, directory, contextName } = options;
   // Only people and tests come this way: the package stays out of the operator's start.
   const { parse } = await import('yaml');
-  const config = parse(await readFile(path, 'utf8')) as Kubeconfig;
+  const config = parse(text) as Kubeconfig;
   const missing = (what: string): MainstayError =>
     new MainstayError('ConfigurationInvalid', `The kubeconfig ${path} has no ${what}.`);
 
@@ -109,7 +124,7 @@ export async function fromKubeconfig(path: string, contextName?: string): Promis
 
   const pem = async (data: string | undefined, file: string | undefined): Promise<string | undefined> => {
     if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8');
-    return file === undefined ? undefined : await readFile(resolve(dirname(path), file), 'utf8');
+    return file === undefined ? undefined : await readFile(resolve(directory, file), 'utf8');
   };
   const fixed: Credentials = {
     token: user.token ?? (await pem(undefined, user.tokenFile))?.trim(),
@@ -119,12 +134,13 @@ export async function fromKubeconfig(path: string, contextName?: string): Promis
     serverName: cluster['tls-server-name'],
     insecureSkipTlsVerify: cluster['insecure-skip-tls-verify'],
   };
-  if (fixed.token === undefined && fixed.clientCertificate === undefined) {
-    throw missing(`token or client certificate for user ${context.user}`);
+  if (fixed.token === undefined && fixed.clientCertificate === undefined && user.exec === undefined) {
+    throw missing(`token, client certificate or exec plug-in for user ${context.user}`);
   }
+  const plugin = user.exec && execCredentials(user.exec, directory, surroundingsFrom(options).clock);
   return {
     server: cluster.server.replace(/\/$/, ''),
     namespace: context.namespace ?? 'default',
-    credentials: () => Promise.resolve(fixed),
+    credentials: async () => (plugin ? { ...fixed, ...(await plugin()) } : fixed),
   };
 }
