@@ -369,8 +369,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         }
       } else if (!runs) observation = { member: {}, streaming: false, replicas: [] };
       dispatch({ type: 'tick' });
-      // A primary has to see soon which of its replicas has fallen silent.
-      const period = status === 'primary' ? observePeriod : 2 * observePeriod;
+      // A primary has to see soon which of its replicas has fallen silent; a replica that streams has little to tell.
+      const period = status === 'replica' && observation.streaming ? 4 * observePeriod : observePeriod;
       await clock.sleep(period, signal).catch(() => undefined);
     }
   }
