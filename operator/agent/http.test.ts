@@ -33,7 +33,9 @@ let server: Server;
 beforeAll(async () => {
   server = await serveHttp(0, answers, new Registry());
 });
-afterAll(() => server.close());
+afterAll(() => {
+  server.close();
+});
 
 async function ask(path: string): Promise<{ readonly status: number; readonly body: unknown }> {
   const { statusCode, body } = await request(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
