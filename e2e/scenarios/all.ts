@@ -16,6 +16,7 @@ import './etcd-faults.ts';
 import './control-plane-down.ts';
 import './drain.ts';
 import './scale.ts';
+import './certificates.ts';
 import './volumes-kept.ts';
 // For `make soak` only:
 import './orphaned-backend.ts';

@@ -15,6 +15,8 @@ export const annotations = {
   clusterUid: 'mainstay.dev/cluster-uid',
   /** Generation of the spec in force when a Pod was made. */
   generation: 'mainstay.dev/generation',
+  /** On a Pod, which certificates there are: a change makes the kubelet look at once, which it else does once a minute. */
+  certificates: 'mainstay.dev/certificates',
   /** On a Secret made in place of one that was lost, and when: its passwords are not those of the database. */
   remade: 'mainstay.dev/remade',
 } as const;

@@ -40,6 +40,7 @@ export type Action =
       readonly what: 'create' | 'resize' | 'retain' | 'update';
     }
   | { readonly type: 'create-pod'; readonly instance: InstanceName; readonly object: object }
+  | { readonly type: 'announce-certificates'; readonly instance: InstanceName; readonly fingerprint: string }
   | { readonly type: 'label-role'; readonly instance: InstanceName; readonly role: 'primary' | 'replica' }
   | {
       readonly type: 'publish-definition';

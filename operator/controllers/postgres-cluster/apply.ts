@@ -17,7 +17,7 @@ import {
 } from '../../kubernetes/kinds.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
-import { labels } from '../../resources/labels.ts';
+import { annotations, labels } from '../../resources/labels.ts';
 import { applicationSecret, markRemade, systemSecret } from '../../resources/secrets.ts';
 import { secretNames } from '../../resources/names.ts';
 import { nodeState } from '../node/node-state.ts';
@@ -126,6 +126,15 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
         if (isNew) note('InstanceCreated', `Pod ${action.instance} created.`);
         else note('InstanceReplaced', `Pod ${action.instance} created anew on its volume.`);
       }
+      return;
+    case 'announce-certificates':
+      await client.patch(
+        pods,
+        { namespace, name: action.instance },
+        { metadata: { annotations: { [annotations.certificates]: action.fingerprint } } },
+        { fieldManager },
+        options,
+      );
       return;
     case 'label-role':
       await client.patch(

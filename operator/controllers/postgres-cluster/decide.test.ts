@@ -1,9 +1,10 @@
+import { tlsFingerprint } from '../../api/tls-files.ts';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { sampleCluster, sampleUid } from '../../resources/sample-cluster.ts';
 import { isRisky, type Action } from './actions.ts';
 import { decide } from './decide.ts';
-import { carryOut, factsOf, newWorld, respec, settle, type World } from './modelled-world.ts';
+import { carryOut, factsOf, newWorld, respec, settle, settledFiles, type World } from './modelled-world.ts';
 import { statusFor } from './status.ts';
 
 /** Decides, acts and lets the others work until nothing is left to do; returns everything that was done. */
@@ -494,4 +495,41 @@ test('an etcd that has forgotten a cluster is told that it had data', () => {
   world.runtime = { ...world.runtime, definition: undefined, initialized: false };
   expect(published(world)).toMatchObject({ founded: true });
   expect(published(newWorld(sampleCluster()))).not.toHaveProperty('founded');
+});
+
+test('an instance with other certificates than there are is told so once, and one that says nothing is not', () => {
+  const world = converged();
+  const members = [...world.runtime.members].map(([name, it]): [string, typeof it] => [
+    name,
+    name === 'orders-3' ? it : { ...it, certificates: name === 'orders-1' ? 'old' : tlsFingerprint(settledFiles) },
+  ]);
+  world.runtime = { ...world.runtime, members: new Map(members) };
+  const told = decide(factsOf(world)).filter(({ type }) => type === 'announce-certificates');
+  expect(told).toEqual([
+    { type: 'announce-certificates', instance: 'orders-1', fingerprint: tlsFingerprint(settledFiles) },
+  ]);
+  for (const action of told) carryOut(world, action);
+  expect(types(decide(factsOf(world)))).not.toContain('announce-certificates');
+});
+
+test('passwords between instances end for good when all have certificates', () => {
+  const world = converged();
+  const tell = (names: readonly string[]): void => {
+    const members = [...world.runtime.members].map(([name, it]): [string, typeof it] => [
+      name,
+      { ...it, certificates: names.includes(name) ? 'x' : undefined },
+    ]);
+    world.runtime = { ...world.runtime, members: new Map(members) };
+  };
+  const published = (): unknown => {
+    const [action] = decide(factsOf(world)).filter((one) => one.type === 'publish-definition');
+    if (action) carryOut(world, action);
+    return (JSON.parse(world.runtime.definition?.text ?? '{}') as { tls?: unknown }).tls;
+  };
+  tell(['orders-1', 'orders-2']);
+  expect(published()).toMatchObject({ certificatesOnly: false });
+  tell(['orders-1', 'orders-2', 'orders-3']);
+  expect(published()).toMatchObject({ certificatesOnly: true });
+  tell([]);
+  expect(published()).toMatchObject({ certificatesOnly: true });
 });

@@ -3,6 +3,7 @@
  * should be, nothing. Each action is safe to repeat, and at most one of them is risky.
  */
 import type { InstanceName } from '../../api/cluster-state.ts';
+import { tlsFingerprint } from '../../api/tls-files.ts';
 import { definitionText } from '../../resources/definition.ts';
 import { databaseImage } from '../../resources/installation.ts';
 import { dataOwners, ownerReference } from '../../resources/owner.ts';
@@ -51,6 +52,7 @@ export function decide(facts: Facts): readonly Action[] {
     ...definitionActions(facts),
     ...podActions(facts),
     ...roleActions(facts),
+    ...announcements(facts),
     ...withdrawal(facts),
     ...nextRisk(facts),
   ];
@@ -109,6 +111,18 @@ function onceOwnership(facts: Facts): readonly Action[] {
     const seen = facts.objects.get(objectId(kind, name));
     if (!seen?.ours || seen.deleting || sameOwners(seen.owners, owners)) return [];
     return [{ type: 'set-owners', kind, name, owners }];
+  });
+}
+
+/** Instances that use others than there are now, as they say themselves. */
+function announcements(facts: Facts): readonly Action[] {
+  const { files } = facts.certificates;
+  if (!files) return [];
+  const fingerprint = tlsFingerprint(files);
+  return facts.pods.flatMap(({ instance, ours, deleting, announced }): Action[] => {
+    const used = currentRuntime(facts)?.members.get(instance)?.certificates;
+    if (!ours || deleting || used === undefined || used === fingerprint || announced === fingerprint) return [];
+    return [{ type: 'announce-certificates', instance, fingerprint }];
   });
 }
 

@@ -1,6 +1,7 @@
 /** For tests: Kubernetes and the agents, as far as decisions touch them. Actions change it at once; `settle` lets the others work. */
 import type { Member } from '../../api/cluster-state.ts';
 import { parsePostgresCluster, type PostgresCluster } from '../../api/postgres-cluster.ts';
+import type { PublicTlsFiles } from '../../certificates/plan.ts';
 import { annotations } from '../../resources/labels.ts';
 import { sampleInstallation } from '../../resources/sample-cluster.ts';
 import { publishedDefinition, type ClusterRuntime } from '../cluster-runtime.ts';
@@ -56,9 +57,16 @@ export const emptyRuntime: ClusterRuntime = {
   empty: true,
 };
 
+export const settledFiles: PublicTlsFiles = {
+  serverCertificate: 'server',
+  serverAuthorities: 'ca',
+  clientCertificate: 'client',
+  clientAuthorities: 'ca',
+};
+
 export const settledCertificates: ClusterCertificates = {
   plan: { step: 'nothing', lookAgainAt: Infinity },
-  files: { serverCertificate: 'server', serverAuthorities: 'ca', clientCertificate: 'client', clientAuthorities: 'ca' },
+  files: settledFiles,
   problem: undefined,
   behind: [],
   lifetimes: [],
@@ -163,6 +171,11 @@ export function carryOut(world: World, action: Action): void {
       if (!world.volumes.has(action.instance)) throw new Error(`Pod ${action.instance} has no volume`);
       world.pods.set(action.instance, newPod(world, action.instance, action.object as Manifest));
       return;
+    case 'announce-certificates': {
+      const pod = world.pods.get(action.instance);
+      if (pod) world.pods.set(action.instance, { ...pod, announced: action.fingerprint });
+      return;
+    }
     case 'label-role': {
       const pod = world.pods.get(action.instance);
       if (pod) world.pods.set(action.instance, { ...pod, roleLabel: action.role });
@@ -310,6 +323,7 @@ function newPod(world: World, instance: string, manifest: Manifest): ObservedPod
     node: nodes.find((node) => !used.has(node)) ?? nodes[0],
     address: '10.0.0.1',
     roleLabel: undefined,
+    announced: undefined,
     running: false,
     unschedulable: undefined,
     waiting: undefined,

@@ -221,6 +221,7 @@ export function observedPod(pod: Pod, cluster: string): ObservedPod {
     createdAt: Date.parse(metadata?.creationTimestamp ?? '') || 0,
     node: spec?.nodeName,
     address: status?.podIP,
+    announced: metadata?.annotations?.[annotations.certificates],
     roleLabel: metadata?.labels?.[labels.role],
     running: (status?.containerStatuses ?? []).some(
       (container) => container.name === 'postgres' && container.state?.running !== undefined,

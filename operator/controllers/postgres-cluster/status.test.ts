@@ -240,7 +240,11 @@ test('positions alone are no news, and lag is counted in bytes', () => {
 test('how far a clone has come is shown, and no news by itself', () => {
   const world = atRest();
   const shown = (doneBytes: number): ReturnType<typeof statusFor> => {
-    const cloning = { ...member('orders-3', false, 1), state: 'cloning', copy: { doneBytes, totalBytes: 900 } } as const;
+    const cloning = {
+      ...member('orders-3', false, 1),
+      state: 'cloning',
+      copy: { doneBytes, totalBytes: 900 },
+    } as const;
     world.runtime = { ...world.runtime, members: new Map(world.runtime.members).set('orders-3', cloning) };
     return statusFor(factsOf(world));
   };

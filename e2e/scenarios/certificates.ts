@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import type { V1Secret } from '@kubernetes/client-node';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { connect as connectPlain } from 'node:net';
+import { connect as connectSecurely } from 'node:tls';
+import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
+import { budgets } from '../budgets.ts';
+import { scenario, type World } from '../scenario.ts';
+
+/** Each of the three steps waits for every instance to tell that it has taken over the one before. */
+const rotationMs = 3 * seconds(60);
+
+scenario('the certificate authority is replaced under load', { localNodes: true }, async (world) => {
+  const { orders, writeBeside, access } = world;
+  const primary = await orders.primary();
+  const [pods, former] = [await orders.pods(), await authorityOf(world)];
+  const inNamespace = ['--namespace', orders.namespace];
+  for (const pod of pods) assert.equal(issuerOf(await shownBy(pod.ip, 'orders-rw', former)), subjectOf(former));
+
+  const client = await writeBeside(primary);
+  await client.expectTrouble();
+  const change = { spec: { tls: { authorityLeadDays: 0 } } };
+  await access.kubectl(['patch', 'pgc', 'orders', ...inNamespace, '--type', 'merge', '-p', JSON.stringify(change)]);
+  await access.kubectl(['delete', 'secret', 'orders-ca-key', ...inNamespace]);
+  const next = await until(
+    'a new authority, and no other',
+    async () => {
+      const now = await authorityOf(world);
+      if (now === former) return notYet('still the former');
+      if (now.split('BEGIN').length !== 2) return notYet('both are trusted');
+      const condition = (await orders.resource())?.status?.conditions?.find(({ type }) => type === 'CertificatesValid');
+      return condition?.reason === 'Valid' ? yes(now) : notYet(condition?.message ?? 'no condition');
+    },
+    { within: rotationMs },
+  );
+  for (const pod of pods) assert.equal(issuerOf(await shownBy(pod.ip, 'orders-rw', next)), subjectOf(next));
+
+  assert.deepEqual(
+    (await orders.pods()).map(({ uid, restarts }) => [uid, restarts]),
+    pods.map(({ uid, restarts }) => [uid, restarts]),
+  );
+  assert.equal((await orders.primary()).instance, primary.instance);
+  await client.outageIsAtMost(budgets.undisturbedMs);
+  // Whoever follows anew does so by the new ones.
+  await access.kubectl(['delete', 'pod', primary.instance, ...inNamespace]);
+  await orders.primaryOtherThan(primary, { within: budgets.outageMs });
+  await orders.fullyRedundant({ within: budgets.redundantMs });
+});
+
+/** As clients find it. */
+async function authorityOf({ api, orders }: World): Promise<string> {
+  const secret = await api.get<V1Secret>(`/api/v1/namespaces/${orders.namespace}/secrets/orders-ca`);
+  return Buffer.from(secret?.data?.['ca.crt'] ?? '', 'base64').toString();
+}
+
+const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
+
+/** The certificate of a server, checked as `sslmode=verify-full` does. */
+async function shownBy(address: string, servername: string, ca: string): Promise<X509Certificate> {
+  const socket = connectPlain(5432, address);
+  socket.setTimeout(seconds(5), () => socket.destroy(new Error(`${address} does not answer`)));
+  await once(socket, 'connect');
+  socket.write(sslRequest);
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  assert.equal(answer.toString(), 'S', `${address} has no TLS`);
+  const secured = connectSecurely({ socket, ca, servername });
+  await once(secured, 'secureConnect');
+  const certificate = secured.getPeerX509Certificate();
+  secured.destroy();
+  assert.ok(certificate);
+  return certificate;
+}
+
+const issuerOf = (certificate: X509Certificate): string => certificate.issuer;
+const subjectOf = (certificate: string): string => new X509Certificate(certificate).subject;
