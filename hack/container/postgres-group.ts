@@ -26,6 +26,8 @@ export interface PostgresGroup {
   follow(name: string): Promise<DatabaseState>;
   /** Until it streams from the primary. */
   streaming(name: string): Promise<void>;
+  /** One that was away, to streaming: rewound if it must be, never cloned. */
+  return(name: string): Promise<void>;
   /** The sync set of the primary. */
   sync(acknowledgements: number, members: readonly string[]): Promise<void>;
   /** A new epoch: `winner` and the voters are sealed, it is promoted, they follow, it is opened. */
@@ -179,6 +181,17 @@ export async function postgresGroup(
       await follow(name);
       await streaming(name);
     },
+    return: async (name) => {
+      const { status } = await run(name, { type: 'start' });
+      if (status !== 'replica') throw new Error(`${name} is ${status}`);
+      const state = await follow(name);
+      if (state.status === 'replica' && state.diverged) {
+        if (state.diverged.remedy !== 'rewind') throw new Error(`${name} needs a ${state.diverged.remedy}`);
+        await run(name, { type: 'rewind', epoch, primary: member(leader) });
+        await run(name, { type: 'start', from: { epoch, primary: member(leader) } });
+      }
+      await streaming(name);
+    },
     sync: async (acknowledgements, members) => {
       await run(leader, {
         type: 'configure-sync',
@@ -190,7 +203,12 @@ export async function postgresGroup(
       await Promise.all([winner, ...voters].map((name) => run(name, { type: 'seal' })));
       await promote(winner, sync);
       for (const name of voters) await follow(name);
-      await run(winner, { type: 'open' });
+      const opened = (): Promise<boolean> =>
+        run(winner, { type: 'open' }).then(
+          () => true,
+          () => false,
+        );
+      await until(`${winner} to open`, opened);
       for (const name of voters) await streaming(name);
     },
     remove: async () => {

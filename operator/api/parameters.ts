@@ -52,6 +52,10 @@ export const lockedParameters: readonly { readonly names: readonly string[]; rea
     reason: 'any other value than the default can lose or corrupt acknowledged writes',
   },
   {
+    names: ['sync_replication_slots', 'synchronized_standby_slots'],
+    reason: 'the agent keeps logical slots on replicas where wal_level is logical',
+  },
+  {
     names: ['restart_after_crash'],
     reason: 'after a crash the agent decides whether to restart or to fail over',
   },

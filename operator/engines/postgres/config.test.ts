@@ -41,6 +41,8 @@ test('every server boots blocked and following nobody', () => {
     synchronousStandbyNames: 'ANY 1 ("mainstay_nobody")',
     primaryConninfo: '',
     primarySlotName: '',
+    synchronizedStandbySlots: '',
+    copiesLogicalSlots: false,
   });
 });
 

@@ -17,6 +17,10 @@ export interface Dynamic {
   /** Empty: follow nobody. */
   readonly primaryConninfo: string;
   readonly primarySlotName: string;
+  /** Slots whose replicas must have a change before a logical subscriber gets it; empty: none. */
+  readonly synchronizedStandbySlots: string;
+  /** From the primary that it follows. */
+  readonly copiesLogicalSlots: boolean;
 }
 
 /** How every server boots: it follows nobody, and acknowledges nothing should it become primary. */
@@ -24,6 +28,8 @@ export const bootSettings: Dynamic = {
   synchronousStandbyNames: `ANY 1 ("${nobody}")`,
   primaryConninfo: '',
   primarySlotName: '',
+  synchronizedStandbySlots: '',
+  copiesLogicalSlots: false,
 };
 
 export const configFile = (layout: Layout): string => join(layout.configuration, 'postgresql.conf');
@@ -83,6 +89,7 @@ export function postgresqlConf(
     wal_sender_timeout: '5s',
     tcp_user_timeout: '10s',
     ...measured,
+    ...(isLogical(definition) ? { hot_standby_feedback: 'on' } : {}),
   };
   const locked: Record<string, string> = {
     listen_addresses: '*',
@@ -134,9 +141,13 @@ export function postgresqlConf(
   ].join('\n');
 }
 
+/** Replicas then keep copies of the primary's failover slots, for which their snapshots must be known to it. */
+export const isLogical = ({ parameters }: Definition): boolean => parameters['wal_level'] === 'logical';
+
 export function pgHba(tls: TlsRules | undefined): string {
   const agents = [
     ['replication', replicationRole],
+    ['postgres', replicationRole], // to copy the logical slots
     ['all', rewindRole],
   ] as const;
   return [
@@ -223,6 +234,9 @@ export async function writeDynamic(layout: Layout, dynamic: Dynamic): Promise<vo
       `synchronous_standby_names = ${quote(dynamic.synchronousStandbyNames)}`,
       `primary_conninfo = ${quote(dynamic.primaryConninfo)}`,
       `primary_slot_name = ${quote(dynamic.primarySlotName)}`,
+      // Where there is nobody to copy from, its worker would complain without end.
+      `sync_replication_slots = ${dynamic.copiesLogicalSlots ? 'on' : 'off'}`,
+      `synchronized_standby_slots = ${quote(dynamic.synchronizedStandbySlots)}`,
       '',
     ].join('\n'),
   );

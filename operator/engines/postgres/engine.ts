@@ -16,6 +16,7 @@ import { command } from './command.ts';
 import {
   bootSettings,
   floorsFromControlData,
+  isLogical,
   writeConfiguration,
   writeDynamic,
   writeGate,
@@ -26,7 +27,7 @@ import { within } from './deadline.ts';
 import { diskCanary, foldersWrittenTo } from './disk-canary.ts';
 import { watchHealth, type HealthWatch } from './health.ts';
 import type { Layout } from './layout.ts';
-import { replicationRole, slotName, standbyName } from './names.ts';
+import { replicationRole, slotName, standbyName, synchronizedStandbySlots } from './names.ts';
 import { killServer, startServer, untilConnectable, type ServerProcess } from './process.ts';
 import { endClientSessions, openToClients, promote, type Gate } from './promote.ts';
 import { progressOf } from './progress.ts';
@@ -35,6 +36,7 @@ import { clone, discardFormer, discardUnfinished, exists, forgetRewound, giveUpR
 import {
   advanceSlots,
   applySyncSet,
+  dropFormerSlot,
   keepSlots,
   onceSet,
   replicaWatch,
@@ -105,6 +107,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
 
   const serverLog = followServerLog(layout, clock, log, ({ message }) => {
     noticeHopeless(message);
+    noticeFormerSlot(message);
     if (brokenStream.test(message)) streamLostListener();
   });
 
@@ -238,6 +241,15 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     changeListener(state);
   }
 
+  /** A slot of its own time as primary, of which its primary has the living one: it keeps all of that one's slots from being copied. */
+  function noticeFormerSlot(line: string): void {
+    const name = /same name slot "(\w+)" already exists on the standby/.exec(line)?.[1];
+    if (name === undefined || state.status !== 'replica') return;
+    void accessTo(AbortSignal.timeout(limits.query))
+      .session((session) => dropFormerSlot(session, name))
+      .catch((error: unknown) => log.warn({ err: error, slot: name }, 'a former slot could not be dropped'));
+  }
+
   async function beginWatch(of: ServerProcess): Promise<void> {
     const folders = await foldersWrittenTo(layout);
     if (server !== of) return; // it has ended meanwhile
@@ -323,7 +335,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
         return start(effect, context, signal);
       case 'seal': {
         const replica = asReplica('seal');
-        await change({ primaryConninfo: '', primarySlotName: '' });
+        await change({ primaryConninfo: '', primarySlotName: '', copiesLogicalSlots: false });
         // Slots are made before anybody can win: followers turn to the winner at once, and are refused while theirs is missing.
         const { lsn, backlog } = await seal(access, (session) => trySlots(session, context.definition.instances));
         timeline = await lastTimeline(layout, signal, timeline);
@@ -367,7 +379,10 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
         const replica = asReplica('promote');
         if (!replica.sealed) throw unexpected('promote without a seal', state);
         const lineage = await promote(access, gate, effect, (value) =>
-          change({ synchronousStandbyNames: value }),
+          change({
+            synchronousStandbyNames: value,
+            synchronizedStandbySlots: synchronizedStandbySlots(effect.sync),
+          }),
         ).catch(async (error: unknown) => {
           // Half promoted is neither replica nor primary: nothing less than its end is known to be safe.
           await end('kill', signal);
@@ -400,9 +415,12 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       case 'configure-sync': {
         const primary = asPrimary('configure-sync');
         state = { ...primary, applied: undefined }; // until it has been proven
+        const both = synchronizedStandbySlots(effect.to, primary.applied ?? { members: [] });
         await applySyncSet(access, effect.to, primary.applied, effect.barrier, (value) =>
-          change({ synchronousStandbyNames: value }),
+          change({ synchronousStandbyNames: value, synchronizedStandbySlots: both }),
         );
+        await change({ synchronizedStandbySlots: synchronizedStandbySlots(effect.to) });
+        await access.reload();
         return { ...primary, applied: effect.to };
       }
       case 'stop': {
@@ -463,10 +481,11 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     const name = standbyName({ instance, incarnation: context.incarnation });
     return {
       primaryConninfo:
-        `host=${primary.address} port=${primary.databasePort} user=${replicationRole} application_name=${name} ` +
+        `host=${primary.address} port=${primary.databasePort} user=${replicationRole} dbname=postgres application_name=${name} ` +
         `passfile=${join(layout.run, 'pgpass')} connect_timeout=2 keepalives_idle=2 keepalives_interval=1 keepalives_count=3 ` +
         `tcp_user_timeout=3000 ${secured(layout, context.definition)}`,
       primarySlotName: slotName(instance),
+      copiesLogicalSlots: isLogical(context.definition),
     };
   }
 

@@ -48,3 +48,10 @@ export function synchronousStandbyNames(sync: SyncSet): string {
 export function everyStandbyName(sync: SyncSet): string {
   return `FIRST ${Math.max(sync.members.length, 1)} (${[nobody, ...sync.members.map(standbyName)].map(quoted).join(', ')})`;
 }
+
+/**
+ * `synchronized_standby_slots` for a sync set: all its members, because any of them may be the next primary, and a subscriber
+ * must not be ahead of it.
+ */
+export const synchronizedStandbySlots = (...sets: readonly Pick<SyncSet, 'members'>[]): string =>
+  [...new Set(sets.flatMap(({ members }) => members.map(({ instance }) => slotName(instance))))].toSorted().join(', ');

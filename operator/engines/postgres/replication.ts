@@ -241,3 +241,12 @@ export async function advanceSlots(session: Session, positions: ReadonlyMap<Inst
     [[...positions.keys()].map(slotName), [...positions.values()].map(({ lsn }) => lsn)],
   );
 }
+
+/** Not on a primary, whatever was asked for: there it is the living one. */
+export async function dropFormerSlot(session: Session, name: string): Promise<void> {
+  await session.query(
+    `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+      WHERE slot_name = $1 AND slot_type = 'logical' AND failover AND NOT synced AND NOT active AND pg_is_in_recovery()`,
+    [name],
+  );
+}
