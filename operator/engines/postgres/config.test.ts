@@ -1,6 +1,6 @@
-import { expect, test } from '@jest/globals';
-import type { Definition } from '../../api/cluster-state.ts';
-import { bootSettings, floorsFromControlData, pgHba, postgresqlConf } from './config.ts';
+import { describe, expect, test } from '@jest/globals';
+import type { Definition, TlsRules } from '../../api/cluster-state.ts';
+import { bootSettings, floorsFromControlData, pgHba, pgIdent, postgresqlConf, tlsConf } from './config.ts';
 import { layout } from './layout.ts';
 
 const definition = (parameters: Record<string, string>): Definition => ({
@@ -62,4 +62,37 @@ test('a lowered setting does not stop a standby whose primary had more', () => {
   expect(floors).toEqual({ max_connections: 300, max_prepared_transactions: 0, max_locks_per_transaction: 64 });
   const text = postgresqlConf(definition({ max_connections: '50' }), layout('/v', '18'), floors);
   expect(text.split('\n').findLast((line) => line.startsWith('max_connections'))).toBe("max_connections = '300'");
+});
+
+describe('who is let in how', () => {
+  const rules = { required: false, minVersion: 'TLSv1.2', certificatesOnly: false } as const;
+  const linesOf = (tls: TlsRules | undefined): readonly string[] => pgHba(tls).split('\n');
+
+  test('replicas by password until all have certificates, then by nothing else', () => {
+    expect(linesOf(rules)).toContain('host replication mainstay_replication all scram-sha-256');
+    const only = linesOf({ ...rules, certificatesOnly: true }).filter((line) => line.includes('mainstay_'));
+    expect(only).toEqual([
+      'hostssl replication mainstay_replication all cert map=mainstay',
+      'hostssl all mainstay_rewind all cert map=mainstay',
+      'host all mainstay_replication,mainstay_rewind all reject',
+    ]);
+  });
+
+  test('plain text is refused before any line that could let it in', () => {
+    const lines = linesOf({ ...rules, required: true });
+    const refusal = lines.indexOf('hostnossl all all all reject');
+    const clients = lines.findIndex((line) => /^host(nossl)? all all .*scram/.test(line));
+    expect(refusal).toBeGreaterThan(0);
+    expect(refusal).toBeLessThan(clients);
+  });
+
+  test('a list of ciphers that OpenSSL does not know is left out: PostgreSQL would not start', () => {
+    const certificates = { fingerprint: 'f', directory: '/run/tls/f', agentName: 'mainstay-agent-u' };
+    expect(tlsConf({ ...rules, ciphers: 'HIGH:!aNULL' }, certificates)).toContain("ssl_ciphers = 'HIGH:!aNULL'");
+    expect(tlsConf({ ...rules, ciphers: 'NO-SUCH' }, certificates)).not.toContain('ssl_ciphers');
+    expect(tlsConf(rules, undefined)).toBe('ssl = off\n');
+    expect(pgIdent(certificates)).toBe(
+      'mainstay "mainstay-agent-u" mainstay_replication\nmainstay "mainstay-agent-u" mainstay_rewind\n',
+    );
+  });
 });
