@@ -77,6 +77,17 @@ export const TlsRules = z
   .readonly();
 export type TlsRules = z.output<typeof TlsRules>;
 
+/** Settings of PostgreSQL that are no parameters. */
+export const PostgresSettings = z
+  .object({
+    libraries: z.array(z.string()).readonly(),
+    /** Lines of pg_hba.conf and pg_ident.conf. */
+    hba: z.array(z.string()).readonly(),
+    ident: z.array(z.string()).readonly(),
+  })
+  .readonly();
+export type PostgresSettings = z.output<typeof PostgresSettings>;
+
 /** Cluster definition, published by the operator, cached by the agents on their volumes. */
 export const Definition = z
   .object({
@@ -91,6 +102,9 @@ export const Definition = z
       .readonly(),
     /** Database parameters of the user. */
     parameters: z.record(z.string(), z.string()).readonly(),
+    /** The same by what an instance may use; the user's win. */
+    defaults: z.record(z.string(), z.string()).readonly().optional(),
+    postgres: PostgresSettings.optional(),
     /** Database and owner made at bootstrap. */
     application: z.object({ database: z.string(), owner: z.string() }).readonly(),
     paused: z.boolean().default(false),
@@ -201,6 +215,8 @@ export const Member = z
     copy: z.object({ doneBytes: z.number(), totalBytes: z.number() }).readonly().optional(),
     /** Names of parameters that wait for a restart. */
     pendingRestart: z.array(z.string()).readonly().optional(),
+    /** Primary: values in force of the parameters that Mainstay has defaults for. */
+    effective: z.record(z.string(), z.string()).readonly().optional(),
     /** A successor could not bring them about: this primary has to come back with them itself. */
     restartInPlace: z.boolean().optional(),
     /** What the instance is waiting for or failing at, for people. */

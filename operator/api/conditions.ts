@@ -39,6 +39,8 @@ export const conditionTypes = {
       VolumeConflict: 'True: retained volumes do not fit the spec.',
       PodsUnschedulable: 'True: no node takes an instance.',
       SecretRemade: 'True: a Secret was lost and made anew, with passwords that the database does not have.',
+      SettingsRefused:
+        'True: spec.postgresql holds something that PostgreSQL would not take; the message names it. The former settings stay in force.',
       DataLost: 'True: etcd says that the cluster has data, but no volume with it is left.',
       Progressing: 'False: nothing stands in the way.',
     },

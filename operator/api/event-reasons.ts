@@ -66,6 +66,11 @@ export const eventReasons = {
     type: 'Warning',
     meaning: 'A certificate ends soon or has ended, or a Secret of the user can’t be used.',
   },
+  SettingsRefused: {
+    type: 'Warning',
+    meaning:
+      'Parameters or access rules of spec.postgresql are wrong; the note names them. The former ones stay in force.',
+  },
   ReconcileFailed: { type: 'Warning', meaning: 'The operator could not carry out a step; it tries again.' },
 } as const satisfies Readonly<Record<string, { readonly type: 'Normal' | 'Warning'; readonly meaning: string }>>;
 

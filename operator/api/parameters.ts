@@ -56,11 +56,28 @@ export const lockedParameters: readonly { readonly names: readonly string[]; rea
     reason: 'the agent keeps logical slots on replicas where wal_level is logical',
   },
   {
+    names: ['shared_preload_libraries'],
+    reason: 'list libraries in spec.postgresql.sharedPreloadLibraries',
+  },
+  {
+    names: ['wal_log_hints'],
+    reason: 'without it a former primary could not be rewound',
+  },
+  {
+    names: ['default_transaction_read_only', 'exit_on_error', 'session_replication_role'],
+    reason: 'it would hit every session, the agent’s too; set it for a role or database with ALTER ROLE … SET',
+  },
+  {
     names: ['restart_after_crash'],
     reason: 'after a crash the agent decides whether to restart or to fail over',
   },
   {
-    names: ['wal_receiver_timeout', 'wal_sender_timeout', 'wal_retrieve_retry_interval'],
+    names: [
+      'wal_receiver_timeout',
+      'wal_receiver_status_interval',
+      'wal_sender_timeout',
+      'wal_retrieve_retry_interval',
+    ],
     reason: 'the time of a failover depends on it',
   },
   {
@@ -150,6 +167,11 @@ export const restrictedParameters: readonly {
     name: 'max_replication_slots',
     allowed: { minimum: 20 },
     reason: 'each instance has a slot on every other',
+  },
+  {
+    name: 'superuser_reserved_connections',
+    allowed: { minimum: 3 },
+    reason: 'the agent must get in when clients have taken every other connection',
   },
 ];
 

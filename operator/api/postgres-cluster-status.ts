@@ -88,6 +88,12 @@ export const PostgresClusterStatusSchema = z.object({
       .exactOptional(),
     'The sync set, as it stands in etcd.',
   ),
+  parameters: described(
+    z.record(z.string(), text(1024)).exactOptional(),
+    'Values that the primary runs with, of the parameters that have a default of Mainstay’s or follow from memory, CPU and volume; spec.postgresql.parameters overrides each.',
+    [],
+    { maxProperties: 64 },
+  ),
   lastFailover: described(
     z
       .object({

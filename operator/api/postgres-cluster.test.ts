@@ -32,7 +32,7 @@ test('four lines make a whole cluster', () => {
     durability: { acknowledgements: 1 },
     failover: { failback: 'Never', instances: [] },
     affinity: { nodeSpread: 'Preferred', topologyKey: 'topology.kubernetes.io/zone' },
-    postgresql: { parameters: {} },
+    postgresql: { parameters: {}, sharedPreloadLibraries: [], pgHba: [], pgIdent: [] },
     tls: { mode: 'Optional', minVersion: 'TLSv1.2', names: [], authorityLeadDays: 7 },
     application: { database: 'app', owner: 'app' },
     deletionPolicy: 'Retain',

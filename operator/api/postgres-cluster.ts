@@ -146,6 +146,14 @@ const ParameterValue = described(z.string().max(1024), 'Value, as in postgresql.
   matching(/^[^\p{Cc}]*$/u, 'has a line break or another control character: write it on one line'),
 ]);
 
+const oneLine = matching(/^[^\p{Cc}]+$/u, 'has a line break or another control character: write one rule on one line');
+
+const AccessRule = described(z.string().min(1).max(1024), 'One rule.', [oneLine]);
+
+const Library = described(z.string().min(1).max(128), 'Name of a library.', [
+  matching(/^[a-zA-Z0-9_.$/-]+$/, 'is no name of a library: write it as in pg_stat_statements'),
+]);
+
 const PodOptions = z.object({
   labels: described(
     z.record(z.string(), z.string().max(63)).exactOptional(),
@@ -232,6 +240,24 @@ const Spec = z.object({
           'Parameters of PostgreSQL, as in postgresql.conf; write numbers as strings. Some belong to Mainstay and are refused.',
           parameterRules,
           { maxProperties: 200 },
+        ),
+        sharedPreloadLibraries: described(
+          z.array(Library).max(32).default([]),
+          'Libraries loaded when PostgreSQL starts, as in "pg_cron"; the image must hold them. Those whose parameters are set (auto_explain, pg_prewarm, pg_stat_statements, pgaudit) are added by themselves.',
+          [],
+          { 'x-kubernetes-list-type': 'atomic' },
+        ),
+        pgHba: described(
+          z.array(AccessRule).max(100).default([]),
+          'Rules for pg_hba.conf, in this order, before the last one, which asks everybody for a password (scram-sha-256); those of the agents come before yours.',
+          [],
+          { 'x-kubernetes-list-type': 'atomic' },
+        ),
+        pgIdent: described(
+          z.array(AccessRule).max(100).default([]),
+          'Lines of pg_ident.conf: map, name outside, role.',
+          [],
+          { 'x-kubernetes-list-type': 'atomic' },
         ),
       })
       .prefault({}),

@@ -106,6 +106,16 @@ export const refusedSpecs: readonly RefusedSpec[] = [
     says: ['spec.postgresql.parameters', 'max_wal_senders is 2', 'use 20 or more'],
   },
   {
+    title: 'an access rule that smuggles in another',
+    spec: { storage, postgresql: { pgHba: ['host all app all md5\nhost all postgres all trust'] } },
+    says: ['spec.postgresql.pgHba', 'write one rule on one line'],
+  },
+  {
+    title: 'a library with a quote',
+    spec: { storage, postgresql: { sharedPreloadLibraries: ["pg_cron'"] } },
+    says: ['spec.postgresql.sharedPreloadLibraries', 'is no name of a library'],
+  },
+  {
     title: 'a database name that needs quotes',
     spec: { storage, application: { database: 'My Shop' } },
     says: ['spec.application.database', 'My Shop', 'use lower-case letters, digits and underscores'],

@@ -8,6 +8,7 @@ import {
   Leader,
   Member,
   OperationRecord,
+  PostgresSettings,
   RestartRequest,
   SwitchoverRequest,
   SyncState,
@@ -72,6 +73,8 @@ export interface PublishedDefinition {
   /** As it stands there. */
   readonly text: string;
   readonly generation: number;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly postgres?: PostgresSettings | undefined;
   readonly instances: readonly InstanceName[];
   /** Of instances that have any. */
   readonly tags: Readonly<Record<InstanceName, Tags>>;
@@ -147,13 +150,16 @@ function under<T>(
 /** The definition is ours to write: one that can't be read is simply not the one we want. */
 export function publishedDefinition({ value, modRevision }: StoredValue): PublishedDefinition {
   const read = OwnDefinition.safeParse(parsedJson(value));
-  const { generation, instances, tags, tls } = read.success ? read.data : { generation: 0, instances: [], tags: {} };
-  const certificatesOnly = tls?.certificatesOnly ?? false;
-  return { text: value, generation, instances, tags, certificatesOnly, modRevision };
+  const { tls, ...own } = read.success
+    ? read.data
+    : { generation: 0, parameters: {}, instances: [], tags: {}, tls: undefined };
+  return { text: value, ...own, certificatesOnly: tls?.certificatesOnly ?? false, modRevision };
 }
 
 const OwnDefinition = z.object({
   generation: z.int().default(0),
+  parameters: z.record(z.string(), z.string()).default({}),
+  postgres: PostgresSettings.optional(),
   instances: z.array(z.string()),
   tags: z.record(z.string(), Tags).default({}),
   tls: z.object({ certificatesOnly: z.boolean() }).optional(),

@@ -1,8 +1,17 @@
-import type { Definition, InstanceName, Tags } from '../api/cluster-state.ts';
+import type { Definition, InstanceName, PostgresSettings, Tags } from '../api/cluster-state.ts';
 import { effectiveDurability, type PostgresCluster } from '../api/postgres-cluster.ts';
+import { parameterDefaults } from './parameter-defaults.ts';
 import { instanceNames, instanceNumber } from './names.ts';
 
+/** What the user sets of the database, as far as it may reach the agents. */
+export interface Settings {
+  readonly parameters: Definition['parameters'];
+  readonly postgres?: PostgresSettings | undefined;
+}
+
 export interface DefinitionFacts {
+  /** Instead of what the spec says. */
+  readonly settings?: Settings;
   /**
    * Instances beyond the spec that must stay members until they have handed over, because an instance that is not in the
    * definition may not lead.
@@ -22,20 +31,32 @@ export const zoneBonus = 1000;
 /** What the agents are told. */
 export function definitionFor(
   cluster: PostgresCluster,
-  { leaving = [], zones = new Map(), founded = false, certificatesOnly = false }: DefinitionFacts = {},
+  {
+    leaving = [],
+    zones = new Map(),
+    founded = false,
+    certificatesOnly = false,
+    settings = settingsOf(cluster),
+  }: DefinitionFacts = {},
 ): Definition {
   const { metadata, spec } = cluster;
   const wanted = instanceNames(metadata.name, spec.instances);
   const tags = wanted
     .map((instance): [InstanceName, Tags] => [instance, tagsFor(cluster, instance, zones.get(instance))])
     .filter(([, { priority, noFailover, noSync }]) => priority !== 0 || noFailover || noSync);
+  const defaults = parameterDefaults({
+    ...spec,
+    postgresql: { ...spec.postgresql, parameters: settings.parameters },
+  });
   return {
     generation: metadata.generation,
     engine: 'postgres',
     version: spec.version,
     instances: [...wanted, ...leaving.filter((instance) => !wanted.includes(instance)).sort()],
     durability: effectiveDurability(spec),
-    parameters: { ...spec.postgresql.parameters },
+    parameters: { ...settings.parameters },
+    ...(Object.keys(defaults).length > 0 && { defaults }),
+    ...(settings.postgres && { postgres: settings.postgres }),
     application: { ...spec.application },
     // spec.paused stops the operator, not the agents.
     paused: false,
@@ -49,6 +70,19 @@ export function definitionFor(
     },
   };
 }
+
+export function settingsOf({ spec: { postgresql } }: PostgresCluster): Settings {
+  const { parameters, sharedPreloadLibraries: listed, pgHba: hba, pgIdent: ident } = postgresql;
+  const implied = ownPreload.filter((library) =>
+    Object.keys(parameters).some((name) => name.startsWith(`${library}.`)),
+  );
+  const libraries = [...new Set([...listed, ...implied])];
+  const isEmpty = libraries.length === 0 && hba.length === 0 && ident.length === 0;
+  return { parameters, ...(!isEmpty && { postgres: { libraries, hba, ident } }) };
+}
+
+/** Whose parameters mean nothing unless they are loaded at the start. */
+const ownPreload = ['auto_explain', 'pg_prewarm', 'pg_stat_statements', 'pgaudit'];
 
 function tagsFor({ metadata, spec }: PostgresCluster, instance: InstanceName, zone: string | undefined): Tags {
   const { preferredZone, instances } = spec.failover;

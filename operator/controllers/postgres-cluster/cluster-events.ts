@@ -86,6 +86,7 @@ function stalls(before: PostgresClusterStatus, after: PostgresClusterStatus): re
     case 'NameConflict':
     case 'VolumeConflict':
     case 'SecretRemade':
+    case 'SettingsRefused':
       return [{ reason: stalled.reason, note: stalled.message }];
     default:
       return [{ reason: 'ReconcileFailed', note: stalled.message }];

@@ -45,6 +45,8 @@ export function nextRestart(facts: Facts): NextRestart {
   if (primary === undefined) return wait('there is no primary now');
   const asked = [...runtime.restarts.keys()];
   if (asked.length > 0) return wait(`${asked.join(', ')} is being restarted`);
+  const refusing = [...runtime.members.values()].find(({ settingsRefused }) => settingsRefused !== undefined);
+  if (refusing) return wait(`${refusing.instance} refuses the settings`);
   if (runtime.switchover) return wait('a switchover is under way');
   if (facts.pods.some((pod) => pod.deleting || isOutdated(facts, pod))) return wait('Pods are being replaced');
 

@@ -5,6 +5,7 @@ import { secretNames } from '../../resources/names.ts';
 import { desiredObjects, onceObjects } from './desired-objects.ts';
 import { currentRuntime, objectId, type Facts } from './facts.ts';
 import { podOf, wantedInstances } from './instances.ts';
+import { judgeSettings } from './settings.ts';
 
 export interface Stall {
   readonly reason: Exclude<ConditionReason<'Stalled'>, 'Progressing'>;
@@ -22,7 +23,8 @@ export function stallOf(facts: Facts): Stall | undefined {
     takenName(facts) ??
     foreignVolume(facts) ??
     stuckPod(facts) ??
-    remadeSecret(facts)
+    remadeSecret(facts) ??
+    refusedSettings(facts)
   );
 }
 
@@ -42,6 +44,19 @@ function unknownImage({ cluster, installation }: Facts): Stall | undefined {
     reason: 'ImageUnavailable',
     message: `The operator knows no image for PostgreSQL ${cluster.spec.version}. Set spec.image, or configure one in the chart.`,
   };
+}
+
+function refusedSettings(facts: Facts): Stall | undefined {
+  const runtime = currentRuntime(facts);
+  const { problems } = judgeSettings(facts.cluster, runtime);
+  const [instance, why] =
+    [...(runtime?.members ?? [])].flatMap(([name, { settingsRefused }]) =>
+      settingsRefused === undefined ? [] : [[name, settingsRefused] as const],
+    )[0] ?? [];
+  if (problems.length === 0 && why === undefined) return undefined;
+  const what =
+    problems.length > 0 ? problems.join('; ') : `PostgreSQL on ${instance ?? ''} refuses spec.postgresql: ${why ?? ''}`;
+  return { reason: 'SettingsRefused', message: `${what}. Until that is corrected the former settings stay in force.` };
 }
 
 /** New volumes would make an empty cluster under the name of a full one. */

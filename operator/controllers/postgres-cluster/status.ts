@@ -65,12 +65,23 @@ export function statusFor(facts: Facts): PostgresClusterStatus {
     ...(latest && {
       lastFailover: { epoch: latest.epoch, winner: latest.winner, reason: latest.reason.slice(0, 256), at: latest.at },
     }),
+    ...effectiveParameters(facts, runtime),
     ...requestsOf(facts, runtime),
     instancesStatus: [...wanted, ...surplusPods(facts).map((pod) => pod.instance)]
       .slice(0, 18)
       .map((instance) => instanceStatus(facts, runtime, instance, zones.get(instance))),
     conditions: judged.map((judgement) => stamped(judgement, facts)),
   };
+}
+
+/** As the primary has them in force. While there is none, as they were. */
+function effectiveParameters(
+  { cluster }: Facts,
+  runtime: ClusterRuntime | undefined,
+): Pick<PostgresClusterStatus, 'parameters'> {
+  const leader = runtime?.leader?.instance;
+  const parameters = runtime?.members.get(leader ?? '')?.effective ?? cluster.status.parameters;
+  return parameters ? { parameters } : {};
 }
 
 /** What people asked for. While nobody knows better, as it was. */

@@ -5,9 +5,11 @@ import { instanceNumber } from '../../resources/names.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import type { Facts } from './facts.ts';
 import { podOf, wantedInstances } from './instances.ts';
+import { judgeSettings } from './settings.ts';
 
 export const wantedDefinition = (facts: Facts, runtime: ClusterRuntime): Definition =>
   definitionFor(facts.cluster, {
+    settings: judgeSettings(facts.cluster, runtime).settings,
     leaving: leavingLeaders(facts, runtime),
     zones: zonesOf(facts),
     certificatesOnly: certificatesOnly(facts, runtime),
@@ -27,7 +29,11 @@ const hasHadPrimary = ({ cluster: { metadata, status } }: Facts): boolean =>
 export const isPublished = (facts: Facts, runtime: ClusterRuntime): boolean =>
   runtime.definition?.text ===
   definitionText(
-    definitionFor(facts.cluster, { zones: zonesOf(facts), certificatesOnly: certificatesOnly(facts, runtime) }),
+    definitionFor(facts.cluster, {
+      settings: judgeSettings(facts.cluster, runtime).settings,
+      zones: zonesOf(facts),
+      certificatesOnly: certificatesOnly(facts, runtime),
+    }),
   );
 
 /** Surplus instances that lead, or whose log is the recorded one, stay members until they have handed over. */
