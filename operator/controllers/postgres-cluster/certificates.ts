@@ -1,11 +1,17 @@
 /** A cluster's certificates: what is there, what is to be done about them, and how long they last. */
+import { createHash } from 'node:crypto';
 import { tlsFileNames, tlsFingerprint } from '../../api/tls-files.ts';
 import type { ConditionReason } from '../../api/conditions.ts';
 import type { InstanceName } from '../../api/cluster-state.ts';
 import type { PostgresCluster } from '../../api/postgres-cluster.ts';
 import type { Brought, OwnAuthority, OwnServerPair } from '../../certificates/own-secret.ts';
 import { readCertificate } from '../../certificates/pem.ts';
-import { planCertificates, type CertificatePlan, type PublicTlsFiles } from '../../certificates/plan.ts';
+import {
+  planCertificates,
+  type CertificateFacts,
+  type CertificatePlan,
+  type PublicTlsFiles,
+} from '../../certificates/plan.ts';
 import { instanceNames, secretNames } from '../../resources/names.ts';
 import { serverNames } from '../../resources/tls-secrets.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
@@ -64,35 +70,59 @@ export function judgeCertificates(seen: CertificateObservation): ClusterCertific
   const taken = [secretNames.certificates, secretNames.authorityKey].some(
     (nameOf) => objects.get(objectId('Secret', nameOf(name)))?.ours === false,
   );
-  const plan =
-    brought.authority?.status === 'unusable' || taken
-      ? ({ step: 'wait-for-user' } as const)
-      : planCertificates({
-          now,
-          authority: authority || undefined,
-          ownServer: brought.server?.status === 'unusable' ? 'unusable' : brought.server?.value,
-          files,
-          inUse: seen.runtime !== undefined && behind.length === 0,
-          names: serverNames(cluster),
-          agentName: agentNameOf(seen.dataUid),
-          leadMs: cluster.spec.tls.authorityLeadDays * dayMs,
-        });
-  const inForce = [
-    ['server', files?.serverCertificate],
-    ['client', files?.clientCertificate],
-    ['authority', authority ? authority.certificate : undefined],
-  ] as const;
+  const assessed = assess({
+    now,
+    authority: authority || undefined,
+    ownServer: brought.server?.status === 'unusable' ? 'unusable' : brought.server?.value,
+    files,
+    inUse: seen.runtime !== undefined && behind.length === 0,
+    names: serverNames(cluster),
+    agentName: agentNameOf(seen.dataUid),
+    leadMs: cluster.spec.tls.authorityLeadDays * dayMs,
+  });
   return {
-    plan,
+    ...assessed,
+    ...((brought.authority?.status === 'unusable' || taken) && { plan: { step: 'wait-for-user' } as const }),
     files,
     behind,
     problem: [brought.authority, brought.server].find((secret) => secret?.status === 'unusable')?.problem,
+  };
+}
+
+type Assessed = Pick<ClusterCertificates, 'lifetimes'> & { readonly plan: CertificatePlan };
+
+/** Where nothing is to be done, until when: to read certificates takes a millisecond, and clusters are looked at all the time. */
+const settled = new Map<string, { readonly from: number; readonly assessed: Assessed }>();
+const mostSettled = 4000;
+
+function assess(facts: CertificateFacts): Assessed {
+  const id = createHash('sha256')
+    .update(JSON.stringify({ ...facts, now: undefined }))
+    .digest('base64');
+  const known = settled.get(id);
+  if (known && known.from <= facts.now && facts.now < untilOf(known.assessed)) return known.assessed;
+  const inForce = [
+    ['server', facts.files?.serverCertificate],
+    ['client', facts.files?.clientCertificate],
+    ['authority', facts.authority?.certificate],
+  ] as const;
+  const assessed: Assessed = {
+    plan: planCertificates(facts),
     lifetimes: inForce.flatMap(([certificate, text]) => {
       const read = readCertificate(text);
       return read ? [{ certificate, from: read.from, to: read.to }] : [];
     }),
   };
+  settled.delete(id);
+  settled.set(id, { from: facts.now, assessed });
+  for (const oldest of settled.keys()) {
+    if (settled.size <= mostSettled) break;
+    settled.delete(oldest);
+  }
+  return assessed;
 }
+
+const untilOf = ({ plan }: Assessed): number => (plan.step === 'nothing' ? plan.lookAgainAt : -Infinity);
 
 function filesIn(texts: Readonly<Record<string, string>> | undefined): PublicTlsFiles | undefined {
   const { serverCertificate, serverAuthorities, clientCertificate, clientAuthorities } = tlsFileNames;
