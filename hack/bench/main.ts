@@ -10,6 +10,7 @@ import { idle } from './idle.ts';
 import { goalText, publish, rawResults, seriesOf, shortfalls, type Series } from './results.ts';
 import { strikeOnce } from './run.ts';
 import { saturated } from './saturated.ts';
+import { throughput } from './throughput.ts';
 import type { FailedRun, Fault, Measured, Measurement, Run, Without } from './scenario.ts';
 import { percentile } from './statistics.ts';
 import { reached } from './time-line.ts';
@@ -18,7 +19,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     runs: { type: 'string', default: '10' },
-    /** Of scenarios that last: saturated, idle. */
+    /** Of scenarios that last: saturated, idle, and each run of throughput. */
     minutes: { type: 'string' },
     /** Images, cluster and chart are there already. */
     deployed: { type: 'boolean', default: false },
@@ -29,7 +30,7 @@ const { values, positionals } = parseArgs({
 const runs = Number(values.runs);
 const minutes = values.minutes === undefined ? undefined : Number(values.minutes);
 
-const everything: readonly (Fault | Measurement)[] = [...faults, idle, saturated];
+const everything: readonly (Fault | Measurement)[] = [...faults, idle, throughput, saturated];
 /** Failover must need neither; tried where it is hardest. */
 const variants = ['switchover', 'postgres-killed', 'node-lost'].flatMap((name) => [
   `${name}+no-operator`,

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { percentile } from './statistics.ts';
+import { median, percentile } from './statistics.ts';
 
 test.each([
   [[5], 50, 5],
@@ -10,6 +10,15 @@ test.each([
   expect(percentile(values, percent)).toBe(expected);
 });
 
+test.each([
+  [[5], 5],
+  [[3, 1, 2], 2],
+  [[4, 1, 3, 2], 2.5],
+])('the median of %j is %d', (values, expected) => {
+  expect(median(values)).toBe(expected);
+});
+
 test('of nothing there is none', () => {
   expect(() => percentile([], 50)).toThrow('no values');
+  expect(() => median([])).toThrow('no values');
 });

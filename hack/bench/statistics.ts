@@ -5,3 +5,12 @@ export function percentile(values: readonly number[], percent: number): number {
   if (value === undefined) throw new Error('no values');
   return value;
 }
+
+/** Of an even number, the mean of the two in the middle: for ratios, which may lie on either side. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const upper = sorted[Math.floor(sorted.length / 2)];
+  const lower = sorted[Math.ceil(sorted.length / 2) - 1];
+  if (upper === undefined || lower === undefined) throw new Error('no values');
+  return (lower + upper) / 2;
+}
