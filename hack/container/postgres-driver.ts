@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import type { Definition, Epoch, HistoryEntry, InstanceName, Position } from '../../operator/api/cluster-state.ts';
 import type { EngineContext, Observation } from '../../operator/engines/engine.ts';
 import { postgresEngine } from '../../operator/engines/postgres/engine.ts';
-import { installedVersion, layout } from '../../operator/engines/postgres/layout.ts';
+import { layout, versionFor } from '../../operator/engines/postgres/layout.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../operator/ha/state.ts';
 import { systemClock } from '../../operator/platform/clock.ts';
 
@@ -59,11 +59,13 @@ await symlink('/var/lib/mainstay/tls', `${secrets}/tls`);
 await mkdir('/run/mainstay', { recursive: true });
 
 const options = JSON.parse(process.argv[2] ?? '{}') as DriverOptions;
+const volume = '/var/lib/mainstay';
+const version = await versionFor(volume);
 const initial: EngineContext = {
   definition: {
     generation: 1,
     engine: 'postgres',
-    version: '18',
+    version,
     instances: [options.instance],
     durability: { mode: 'Preferred', acknowledgements: 1 },
     parameters: {},
@@ -77,7 +79,7 @@ const initial: EngineContext = {
 };
 const engine = postgresEngine({
   instance: options.instance,
-  layout: layout('/var/lib/mainstay', await installedVersion(), '/run/mainstay', secrets),
+  layout: layout(volume, version, '/run/mainstay', secrets),
   clock: systemClock,
   log: pino({ level: process.env['LOG_LEVEL'] ?? 'warn' }, pino.destination({ fd: 2, sync: true })),
 });

@@ -45,6 +45,8 @@ interface DrivenOptions {
   readonly instance?: string;
   readonly ownDisk?: boolean;
   readonly parameters?: Readonly<Record<string, string>>;
+  /** With which an image of several versions begins. Default: the highest. */
+  readonly version?: string;
   /** Where others find it; alone if absent. */
   readonly plug?: { readonly network: TestNetwork; readonly address: string };
 }
@@ -67,7 +69,10 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
   const driverOptions: DriverOptions = {
     instance: options.instance ?? 't-1',
     incarnation: testIncarnation,
-    definition: options.parameters ? { parameters: options.parameters } : {},
+    definition: {
+      ...(options.parameters && { parameters: options.parameters }),
+      ...(options.version !== undefined && { version: options.version }),
+    },
   };
   const container = startContainer({
     root,

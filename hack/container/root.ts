@@ -3,26 +3,37 @@ import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import type { ImageKind } from '../images/build.ts';
 import { cacheFolder } from '../images/cache.ts';
 import { whyNoContainer } from './container.ts';
 
 const run = promisify(execFile);
 
-/** The root that tests run PostgreSQL on, or why they can't. Throws instead where MAINSTAY_REQUIRE_POSTGRES forbids to skip them. */
-export async function rootForTests(): Promise<
+/** `upgrade` holds the servers of both versions. */
+type DatabaseImage = Extract<ImageKind, 'postgres17' | 'postgres18' | 'upgrade'>;
+
+const testedVersion = process.env['MAINSTAY_TEST_POSTGRES'] === '17' ? '17' : '18';
+
+/**
+ * The root that tests run PostgreSQL on, or why they can't. Throws instead where MAINSTAY_REQUIRE_POSTGRES forbids to skip
+ * them. All of them run on the other version too: MAINSTAY_TEST_POSTGRES=17.
+ */
+export async function rootForTests(
+  image: DatabaseImage = `postgres${testedVersion}`,
+): Promise<
   { readonly root: string; readonly whyNot: undefined } | { readonly root: undefined; readonly whyNot: string }
 > {
   const refused = whyNoContainer();
-  const root = refused === undefined ? await postgresRoot() : undefined;
+  const root = refused === undefined ? await postgresRoot(image) : undefined;
   if (root !== undefined) return { root, whyNot: undefined };
-  const whyNot = refused ?? 'no image of PostgreSQL has been built yet (make images)';
+  const whyNot = refused ?? `no image ${image} has been built yet (make images)`;
   if (process.env['MAINSTAY_REQUIRE_POSTGRES']) throw new Error(`These tests must not be skipped here: ${whyNot}`);
   return { root, whyNot };
 }
 
-/** Unpacked once per image; undefined if no image has been built (`make images`). */
-export async function postgresRoot(): Promise<string | undefined> {
-  const archive = await newest('postgres-', '.tar');
+/** Unpacked once per image; undefined if it has not been built (`make images`). */
+export async function postgresRoot(image: DatabaseImage): Promise<string | undefined> {
+  const archive = await newest(`${image}-`, '.tar');
   if (archive === undefined) return undefined;
   const name = path.basename(archive, '.tar');
   const root = path.join(cacheFolder, `root-${name}`);

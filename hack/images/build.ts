@@ -9,7 +9,7 @@ import { debianBase, downloadsOf, installTools, refreshPackages, type Suite } fr
 import { etcdFiles } from './etcd/files.ts';
 import { mainstayFiles } from './mainstay/files.ts';
 
-export const imageKinds = ['postgres', 'etcd', 'mainstay'] as const;
+export const imageKinds = ['postgres18', 'postgres17', 'upgrade', 'etcd', 'mainstay'] as const;
 export type ImageKind = (typeof imageKinds)[number];
 
 export interface BuiltImage {
@@ -27,6 +27,8 @@ export interface BuildOptions {
 
 interface Recipe {
   readonly name: string;
+  /** Folder of the Dockerfile. */
+  readonly folder: string;
   /** Without one the Dockerfile starts from scratch. */
   readonly suite?: Suite;
   readonly buildArgs: Readonly<Record<string, string>>;
@@ -34,17 +36,37 @@ interface Recipe {
   readonly files: (signal: AbortSignal) => Promise<ReadonlyMap<string, string>>;
 }
 
+const forky = { name: 'forky', released: false } as const;
+const trixie = { name: 'trixie', released: true } as const;
+const nothing = (): Promise<ReadonlyMap<string, string>> => Promise.resolve(new Map());
+
 const recipes: Readonly<Record<ImageKind, Recipe>> = {
-  postgres: {
+  postgres18: {
     name: 'mainstay.dev/postgres:18',
-    suite: { name: 'forky', released: false },
+    folder: 'postgres',
+    suite: forky,
     buildArgs: { PG_MAJOR: '18' },
-    files: () => Promise.resolve(new Map()),
+    files: nothing,
   },
-  etcd: { name: 'mainstay.dev/etcd:3.6', buildArgs: {}, files: etcdFiles },
+  postgres17: {
+    name: 'mainstay.dev/postgres:17',
+    folder: 'postgres',
+    suite: trixie,
+    buildArgs: { PG_MAJOR: '17' },
+    files: nothing,
+  },
+  upgrade: {
+    name: 'mainstay.dev/postgres-upgrade:18',
+    folder: 'postgres',
+    suite: forky,
+    buildArgs: { PG_MAJOR: '18', FORMER_MAJOR: '17', FORMER_SUITE: 'trixie' },
+    files: nothing,
+  },
+  etcd: { name: 'mainstay.dev/etcd:3.6', folder: 'etcd', buildArgs: {}, files: etcdFiles },
   mainstay: {
     name: 'mainstay.dev/mainstay:dev',
-    suite: { name: 'trixie', released: true },
+    folder: 'mainstay',
+    suite: trixie,
     buildArgs: {},
     files: mainstayFiles,
   },
@@ -91,9 +113,9 @@ async function buildOneByOne(
 }
 
 async function build(kind: ImageKind, signal: AbortSignal): Promise<BuiltImage> {
-  const { name, suite, buildArgs } = recipes[kind];
+  const { name, folder, suite, buildArgs } = recipes[kind];
   const context = await stageContext(kind, signal);
-  const dockerfile = path.join(import.meta.dirname, kind, 'Dockerfile');
+  const dockerfile = path.join(import.meta.dirname, folder, 'Dockerfile');
   await installTools(['buildah', 'mmdebstrap'], signal);
   const base = suite === undefined ? undefined : await debianBase(suite, sourceDateEpoch, signal);
   const key = await digest([

@@ -29,11 +29,19 @@ export const steps: readonly Step[] = [
   },
   {
     name: 'postgres',
-    title: 'PostgreSQL for the tests, as an image',
+    title: 'PostgreSQL 17 and 18 for the tests, as images',
     run: (context) =>
-      once(context, 'the image of PostgreSQL can’t be built', () => node(['hack/images/main.ts', 'postgres'], context)),
+      once(context, 'the images of PostgreSQL can’t be built', () =>
+        node(['hack/images/main.ts', 'postgres17', 'postgres18', 'upgrade'], context),
+      ),
   },
-  { name: 'unit', title: 'unit tests (jest)', needs: ['postgres'], run: unitTests },
+  { name: 'unit', title: 'unit tests (jest)', needs: ['postgres'], run: (context) => unitTests(context, [], {}) },
+  {
+    name: 'postgres17',
+    title: 'the tests that run PostgreSQL, on 17',
+    needs: ['postgres'],
+    run: (context) => unitTests(context, ['operator/engines/postgres', 'hack/generate/pg-settings'], { MAINSTAY_TEST_POSTGRES: '17' }),
+  },
   {
     name: 'model',
     title: 'the protocol as a model: what must hold and what must fail (Spin, reduced bounds)',
@@ -111,20 +119,30 @@ interface JestResults {
   }[];
 }
 
-async function unitTests({ say, signal }: StepContext): Promise<Outcome> {
+async function unitTests(
+  { say, signal }: StepContext,
+  folders: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): Promise<Outcome> {
   await rm(jestResults, { force: true });
   const etcd = await artifact('etcd', signal);
   await tryRun(
     process.execPath,
     [
       ...['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'],
-      ...['--json', '--outputFile', jestResults, '--silent'],
+      ...['--json', '--outputFile', jestResults, '--silent', ...folders],
     ],
     {
       cwd: repository,
       signal,
       timeoutMs: 15 * 60_000,
-      env: { ...process.env, MAINSTAY_ETCD_BINARY: etcd, MAINSTAY_REQUIRE_ETCD: '1', MAINSTAY_REQUIRE_POSTGRES: '1' },
+      env: {
+        ...process.env,
+        MAINSTAY_ETCD_BINARY: etcd,
+        MAINSTAY_REQUIRE_ETCD: '1',
+        MAINSTAY_REQUIRE_POSTGRES: '1',
+        ...variables,
+      },
       onLine: (line) => say(line.slice(0, 2_000)),
     },
   );
