@@ -26,6 +26,7 @@ const groups: Readonly<Record<Phase, Group>> = {
   reclaiming: 'Leading',
   'handing-over': 'Leading',
   restarting: 'Anywhere',
+  upgrading: 'Leading',
   failing: 'Leading',
   'giving-up': 'Leading',
   starting: 'Electing',

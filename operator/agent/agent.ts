@@ -75,6 +75,9 @@ const effectLimits: Readonly<Record<DatabaseEffect['type'], number>> = {
   open: 5_000,
   'configure-sync': 70_000,
   stop: 45_000,
+  'check-upgrade': 5_000,
+  upgrade: hours,
+  'take-upgraded': 30_000,
 };
 const handOverLimit = 45_000;
 
@@ -95,7 +98,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     clock,
     log,
   );
-  const version = await engine.version();
+  let version = await engine.version();
 
   const time = (): { now: number; wall: string } => ({ now: clock.now(), wall: clock.wall().toISOString() });
   let state: HaState = initialState(
@@ -215,6 +218,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           await former?.done;
           if (!context) throw new Error('the definition is gone');
           await engine.run(effect, context, abort.signal);
+          if (effect.type === 'initialize' || effect.type === 'clone' || effect.type === 'take-upgraded')
+            version = await engine.version();
         }
         return true;
       } catch (error) {

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { credentialsIn } from '../dcs/etcd-credentials.ts';
 import { etcdDcs } from '../dcs/etcd.ts';
-import { installedVersion, layout } from '../engines/postgres/layout.ts';
+import { layout, versionFor } from '../engines/postgres/layout.ts';
 import { postgresEngine } from '../engines/postgres/engine.ts';
 import { inCluster } from '../kubernetes/access.ts';
 import { kubernetesClient, type KubernetesClient } from '../kubernetes/client.ts';
@@ -39,7 +39,7 @@ async function run(): Promise<void> {
 
   const clock = systemClock;
   await mkdir(settings.volume, { recursive: true });
-  const paths = layout(settings.volume, await installedVersion());
+  const paths = layout(settings.volume, await versionFor(settings.volume));
   const patience = AbortSignal.timeout(600_000);
   await holdVolume(
     join(settings.volume, 'agent.lock'),

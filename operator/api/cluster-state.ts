@@ -34,6 +34,7 @@ export const keys = {
   failover: 'requests/failover',
   adopt: 'requests/adopt',
   restart: (instance: InstanceName) => `requests/restart/${instance}`,
+  upgrade: 'requests/upgrade',
   answer: 'answer',
   operation: (name: string) => `operations/${name}`,
   rewound: 'rewound',
@@ -126,6 +127,10 @@ export const Initialize = z
     etcdClusterId: z.string(),
     /** How often another etcd, or one that went back in time, was adopted; absent: never. */
     adoptions: z.int().nonnegative().optional(),
+    /** Major version, once there has been an upgrade; before, that of the definition. */
+    version: z.string().optional(),
+    /** System identifiers of the data before each upgrade. */
+    outgrown: z.array(z.string()).readonly().optional(),
     at: z.string(),
   })
   .readonly();
@@ -309,6 +314,22 @@ export const AdoptRequest = z
   })
   .readonly();
 export type AdoptRequest = z.output<typeof AdoptRequest>;
+
+/** `requests/upgrade`, written by the operator: the primary makes the next major version's data, and the cluster goes on with them. */
+export const UpgradeRequest = z
+  .object({
+    id: z.string(),
+    /** Only if this instance is still primary. */
+    from: instance,
+    /** Major version. */
+    to: z.string(),
+    /** How data files get into the new directory. After Link, the old version is no way back once the new one has served. */
+    transfer: z.enum(['Copy', 'Clone', 'Link']).default('Copy'),
+    /** Wall-clock time, ISO 8601, after which it is not begun. */
+    deadline: z.string(),
+  })
+  .readonly();
+export type UpgradeRequest = z.output<typeof UpgradeRequest>;
 
 /** `rewound`: this instance has seen etcd at a later revision than it shows now; until an adoption nobody elects. */
 export const Rewound = z.object({ instance, revision: z.int(), at: z.string() }).readonly();

@@ -11,6 +11,7 @@ import { lead } from './lead.ts';
 import { serveUntil, servesEpoch } from './proof.ts';
 import type { Decision, HaState } from './state.ts';
 import { primaryLost } from './suspicion.ts';
+import { mayUpgrade } from './upgrade.ts';
 
 export function decide(state: HaState): Decision {
   const fence = mustFence(state);
@@ -29,6 +30,11 @@ export function decide(state: HaState): Decision {
   if (state.inFlight.database === 'start' && state.startingFrom !== undefined && state.startingFrom < view.epoch) {
     const reason = `the primary of epoch ${state.startingFrom}, which it was starting from, is gone`;
     return now('starting', reason, { type: 'kill', reason });
+  }
+
+  if (state.inFlight.database === 'upgrade' && !mayUpgrade(state)) {
+    const reason = 'the upgrade is called off';
+    return now('upgrading', reason, { type: 'kill', reason });
   }
 
   const leader = view.leader?.value;

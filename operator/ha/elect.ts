@@ -6,6 +6,7 @@ import { wordUntil } from './proof.ts';
 import type { Decision } from './state.ts';
 import { awaitedVoters, bestCandidate, standsBack, tagsOf, worthWaitingForRestart } from './successor.ts';
 import { judgeTakeover, sameVoter, takeoverQuorum } from './takeover.ts';
+import { takeUpgraded } from './upgrade.ts';
 import { epochOfEnd, type ClusterView } from './view.ts';
 import { writesAtRisk, type WritesAtRisk } from './writes-at-risk.ts';
 
@@ -24,9 +25,8 @@ export function elect(state: Known): Decision {
     case 'stopped':
       if (state.ending) return wait('ending', 'ending');
       if (standsBack(state)) return wait('standing-back', 'leaving the election to the others for a moment');
-      return database.needsPrimary
-        ? wait('dataless', 'rewound, and waiting for a primary to start from')
-        : act(state, 'starting', 'starting the database', { type: 'start' });
+      if (database.needsPrimary) return wait('dataless', 'rewound, and waiting for a primary to start from');
+      return takeUpgraded(state, database) ?? act(state, 'starting', 'starting the database', { type: 'start' });
     case 'primary':
       // The key vanished under a primary that can still prove its lease and has not stopped since.
       return view.sync?.value.primary.instance === state.self.instance

@@ -6,6 +6,7 @@ import type { Decision } from './state.ts';
 import { restartIfAsked, restartTaken } from './restart.ts';
 import { standsBack } from './successor.ts';
 import { sameVoter } from './takeover.ts';
+import { isOutgrown } from './upgrade.ts';
 
 export function followLeader(state: Known, leader: Leader): Decision {
   const { view, database, self } = state;
@@ -23,7 +24,7 @@ export function followLeader(state: Known, leader: Leader): Decision {
       if (standsBack(state))
         return wait('standing-back', `${leader.instance} is becoming primary: leaving it the machine`);
       if (database.systemIdentifier !== view.initialize?.systemIdentifier)
-        return state.vow === 0
+        return state.vow === 0 || isOutgrown(view, database.systemIdentifier)
           ? replaceData(state, primary, { type: 'clone' })
           : wait('blocked-foreign-data', 'blocked: the data on this volume belongs to another cluster');
       if (mustReplaceData(state)) return replaceData(state, primary, { type: 'clone' });
@@ -40,6 +41,7 @@ export function followLeader(state: Known, leader: Leader): Decision {
       break;
   }
   if (state.vow < view.epoch) return vow(state, view.epoch);
+  if (isOutgrown(view, database.systemIdentifier)) return replaceData(state, primary, { type: 'clone' });
   if (database.diverged?.epoch === view.epoch) return replaceData(state, primary, { type: database.diverged.remedy });
   if (!primary) return wait('awaiting-primary', `waiting for ${leader.instance} to announce its address`);
   const { following } = database;

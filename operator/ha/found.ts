@@ -66,8 +66,9 @@ function foundCluster(state: Known, systemIdentifier: string, timeline: number):
   });
 }
 
-/** The first primary, on its way from the claim that founded the cluster to its first promotion. */
+/** The first primary of new data, on its way from the transaction that made them the cluster's to their first promotion. */
 export function isFounder(view: ClusterView, highestTimeline: number): boolean {
-  const entry = view.history.get(1);
-  return view.epoch === 1 && entry?.lineage === undefined && highestTimeline < (entry?.timeline ?? 0);
+  const entry = view.history.get(view.epoch);
+  if (entry === undefined || (view.epoch !== 1 && entry.reason !== 'Upgraded')) return false;
+  return entry.lineage === undefined && highestTimeline < (entry.timeline ?? 0);
 }

@@ -8,6 +8,7 @@ import { restartIfAsked } from './restart.ts';
 import { hasSuccessor, soonestSuccessor, tagsOf } from './successor.ts';
 import { planSyncSet } from './sync-set.ts';
 import { promisesFor, sameVoter, takeoverQuorum } from './takeover.ts';
+import { prepareUpgrade, upgradeStopped } from './upgrade.ts';
 
 /** A successor is at work at once; a restarted primary has to be elected as well. */
 const successorHeadStart = 250;
@@ -28,10 +29,13 @@ export function lead(state: Known, leader: Leader): Decision {
     case 'absent':
     case 'broken':
       return release(state, 'DataLost');
-    case 'stopped':
+    case 'stopped': {
+      const upgrading = upgradeStopped(state, database);
+      if (upgrading) return upgrading;
       return isFounder(view, database.highestTimeline) && !state.ending
         ? act(state, 'starting', 'starting the new database', { type: 'start' })
         : releaseStopped(state, database);
+    }
     case 'replica':
       return becomePrimary(state, database);
     case 'primary':
@@ -73,6 +77,8 @@ function serve(state: Known, database: Primary): Decision {
   // A living primary that is voted out keeps its place by claiming the next epoch itself, if it comes first (rule 13).
   if (isVotedOut(state)) return reclaim(state, database);
   if (state.vow < view.epoch) return vow(state, view.epoch); // after a claim made while serving
+  const upgrade = prepareUpgrade(state, database);
+  if (upgrade) return upgrade;
 
   // Opening waits for as many as the database asks for: where etcd has lowered that already, the database comes first.
   const lowering = (database.applied?.acknowledgements ?? 0) > (view.sync?.value.acknowledgements ?? 0);

@@ -36,6 +36,10 @@ export const phases = {
   reclaiming: { does: 'claims the next epoch as the living primary', until: 'the claim is decided' },
   'handing-over': { does: 'stops cleanly for a successor', until: 'stopped; killed after the limit' },
   restarting: { does: 'stops its database to start it anew, as asked', until: 'stopped; then it starts' },
+  upgrading: {
+    does: 'makes the next major version’s data while its database is stopped, then makes them the cluster’s',
+    until: 'the new version starts; or it is refused or called off, and the old one is elected again',
+  },
   failing: { does: 'serves badly, and cannot hand over', until: 'well again, a successor is fit, or restarted' },
   'giving-up': {
     does: 'kills a database that hangs or cannot write',

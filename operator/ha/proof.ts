@@ -83,6 +83,7 @@ export function answersAsLeader(state: HaState): boolean {
     (database.status !== 'stopped' ||
       view?.switchover !== undefined ||
       view?.restarts.has(self.instance) === true ||
+      view?.upgrade?.value.from === self.instance ||
       ending)
   );
 }

@@ -1,5 +1,13 @@
 /** What one instance's agent knows, what can happen to it, and what it can ask for. */
-import type { Epoch, HistoryEntry, InstanceName, Member, Position, Voter } from '../api/cluster-state.ts';
+import type {
+  Epoch,
+  HistoryEntry,
+  InstanceName,
+  Member,
+  Position,
+  UpgradeRequest,
+  Voter,
+} from '../api/cluster-state.ts';
 import type { Phase } from './phases.ts';
 import type { ReplicaHealth, SyncSet } from './sync-set.ts';
 import type { ClusterView } from './view.ts';
@@ -44,8 +52,14 @@ export type DatabaseState =
       readonly highestTimeline: number;
       /** Its log ends before its data does (it was rewound): it cannot start without WAL from a primary. */
       readonly needsPrimary: boolean;
+      /** It was stopped in order, as a primary; absent: not, or that can't be told. */
+      readonly clean?: true;
       /** Milliseconds until it could let sessions in again, as far as can be told. */
       readonly recovery?: Milliseconds;
+      /** Beside its data are those of the next version, made from them, complete. */
+      readonly upgraded?: { readonly request: string; readonly version: string; readonly systemIdentifier: string };
+      /** Why they could not be made. */
+      readonly upgradeRefusal?: { readonly request: string; readonly reason: string };
     }
   | {
       readonly status: 'replica';
@@ -73,6 +87,12 @@ export type DatabaseState =
       /** The sync set that the database is known to keep to; undefined while that is not known. */
       readonly applied: SyncSet | undefined;
       readonly lineage: NonNullable<HistoryEntry['lineage']>;
+      /** Whether it could be upgraded as asked for. */
+      readonly upgradeCheck?: {
+        readonly request: string;
+        readonly outcome: 'running' | 'passed' | 'refused';
+        readonly reason?: string;
+      };
     };
 
 /** Signs of life of the running database, and of the disk below it (DESIGN §5, rule 10). */
@@ -217,6 +237,8 @@ export type TxnPurpose =
   | 'refuse-switchover'
   | 'refuse-failover'
   | 'answer-restart'
+  | 'refuse-upgrade'
+  | 'upgrade'
   | 'warn-of-rewind'
   | 'offer-adoption'
   | 'adopt';
@@ -255,7 +277,13 @@ export type DatabaseEffect =
   | { readonly type: 'open' }
   | { readonly type: 'configure-sync'; readonly to: SyncSet; readonly barrier: boolean }
   /** Clean stop for a planned hand-over: checkpoint while serving, then clients out, then the shutdown checkpoint. */
-  | { readonly type: 'stop' };
+  | { readonly type: 'stop' }
+  /** Begins to look whether the upgrade is possible, while the database serves. */
+  | { readonly type: 'check-upgrade'; readonly request: UpgradeRequest }
+  /** Makes the next version's data beside those of the stopped database. */
+  | { readonly type: 'upgrade'; readonly request: UpgradeRequest }
+  /** The new data take the place of the old, which are kept. */
+  | { readonly type: 'take-upgraded' };
 
 export type Effect =
   | DatabaseEffect

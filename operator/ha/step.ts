@@ -348,6 +348,9 @@ function begin(state: HaState, effect: Effect): HaState {
     case 'open':
     case 'configure-sync':
     case 'stop':
+    case 'check-upgrade':
+    case 'upgrade':
+    case 'take-upgraded':
       return { ...state, inFlight: { ...state.inFlight, database: effect.type } };
   }
 }

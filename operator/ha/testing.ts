@@ -55,6 +55,7 @@ export interface ViewParts {
   readonly adopt?: ClusterView['adopt'];
   /** Instances asked to restart. */
   readonly restarts?: readonly string[];
+  readonly upgrade?: ClusterView['upgrade'];
   readonly adoptions?: readonly AdoptionRecord[];
   readonly etcdClusterId?: string;
 }
@@ -104,6 +105,7 @@ export function view(parts: ViewParts = {}): ClusterView {
     ),
     switchover: parts.switchover,
     failover: parts.failover,
+    upgrade: parts.upgrade,
     adopt: parts.adopt,
     restarts: new Map(
       (parts.restarts ?? []).map((instance) => [

@@ -15,6 +15,7 @@ import {
   Rewound,
   SwitchoverRequest,
   SyncState,
+  UpgradeRequest,
   keys,
   type Epoch,
   type InstanceName,
@@ -46,6 +47,7 @@ export interface ClusterView {
   readonly adopt: Versioned<AdoptRequest> | undefined;
   /** By instance. */
   readonly restarts: ReadonlyMap<InstanceName, Versioned<RestartRequest>>;
+  readonly upgrade: Versioned<UpgradeRequest> | undefined;
   readonly rewound: Rewound | undefined;
   readonly adoptions: ReadonlyMap<InstanceName, AdoptionRecord>;
 }
@@ -115,6 +117,7 @@ export function parseView(
         return request ? [[key.slice(restartPrefix.length), request] as const] : [];
       }),
     ),
+    upgrade: lenient(keys.upgrade, UpgradeRequest),
     rewound: parsed(keys.rewound, Rewound)?.value,
     adoptions: new Map(under('adoptions/', AdoptionRecord).map(({ value }) => [value.instance, value])),
   };

@@ -9,6 +9,7 @@ export const errorCodes = {
   DatabaseCommandFailed: 'A database tool ended with an error.',
   DatabaseUnreachable: 'The database did not answer in time.',
   DataDirectoryUnusable: 'The data directory is in a state that must not be touched automatically.',
+  UpgradeRefused: 'The database can’t be upgraded to the version asked for; the message says why.',
   ResourceInvalid: 'A custom resource does not match its schema.',
 } as const;
 

@@ -9,6 +9,7 @@ import { simulate, type Scheduled, type Shape } from './simulate.ts';
 const shape: Shape = { instances: ['a', 'b', 'c'], durability: { mode: 'Strict', acknowledgements: 1 } };
 const failover: Scheduled = { at: 10, kind: 'container-death', on: 'primary', milliseconds: 3000, form: 0 };
 const switchover: Scheduled = { at: 10, kind: 'switchover', on: 'primary', milliseconds: 20_000, form: 0.9 };
+const upgrade: Scheduled = { at: 10, kind: 'upgrade', on: 'primary', milliseconds: 20_000, form: 0.9 };
 const chaos = 10_000;
 
 /** Moments of the course without a crash, in order. */
@@ -30,6 +31,7 @@ function crashAt(course: Scheduled, index: number): string | undefined {
 test.each([
   ['failover', failover, 25],
   ['switchover', switchover, 20],
+  ['major upgrade', upgrade, 30],
 ] as const)(
   'a crash at each moment of a %s',
   (_, course, atLeast) => {

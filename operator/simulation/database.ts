@@ -24,11 +24,15 @@ export interface DataDirectory {
   highestTimeline: number;
   /** After a rewind: it can start only once its log reaches this. */
   consistentAt?: number | undefined;
+  /** It was stopped in order as a primary, and not started since. */
+  clean?: boolean;
 }
 
 /** What survives the death of everything else. */
 export interface Volume {
   data: DataDirectory | undefined;
+  /** The next version's, complete, beside the data. */
+  upgraded?: { readonly request: string; readonly version: string; readonly data: DataDirectory } | undefined;
   /** An interrupted rewind. */
   broken: boolean;
   vow: number;
@@ -68,6 +72,7 @@ interface Pull {
   readonly voter: Voter;
   readonly position: number;
   readonly timeline: number;
+  readonly systemIdentifier: string;
   readonly statusOnly: boolean;
 }
 
@@ -227,6 +232,7 @@ export function startServer(
       voter: self.voter(),
       position: log.length,
       timeline: lastTimeline(log),
+      systemIdentifier: data.systemIdentifier,
       statusOnly,
     };
     send(primary, (server) => server.onPull(message), way);
@@ -269,7 +275,9 @@ export function startServer(
       receiver = undefined;
       if (primary) connect(primary.instance, primary.epoch);
     },
-    onPull: ({ connection, voter, position, timeline, statusOnly }) => {
+    onPull: ({ connection, voter, position, timeline, systemIdentifier, statusOnly }) => {
+      // What is compared first, whatever else fits.
+      if (systemIdentifier !== data.systemIdentifier) return;
       let sender = senders.get(voter.instance);
       if (sender && sender.connection > connection) return;
       if (!sender || sender.connection !== connection) {

@@ -48,6 +48,7 @@ export function createEngine(
   const { name, volume, disk } = self;
   let state: DatabaseState = { status: 'unknown' };
   let server: Server | undefined;
+  let upgradeRefusal: { readonly request: string; readonly reason: string } | undefined;
 
   const pause = (low: number, high: number): number => random.between(low, high);
   /** Shutdown checkpoints and crash recovery. */
@@ -71,10 +72,23 @@ export function createEngine(
   function inspect(): DatabaseState {
     if (volume.broken) return { status: 'broken', reason: 'a rewind was interrupted' };
     if (!volume.data) return { status: 'absent' };
-    const { systemIdentifier, highestTimeline, consistentAt } = volume.data;
+    const { systemIdentifier, highestTimeline, consistentAt, clean } = volume.data;
+    if (volume.upgraded) {
+      const { request, version, data } = volume.upgraded;
+      const upgraded = { request, version, systemIdentifier: data.systemIdentifier };
+      return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary: false, upgraded };
+    }
     const needsPrimary = consistentAt !== undefined;
     const recovery = needsPrimary ? {} : { recovery: pause(50, engine.slow ? 15_000 : 800) };
-    return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary, ...recovery };
+    return {
+      status: 'stopped',
+      systemIdentifier,
+      highestTimeline,
+      needsPrimary,
+      ...recovery,
+      ...(clean === true && { clean }),
+      ...(upgradeRefusal && { upgradeRefusal }),
+    };
   }
 
   function lose(): void {
@@ -157,6 +171,8 @@ export function createEngine(
         const { systemIdentifier } = state;
         yield longPause(50, 500);
         yield* writable();
+        volume.upgraded = undefined; // the cluster goes on with what is there
+        volume.data.clean = false;
         volume.data.highestTimeline = lastTimeline(volume.data.log); // aborted ones are set aside
         const voter = (): { instance: string; incarnation: string } => ({
           instance: name,
@@ -327,10 +343,42 @@ export function createEngine(
           const end = running().data.log.length;
           const limit = self.agentHost.now() + 10_000;
           while (self.agentHost.now() < limit && [...running().senders.values()].some((s) => s.flushed < end)) yield 10;
+          if (volume.data) volume.data.clean = self.agentHost.now() < limit;
         } else yield pause(20, 200);
         lose();
         return inspect();
       }
+      case 'check-upgrade': {
+        const primary = asPrimary();
+        const { id } = effect.request;
+        const outcome = random.chance(0.2) ? ('refused' as const) : ('passed' as const);
+        time.after(longPause(200, 3000), () =>
+          self.agentHost.receive(() => {
+            if (state.status !== 'primary' || state.upgradeCheck?.request !== id) return;
+            self.onChange((state = { ...state, upgradeCheck: { request: id, outcome } }));
+          }),
+        );
+        return { ...primary, upgradeCheck: { request: id, outcome: 'running' } };
+      }
+      case 'upgrade': {
+        const { id, to } = effect.request;
+        if (state.status !== 'stopped' || !volume.data) throw new Failed(`the database is ${state.status}`);
+        yield longPause(500, 6000);
+        yield* writable();
+        const { systemIdentifier, log } = volume.data;
+        upgradeRefusal = random.chance(0.2) ? { request: id, reason: 'by chance' } : undefined;
+        if (upgradeRefusal) return inspect();
+        // The records stand for the rows that they have made; what a log of new data says of timelines is their marker's.
+        const data = { systemIdentifier: `${systemIdentifier}+`, log: [...log], highestTimeline: lastTimeline(log) };
+        volume.upgraded = { request: id, version: to, data };
+        return inspect();
+      }
+      case 'take-upgraded':
+        yield pause(1, 10);
+        yield* writable();
+        if (volume.upgraded) volume.data = volume.upgraded.data;
+        volume.upgraded = undefined;
+        return inspect();
     }
   }
 

@@ -52,6 +52,7 @@ export interface Etcd {
   readonly watch: (who: Caller, fromRevision: number, onView: (view: ClusterView) => void) => Watch;
   /** A write by the operator, which meets no faults here. */
   readonly put: (key: string, value: unknown) => void;
+  readonly delete: (key: string) => void;
   /** No leader for a while; then leases begin anew. */
   readonly losesLeader: (milliseconds: number) => void;
   readonly breakWatches: (silently: boolean) => void;
@@ -278,6 +279,7 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
         ? Infinity
         : leaderlessUntil,
     put: (key, value) => commit([{ put: key, value }], undefined),
+    delete: (key) => commit([{ delete: key }], undefined),
     losesLeader,
     // A broken stream is noticed after a while; a silent one never is, only the resync helps.
     breakWatches: (silently) => {
@@ -320,6 +322,7 @@ function viewOf(entries: ReadonlyMap<string, Entry>, revision: number, cluster: 
     failover: get(keys.failover),
     adopt: get(keys.adopt),
     restarts,
+    upgrade: get(keys.upgrade),
     adoptions,
     rewound: get<NonNullable<ClusterView['rewound']>>(keys.rewound)?.value,
   };

@@ -1,5 +1,5 @@
 /** What goes wrong: each seed allows some kinds of faults by chance, and some strike when an instance is about to act. */
-import { keys, type RestartRequest, type SwitchoverRequest } from '../api/cluster-state.ts';
+import { keys, type RestartRequest, type SwitchoverRequest, type UpgradeRequest } from '../api/cluster-state.ts';
 import type { Cluster, Moment } from './cluster.ts';
 import { etcdNode } from './etcd.ts';
 import { wallClock, type Instance } from './instance.ts';
@@ -30,6 +30,7 @@ export const faultKinds = [
   'lease-revoked',
   'switchover',
   'restart',
+  'upgrade',
   'termination',
   'instance-lost',
   'volume-lost',
@@ -107,6 +108,7 @@ const length: Readonly<Record<FaultKind, (random: Random) => number>> = {
   'lease-revoked': () => 0,
   switchover: (random) => random.between(1000, 30_000),
   restart: (random) => random.between(1000, 30_000),
+  upgrade: (random) => random.between(2000, 40_000),
   termination: (random) => random.between(500, 3000),
   'instance-lost': () => 0,
   'volume-lost': (random) => random.between(300, 3000),
@@ -131,6 +133,7 @@ export function createFaults(
   let dataLosses = 0;
   let strikes = 0;
   let restored = false;
+  let upgraded = false;
 
   const all = (): readonly Instance[] => [...instances.values()];
   const present = (): readonly Instance[] => all().filter(({ lost }) => !lost);
@@ -264,6 +267,8 @@ export function createFaults(
           deadline: wallClock(time.now() + milliseconds),
         } satisfies RestartRequest);
         return true;
+      case 'upgrade':
+        return upgrade(milliseconds, form);
       case 'termination':
         on.end(milliseconds);
         return true;
@@ -336,7 +341,7 @@ export function createFaults(
   }
 
   function restoreLater(milliseconds: number, how: 'another' | 'same' | 'empty'): boolean {
-    if (restored) return false;
+    if (restored || upgraded) return false;
     restored = true;
     const restore = etcd.snapshot();
     time.after(milliseconds, () => {
@@ -365,6 +370,24 @@ export function createFaults(
       ...(to ? { to } : {}),
     };
     etcd.put(keys.switchover, request);
+    return true;
+  }
+
+  /** Sometimes it is called off again. */
+  function upgrade(milliseconds: number, form: number): boolean {
+    const { leader, initialize, upgrade: standing } = etcd.view();
+    // An etcd from before an upgrade knows nothing of the data of after.
+    if (!leader || !initialize || standing || restored) return false;
+    upgraded = true;
+    const request: UpgradeRequest = {
+      id: `${time.now()}`,
+      from: leader.value.instance,
+      to: `${Number(initialize.version ?? 17) + 1}`,
+      transfer: 'Copy',
+      deadline: wallClock(time.now() + milliseconds),
+    };
+    etcd.put(keys.upgrade, request);
+    if (form < 0.2) time.after(milliseconds / 10, () => etcd.delete(keys.upgrade));
     return true;
   }
 

@@ -58,6 +58,9 @@ const limits = { writable: 60_000, catchingUp: 140_000, streaming: 120_000 };
 export const isCaught = (bug: Bug, { violation }: Outcome): boolean =>
   violation !== undefined && (bug.shows?.test(violation) ?? true);
 
+/** Each upgrade adds a plus. */
+const withoutUpgrades = (systemIdentifier: string): string => systemIdentifier.replace(/\++$/, '');
+
 export function simulate(seed: number, options: Options = {}): Outcome {
   const { bug } = options;
   const time = createVirtualTime();
@@ -217,7 +220,7 @@ export function simulate(seed: number, options: Options = {}): Outcome {
   const isForeign = ({ volume }: Instance): boolean =>
     volume.data !== undefined &&
     systemIdentifier !== undefined &&
-    volume.data.systemIdentifier !== systemIdentifier &&
+    withoutUpgrades(volume.data.systemIdentifier) !== withoutUpgrades(systemIdentifier) &&
     volume.vow > 0;
   const living = (): readonly Instance[] =>
     [...instances.values()].filter((instance) => !instance.lost && !isForeign(instance));

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { MainstayError } from '../../platform/errors.ts';
 
-/** Runs one of PostgreSQL's own tools to its end; stdout, or DatabaseCommandFailed with the last lines of stderr. */
+/** Runs one of PostgreSQL's own tools to its end; stdout, or DatabaseCommandFailed with the last of what it said. */
 export function command(
   file: string,
   args: readonly string[],
   options: {
     readonly signal: AbortSignal;
     readonly env?: NodeJS.ProcessEnv;
+    readonly cwd?: string;
     /** Sees stderr as it comes, in pieces of any size. */
     readonly onStderr?: (text: string) => void;
   },
@@ -17,6 +18,7 @@ export function command(
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, LC_ALL: 'C.UTF-8', ...options.env },
       signal: options.signal,
+      cwd: options.cwd,
       killSignal: 'SIGKILL',
     });
     let [stdout, stderr] = ['', ''];
@@ -32,9 +34,12 @@ export function command(
       if (code === 0) resolve(stdout);
       else
         reject(
-          new MainstayError('DatabaseCommandFailed', `${file} ended with ${signal ?? String(code)}: ${stderr.trim()}`, {
-            retryable: true,
-          }),
+          new MainstayError(
+            'DatabaseCommandFailed',
+            // Some tools complain on stdout.
+            `${file} ended with ${signal ?? String(code)}: ${stderr.trim() || stdout.slice(-4000).trim()}`,
+            { retryable: true },
+          ),
         );
     });
   });

@@ -33,6 +33,8 @@ export const bootSettings: Dynamic = {
 };
 
 export const configFile = (layout: Layout): string => join(layout.configuration, 'postgresql.conf');
+/** The same settings for the next version, while it is being upgraded to. */
+export const upgradeConfigFile = (layout: Layout): string => join(layout.configuration, 'upgrade.conf');
 const dynamicFile = (layout: Layout): string => join(layout.configuration, 'dynamic.conf');
 const gateFile = (layout: Layout): string => join(layout.configuration, 'gate.conf');
 
@@ -225,6 +227,24 @@ export async function writeConfiguration(
   await rename(candidate, configFile(layout));
   await syncDirectory(layout.configuration);
   return undefined;
+}
+
+/** Why the version of `next` would not start with these settings on `data`; undefined if it would. Leaves them in `upgradeConfigFile`. */
+export async function unacceptable(
+  definition: Definition,
+  next: Layout,
+  data: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const file = upgradeConfigFile(next);
+  await replaceFile(file, postgresqlConf(definition, next));
+  return command(join(next.bin, 'postgres'), ['-D', data, '-c', `config_file=${file}`, '-C', 'port'], { signal }).then(
+    () => undefined,
+    (error: unknown) => {
+      signal.throwIfAborted();
+      return error instanceof Error ? error.message : String(error);
+    },
+  );
 }
 
 export async function writeDynamic(layout: Layout, dynamic: Dynamic): Promise<void> {

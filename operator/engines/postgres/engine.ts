@@ -1,7 +1,7 @@
 /** PostgreSQL behind the engine seam: which functions carry out which effect, and what is known of the server after it. */
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Definition, Member } from '../../api/cluster-state.ts';
+import type { Definition, Member, UpgradeRequest } from '../../api/cluster-state.ts';
 import { tlsFileNames } from '../../api/tls-files.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
 import { epochOfEnd, epochOfTimeline } from '../../ha/view.ts';
@@ -26,7 +26,7 @@ import {
 import { within } from './deadline.ts';
 import { diskCanary, foldersWrittenTo } from './disk-canary.ts';
 import { watchHealth, type HealthWatch } from './health.ts';
-import type { Layout } from './layout.ts';
+import { installedVersions, versionOfData, withVersion, type Layout } from './layout.ts';
 import { replicationRole, slotName, standbyName, synchronizedStandbySlots } from './names.ts';
 import { killServer, startServer, untilConnectable, type ServerProcess } from './process.ts';
 import { endClientSessions, openToClients, promote, type Gate } from './promote.ts';
@@ -45,6 +45,14 @@ import {
 } from './replication.ts';
 import { followServerLog } from './server-log.ts';
 import { canary, keptSession, withSession, type Session } from './sql.ts';
+import {
+  checkUpgrade,
+  completeStatistics,
+  discardUpgraded,
+  finishedUpgrade,
+  takeUpgraded,
+  upgradeData,
+} from './upgrade.ts';
 import { compatibility, lastTimeline, listWal, setAsideAbortedTimelines } from './timeline.ts';
 
 export interface PostgresOptions {
@@ -62,6 +70,10 @@ const limits = {
   cleanStop: 10_000,
   checkpoint: 30_000,
   inspection: 5000,
+  /** Of whether an upgrade is possible, beside a database that serves. */
+  check: 600_000,
+  /** Of all tables, after an upgrade, beside a database that serves. */
+  statistics: 24 * 3600_000,
   /** For processes to be gone after SIGKILL, where no effect's own limit holds. */
   dying: 60_000,
 };
@@ -73,7 +85,15 @@ const checkpointDelay = 2000;
 
 type Replica = DatabaseState & { readonly status: 'replica' };
 
-export function postgresEngine({ instance, layout, clock, log }: PostgresOptions): Engine {
+export function postgresEngine({ instance, layout: givenLayout, clock, log }: PostgresOptions): Engine {
+  /** Another one after an upgrade. */
+  let layout = givenLayout;
+  /** Servers of its own run on the data until it has ended. */
+  let upgrading: { readonly abort: AbortController; readonly ended: Promise<void> } | undefined;
+  /** A check for an upgrade that is under way. */
+  let checking: AbortController | undefined;
+  /** Why the last upgrade came to nothing. */
+  let upgradeRefusal: { readonly request: string; readonly reason: string } | undefined;
   let state: DatabaseState = { status: 'unknown' };
   let server: ServerProcess | undefined;
   /** The one that is being ended on purpose: nobody needs to be told of its exit. */
@@ -150,11 +170,23 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   }
 
   async function lookAtData(): Promise<DatabaseState> {
+    const finished = await finishedUpgrade(layout);
+    // Ended between the two renames.
+    if (finished && !(await exists(layout.data))) await takeUpgraded(layout);
+    layout = withVersion(layout, (await versionOfData(layout.data)) ?? layout.version);
     if (await exists(layout.rewinding)) return { status: 'broken', reason: 'a rewind was interrupted' };
     if (!(await exists(join(layout.data, 'PG_VERSION'))))
       return (await exists(layout.data)) && (await readdir(layout.data)).length > 0
         ? { status: 'broken', reason: 'the data directory is not complete' }
         : { status: 'absent' };
+    if (finished && (await exists(layout.data)) && (await exists(layout.upgraded)))
+      return {
+        status: 'stopped',
+        systemIdentifier: finished.from.systemIdentifier,
+        highestTimeline: finished.from.highestTimeline,
+        needsPrimary: false,
+        upgraded: { request: finished.request, ...finished.to },
+      };
     const control = await controlData();
     const systemIdentifier = /system identifier:\s+(\d+)/.exec(control)?.[1];
     if (!systemIdentifier) return { status: 'broken', reason: 'pg_control cannot be read' };
@@ -165,7 +197,9 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       systemIdentifier,
       highestTimeline: (await listWal(layout.data)).highest,
       needsPrimary,
+      ...(/^Database cluster state:\s+shut down$/m.test(control) && { clean: true as const }),
       ...(recovery !== undefined && { recovery }),
+      ...(upgradeRefusal && { upgradeRefusal }),
     };
   }
 
@@ -180,6 +214,8 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     if (state.status !== 'stopped') throw unexpected('start', state);
     const { systemIdentifier } = state;
     const following = from && { epoch: from.epoch, instance: from.primary.instance, address: from.primary.address };
+    // The cluster goes on with the old version.
+    await discardUpgraded(layout);
     const aside = await setAsideAbortedTimelines(layout, signal);
     if (aside.length > 0) log.warn({ files: aside }, 'set aside what an aborted promotion left');
     await discardUnfinished(layout);
@@ -303,6 +339,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
   ): Promise<DatabaseState> {
     const ending = server;
     dying = ending;
+    checking?.abort();
     health?.stop(); // what it last told holds until all is gone
     if (ending && how === 'clean') {
       ending.signal('SIGINT');
@@ -315,6 +352,8 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     }
     ending?.signal('SIGKILL'); // it may not have got as far as its data directory
     try {
+      upgrading?.abort.abort(new Error('the upgrade is called off'));
+      await upgrading?.ended;
       await killServer(layout.data, clock, patience);
     } catch (error) {
       if (dying === ending) dying = undefined;
@@ -329,7 +368,7 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
     const access = accessTo(signal);
     switch (effect.type) {
       case 'initialize':
-        await initialize(context.definition, layout, signal);
+        await initialize(context.definition, await layoutOf(context.definition.version), signal);
         return inspect();
       case 'start':
         return start(effect, context, signal);
@@ -366,15 +405,42 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
         return inspect();
       }
       case 'clone': {
+        // A primary that was upgraded is copied by its own version's programs.
+        const copied = await layoutOf(String(parseInt(effect.source.version)));
         becomeBroken('being cloned');
         await end('clean', signal);
         await incarnationListener();
         await certificates();
         const { source, mayDiscardOld } = effect;
         const order = { source, mayDiscardOld };
-        await clone(order, context.definition, layout, report, signal).finally(() => report(undefined));
+        await clone(order, context.definition, copied, report, signal).finally(() => report(undefined));
         return inspect();
       }
+      case 'check-upgrade': {
+        const primary = asPrimary('check-upgrade');
+        beginCheck(effect.request, context.definition);
+        return { ...primary, upgradeCheck: { request: effect.request.id, outcome: 'running' } };
+      }
+      case 'upgrade': {
+        if (state.status !== 'stopped') throw unexpected('upgrade', state);
+        upgradeRefusal = undefined;
+        const abort = new AbortController();
+        const calledOff = AbortSignal.any([signal, abort.signal]);
+        const made = upgradeData(effect.request, layout, state.systemIdentifier, clock, calledOff).catch(
+          (error: unknown) => {
+            calledOff.throwIfAborted();
+            // Not tried again: nobody is served meanwhile.
+            const reason = error instanceof Error ? error.message : String(error);
+            upgradeRefusal = { request: effect.request.id, reason };
+          },
+        );
+        upgrading = { abort, ended: made.catch(() => undefined) };
+        await made;
+        return inspect();
+      }
+      case 'take-upgraded':
+        await takeUpgraded(layout);
+        return inspect();
       case 'promote': {
         const replica = asReplica('promote');
         if (!replica.sealed) throw unexpected('promote without a seal', state);
@@ -410,6 +476,10 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
               .session((session) => session.query('CHECKPOINT'), 600_000)
               .catch(() => undefined);
         });
+        void completeStatistics(layout, AbortSignal.timeout(limits.statistics)).then(
+          (done) => done && log.info('statistics are complete again after the upgrade'),
+          (error: unknown) => log.warn({ err: error }, 'statistics are incomplete after the upgrade: run ANALYZE'),
+        );
         return { ...primary, open: true };
       }
       case 'configure-sync': {
@@ -552,6 +622,37 @@ export function postgresEngine({ instance, layout, clock, log }: PostgresOptions
       streaming,
       replicas: [],
     };
+  }
+
+  /** Goes on beside everything else: while it did not, a replica that fails would hold up all writes. */
+  function beginCheck(request: UpgradeRequest, definition: Definition): void {
+    checking?.abort();
+    const mine = (checking = new AbortController());
+    const tell = (outcome: 'passed' | 'refused', reason?: string): void => {
+      if (state.status !== 'primary' || state.upgradeCheck?.request !== request.id || mine.signal.aborted) return;
+      state = { ...state, upgradeCheck: { request: request.id, outcome, ...(reason !== undefined && { reason }) } };
+      changeListener(state);
+    };
+    void checkUpgrade(
+      request,
+      definition,
+      layout,
+      clock,
+      AbortSignal.any([mine.signal, AbortSignal.timeout(limits.check)]),
+    ).then(
+      () => tell('passed'),
+      (error: unknown) => tell('refused', error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  async function layoutOf(version: string): Promise<Layout> {
+    const versions = await installedVersions();
+    if (!versions.includes(version))
+      throw new MainstayError(
+        'ConfigurationInvalid',
+        `PostgreSQL ${version} is wanted, and the image has ${versions.join(', ')}: correct spec.image or spec.version`,
+      );
+    return withVersion(layout, version);
   }
 
   /** From here on what was promised of this data no longer holds. */

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MainstayError } from '../../platform/errors.ts';
 
 /** Where things are on the instance's volume and in its container. */
 export interface Layout {
+  /** Major version whose programs are used: that of the data. */
+  readonly version: string;
   /** Folder with postgres, initdb, pg_rewind … */
   readonly bin: string;
   readonly data: string;
@@ -12,6 +14,10 @@ export interface Layout {
   readonly walVolume: string | undefined;
   /** A clone or an initdb under way; becomes `data` by a rename. */
   readonly incoming: string;
+  /** Data of the next major version, before they replace `data`. */
+  readonly upgraded: string;
+  /** Data of a former major version, which an upgrade has replaced. */
+  readonly outgrown: (version: string) => string;
   /** The data directory that a clone replaced, kept until the clone serves. */
   readonly former: string;
   /** Files that must not decide anything, kept in case they are wanted. */
@@ -32,19 +38,36 @@ export interface Layout {
 }
 
 const installed = '/usr/lib/postgresql';
+const programs = (version: string): string => `${installed}/${version}/bin`;
 
-/** The one major version in the image; the highest, should there be several. */
-export async function installedVersion(): Promise<string> {
+/** Major versions in the image, highest first: one, or those between which it can upgrade. */
+export async function installedVersions(): Promise<readonly string[]> {
   const versions = (await readdir(installed))
     .filter((name) => /^\d+$/.test(name))
     .toSorted((a, b) => Number(b) - Number(a));
-  const [version] = versions;
-  if (!version)
+  if (versions.length === 0)
     throw new MainstayError(
       'ConfigurationInvalid',
       `No PostgreSQL in ${installed}: the image must hold Debian's layout.`,
     );
+  return versions;
+}
+
+/** That of the data on the volume; of a volume without data, the highest that there is. */
+export async function versionFor(volume: string): Promise<string> {
+  const versions = await installedVersions();
+  const version = (await versionOfData(join(volume, 'pgdata'))) ?? versions[0] ?? '';
+  if (!versions.includes(version))
+    throw new MainstayError(
+      'ConfigurationInvalid',
+      `The volume holds data of PostgreSQL ${version}, and the image has ${versions.join(', ')}: set spec.image to one that has ${version}.`,
+    );
   return version;
+}
+
+/** Undefined where there is no data. */
+export async function versionOfData(data: string): Promise<string | undefined> {
+  return (await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => undefined))?.trim();
 }
 
 export function layout(
@@ -55,10 +78,13 @@ export function layout(
   walVolume?: string,
 ): Layout {
   return {
-    bin: `${installed}/${version}/bin`,
+    version,
+    bin: programs(version),
     data: join(volume, 'pgdata'),
     walVolume,
     incoming: join(volume, 'pgdata.incoming'),
+    upgraded: join(volume, 'pgdata.upgraded'),
+    outgrown: (former) => join(volume, `pgdata.${former}`),
     former: join(volume, 'pgdata.former'),
     quarantine: join(volume, 'quarantine'),
     configuration: join(volume, 'configuration'),
@@ -71,6 +97,9 @@ export function layout(
     tlsSecrets: join(secrets, 'tls'),
   };
 }
+
+/** The same volume under another major version's programs. */
+export const withVersion = (of: Layout, version: string): Layout => ({ ...of, version, bin: programs(version) });
 
 export const walDirectory = (data: string): string => join(data, 'pg_wal');
 

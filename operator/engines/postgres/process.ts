@@ -21,7 +21,7 @@ export interface ServerProcess {
 }
 
 /** Descriptor 9 is inherited by every child of the postmaster: the lock is free only when all of them are gone. */
-const holdLockAndRun = 'exec 9>>"$1" && flock -n 9 || exit 75; shift; exec "$@"';
+export const holdLockAndRun = 'exec 9>>"$1" && flock -n 9 || exit 75; shift; exec "$@"';
 
 /** Milliseconds: for the last lines of a server that has ended, and for its collector of logs to write them. */
 const lastLinesLimit = 300;

@@ -181,7 +181,7 @@ export async function discardUnfinished(layout: Layout): Promise<void> {
 const isWhole = (copy: string): Promise<boolean> => exists(join(copy, 'backup_manifest'));
 
 /** A data directory, and its WAL if that is elsewhere. */
-async function discard(data: string): Promise<void> {
+export async function discard(data: string): Promise<void> {
   const wal = await readlink(walDirectory(data)).catch(() => undefined);
   if (wal !== undefined) await remove(wal);
   await remove(data);
