@@ -40,7 +40,8 @@ export const steps: readonly Step[] = [
     name: 'postgres17',
     title: 'the tests that run PostgreSQL, on 17',
     needs: ['postgres'],
-    run: (context) => unitTests(context, ['operator/engines/postgres', 'hack/generate/pg-settings'], { MAINSTAY_TEST_POSTGRES: '17' }),
+    run: (context) =>
+      unitTests(context, ['operator/engines/postgres', 'hack/generate/pg-settings'], { MAINSTAY_TEST_POSTGRES: '17' }),
   },
   {
     name: 'model',
