@@ -34,11 +34,14 @@ export function secured(layout: Layout, { tls }: Definition): string {
  * and of its key, and because libpq wants keys that nobody else may read. Files that can't be used never take the place of
  * those that can.
  */
-export function certificatesFrom(layout: Layout, log: Logger): () => Promise<Certificates | undefined> {
+export function certificatesFrom(
+  layout: Layout,
+  log: Logger,
+): { newest(): Promise<Certificates | undefined>; problem(): string | undefined } {
   let seen: string | undefined;
   let told: string | undefined;
   let inForce: Certificates | undefined;
-  return async () => {
+  const newest = async (): Promise<Certificates | undefined> => {
     const data = mountedData(layout.tlsSecrets);
     if (data === seen && told === undefined) return inForce;
     try {
@@ -61,6 +64,7 @@ export function certificatesFrom(layout: Layout, log: Logger): () => Promise<Cer
     }
     return inForce;
   };
+  return { newest, problem: () => told };
 }
 
 function usable(found: Partial<TlsFiles>): TlsFiles {

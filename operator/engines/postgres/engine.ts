@@ -38,7 +38,6 @@ import {
   applySyncSet,
   dropFormerSlot,
   keepSlots,
-  onceSet,
   replicaWatch,
   seal,
   type ServerAccess,
@@ -400,7 +399,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       case 'rewind': {
         becomeBroken('being rewound');
         await end('clean', signal);
-        await certificates();
+        await certificates.newest();
         await rewind(effect.primary, context.definition, layout, report, signal).finally(() => report(undefined));
         return inspect();
       }
@@ -410,7 +409,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         becomeBroken('being cloned');
         await end('clean', signal);
         await incarnationListener();
-        await certificates();
+        await certificates.newest();
         const { source, mayDiscardOld } = effect;
         const order = { source, mayDiscardOld };
         await clone(order, context.definition, copied, report, signal).finally(() => report(undefined));
@@ -561,12 +560,17 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
 
   async function observe(context: EngineContext, signal: AbortSignal): Promise<Observation> {
     const seen = await measure(context, signal);
+    const unusable = certificates.problem();
+    const trouble =
+      refusal !== undefined
+        ? `Parameters refused, the former ones stay: ${refusal}`
+        : unusable && `Certificates can’t be used, the former ones stay: ${unusable}`;
     return {
       ...seen,
       member: {
         ...seen.member,
         ...(served && { certificates: served.fingerprint }),
-        ...(refusal !== undefined && { message: `Parameters refused, the former ones stay: ${refusal}`.slice(0, 900) }),
+        ...(trouble !== undefined && { message: trouble.slice(0, 900) }),
       },
     };
   }
@@ -669,21 +673,23 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   }
 
   async function configure(definition: Definition, signal: AbortSignal): Promise<void> {
-    const newest = await certificates();
+    const newest = await certificates.newest();
     if (configured !== settingsOf(definition, newest)) {
       await writeSettings(definition, signal);
       await accessTo(signal).reload();
       log.info({ parameters: Object.keys(definition.parameters), certificates: newest?.fingerprint }, 'reloaded');
     }
-    if (newest && served !== newest) await proveServed(newest, signal);
+    if (newest && served !== newest) await seeWhetherServed(newest, signal);
   }
 
-  /** A new session that shows the file proves that the postmaster has read it; sessions that are there go on as they are. */
-  async function proveServed(newest: Certificates, signal: AbortSignal): Promise<void> {
+  /** A new session that shows the file proves that the postmaster has read it; else the next look will tell. */
+  async function seeWhetherServed(newest: Certificates, signal: AbortSignal): Promise<void> {
     const of = server;
     const file = join(newest.directory, tlsFileNames.serverCertificate);
-    await onceSet(accessTo(signal), 'ssl_cert_file', file, () => Promise.resolve());
-    if (server !== of) return; // it has ended meanwhile
+    const [row] = await accessTo(signal).session((session) =>
+      session.query("SELECT current_setting('ssl_cert_file') AS file"),
+    );
+    if (server !== of || row?.['file'] !== file) return;
     served = newest;
     await discardOtherCertificates(layout, newest);
   }
@@ -692,7 +698,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     JSON.stringify([parameters, tls, newest?.fingerprint]);
 
   async function writeSettings(definition: Definition, signal: AbortSignal): Promise<void> {
-    const newest = await certificates();
+    const newest = await certificates.newest();
     refusal = await writeConfiguration(definition, layout, floors, newest, signal);
     configured = settingsOf(definition, newest);
     if (refusal !== undefined) log.error({ refusal }, 'PostgreSQL refuses the parameters; the former ones stay');
