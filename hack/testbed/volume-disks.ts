@@ -6,6 +6,7 @@ import { run, tryRun } from './command.ts';
 
 const imageBytes = 4 * 1024 ** 3;
 const fillingFiles = 40;
+const hogName = 'hog';
 
 /** The folder that the provisioner has made for a claim; it begins with the claim's name. */
 export async function volumeFolder(node: string, namespace: string, claim: string): Promise<string> {
@@ -32,7 +33,11 @@ export async function moveBackFromDisk(volume: string): Promise<void> {
   // What was broken on purpose is repaired; 1 = it has been.
   await tryRun('e2fsck', ['-p', image]);
   for (const entry of await readdir(volume)) await rm(path.join(volume, entry), { recursive: true });
-  await mounted(image, (inside) => run('cp', ['--archive', `${inside}/.`, volume]));
+  await mounted(image, async (inside) => {
+    // It comes back if its removal was not yet on the disk that broke.
+    await rm(path.join(inside, hogName), { recursive: true, force: true });
+    await run('cp', ['--archive', `${inside}/.`, volume]);
+  });
   await rm(image);
 }
 
@@ -48,7 +53,7 @@ export async function thaw(volume: string): Promise<void> {
 
 /** Takes all that is free; the returned function gives it back. */
 export async function fill(volume: string): Promise<() => Promise<void>> {
-  const hog = path.join(volume, 'hog');
+  const hog = path.join(volume, hogName);
   await mkdir(hog, { recursive: true });
   // What one file asks for is never quite there, as its own bookkeeping takes some; the next ones take the rest.
   for (let file = 0; file < fillingFiles; file += 1) {
