@@ -106,7 +106,8 @@ export const killMatrix: readonly Row[] = [
       'etcd is slow: each member hangs for half a second again and again',
     ],
     goal: noFailover,
-    without: 'a slow fsync itself: members are stopped for 500 ms again and again instead',
+    without:
+      'a slow fsync itself: members are stopped for 500 ms again and again instead. Of the 60 s about half: then Kubernetes restarts the members, whose liveness probes fail',
   },
   {
     number: 14,
