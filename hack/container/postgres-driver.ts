@@ -3,7 +3,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
 import type { Definition, Epoch, HistoryEntry, InstanceName, Position } from '../../operator/api/cluster-state.ts';
-import type { EngineContext, Observation } from '../../operator/engines/engine.ts';
+import type { Engine, EngineContext, Observation } from '../../operator/engines/engine.ts';
 import { postgresEngine } from '../../operator/engines/postgres/engine.ts';
 import { layout, versionFor } from '../../operator/engines/postgres/layout.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../operator/ha/state.ts';
@@ -34,6 +34,7 @@ export interface Answer {
   readonly id: number;
   readonly state: DatabaseState;
   readonly observation?: Observation;
+  readonly standing: ReturnType<Engine['standing']>;
   readonly error?: string;
 }
 
@@ -106,8 +107,9 @@ createInterface({ input: process.stdin }).on('line', (line) => {
     return undefined;
   };
   void work().then(
-    (observation) => tell({ id, state: engine.state(), ...(observation && { observation }) }),
-    (error: unknown) => tell({ id, state: engine.state(), error: String(error) }),
+    (observation) =>
+      tell({ id, state: engine.state(), standing: engine.standing(), ...(observation && { observation }) }),
+    (error: unknown) => tell({ id, state: engine.state(), standing: engine.standing(), error: String(error) }),
   );
 });
 tell({ ready: true });

@@ -20,6 +20,8 @@ export interface DrivenPostgres {
   observe(context?: TestContext): Promise<Observation>;
   configure(context?: TestContext): Promise<DatabaseState>;
   inspect(): Promise<DatabaseState>;
+  /** What it told of the instance with its last answer. */
+  standing(): Answer['standing'];
   /** From nothing to a primary that serves. */
   serve(): Promise<void>;
   /** Everything told so far, newest last. */
@@ -111,11 +113,13 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
     });
   });
   let requests = 0;
+  let standing: Answer['standing'] = {};
   const ask = async (request: object): Promise<Answer> => {
     const id = ++requests;
     const answered = new Promise<Answer>((resolve) => answers.set(id, resolve));
     child.stdin?.write(`${JSON.stringify({ id, ...request })}\n`);
     const report = await answered;
+    standing = report.standing;
     if (report.error !== undefined) throw new Error(report.error);
     return report;
   };
@@ -142,6 +146,7 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
     server,
     run: (effect, limit, context) => stateAfter({ effect, limit, context }),
     configure: (context) => stateAfter({ configure: true, context }),
+    standing: () => standing,
     inspect: () => stateAfter({ inspect: true }),
     observe: async (context) => {
       const { observation } = await ask({ observe: true, context });

@@ -470,6 +470,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       vow: state.vow,
       ...(state.health.status === 'failing' ? { failing: state.health.reason } : {}),
       ...(configured === undefined ? {} : { generation: configured }),
+      ...engine.standing(),
       ...observation.member,
       ...(state.lostPrimaryOf === undefined ? {} : { lostPrimaryOf: state.lostPrimaryOf }),
     };

@@ -187,6 +187,33 @@ export const memberStates = [
   'stopped',
 ] as const;
 
+/** One file system of an instance. */
+export const DiskUse = z
+  .object({
+    name: z.enum(['data', 'wal']),
+    /** Bytes. */
+    size: z.number(),
+    usedPercent: z.number(),
+    /** It has been so full that the database needed the agent's reserve, and is still. */
+    reserveLent: z.boolean().optional(),
+  })
+  .readonly();
+export type DiskUse = z.output<typeof DiskUse>;
+
+/** What the database has found damaged in its own files. */
+export const Corruption = z
+  .object({
+    databases: z.array(z.string()).readonly(),
+    /** When it was first seen, ISO 8601. */
+    since: z.string(),
+    /** The first complaint, or how many pages have failed their checksum. */
+    detail: z.string(),
+    /** Its own pages or files are damaged, so that a copy from another instance is whole; absent: nobody knows, or it didn't help. */
+    copyHelps: z.boolean().optional(),
+  })
+  .readonly();
+export type Corruption = z.output<typeof Corruption>;
+
 /** `members/<instance>`, attached to the instance's lease; refreshed about once a second. */
 export const Member = z
   .object({
@@ -210,6 +237,10 @@ export const Member = z
     lostPrimaryOf: epoch.optional(),
     /** Why its database or disk is not well; absent: it is. */
     failing: z.string().optional(),
+    disks: z.array(DiskUse).readonly().optional(),
+    /** Clients write nothing by default, as the disk is full. */
+    keepsClientsFromWriting: z.boolean().optional(),
+    corruption: Corruption.optional(),
     /** Fingerprint of the TLS files that its database uses (operator/api/tls-files.ts); absent: none. */
     certificates: z.string().optional(),
     /** Generation of the definition whose settings its database has been given. */

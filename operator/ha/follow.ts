@@ -1,7 +1,7 @@
 /** A replica's way to the primary of the newest epoch, and back into its history (DESIGN §5, rule 11). */
 import { keys, type Leader, type Member } from '../api/cluster-state.ts';
 import { act, transact, voterOf, vow, wait, type Known } from './decision.ts';
-import { mustReplaceData } from './member-state.ts';
+import { isSound, mustRepair, mustReplaceData } from './member-state.ts';
 import type { Decision } from './state.ts';
 import { restartIfAsked, restartTaken } from './restart.ts';
 import { standsBack } from './successor.ts';
@@ -43,6 +43,10 @@ export function followLeader(state: Known, leader: Leader): Decision {
   if (state.vow < view.epoch) return vow(state, view.epoch);
   if (isOutgrown(view, database.systemIdentifier)) return replaceData(state, primary, { type: 'clone' });
   if (database.diverged?.epoch === view.epoch) return replaceData(state, primary, { type: database.diverged.remedy });
+  if (mustRepair(state))
+    return isSound(view, leader.instance)
+      ? replaceData(state, primary, { type: 'clone' })
+      : wait('awaiting-primary', 'damaged, and waiting for a primary that is sound to copy from');
   if (!primary) return wait('awaiting-primary', `waiting for ${leader.instance} to announce its address`);
   const { following } = database;
   if (
@@ -72,7 +76,9 @@ function replaceData(state: Known, primary: Member | undefined, how: { readonly 
   // and the state told with it keeps the next one from being made.
   const mine = view.members.get(state.self.instance);
   const destroys = state.database.status !== 'absent';
-  if (destroys && (state.retired?.epoch !== view.epoch || !state.retired.settled)) {
+  // Its key may have gone since, and come back as a streaming member's.
+  const isTold = mine !== undefined && ['diverged', 'rewinding', 'cloning'].includes(mine.state);
+  if (destroys && (state.retired?.epoch !== view.epoch || !state.retired.settled || !isTold)) {
     if (!mine || !view.sync) return wait('retiring', 'waiting to be listed before the data is replaced');
     return transact(state, 'retiring', 'telling that the data will be replaced', 'retire', {
       compare: [
@@ -102,8 +108,11 @@ function cloneSources({ view, self }: Known): readonly Member[] {
     Number(view.sync?.value.members.some((member) => member.instance === instance));
   return [...view.members.values()]
     .filter(
-      ({ instance, state, position, failing }) =>
-        instance !== self.instance && state === 'streaming' && position?.epoch === view.epoch && failing === undefined,
+      ({ instance, state, position }) =>
+        instance !== self.instance &&
+        state === 'streaming' &&
+        position?.epoch === view.epoch &&
+        isSound(view, instance),
     )
     .toSorted((a, b) => counts(a) - counts(b) || a.instance.localeCompare(b.instance, 'en'));
 }

@@ -19,7 +19,7 @@ export const estimateToServe = (promise: PromiseRecord): Milliseconds =>
   promotionTime + (promise.backlog ?? 0) / replayRate;
 
 /**
- * The best of those who may claim: the successor that was asked for, then neither one who fails nor the one who gave up, then
+ * The best of those who may claim: the successor that was asked for, then neither one who fails or has damaged files nor the one who gave up, then
  * the one who could serve soonest, then priority, the longest log, the name. Every instance computes the same from the same view; a
  * disagreement costs a moment, since the claim itself is one transaction.
  */
@@ -28,7 +28,8 @@ export function bestCandidate(view: ClusterView): InstanceName | undefined {
   const asked = view.failover?.value.to ?? release?.candidate;
   const rank = ({ instance }: PromiseRecord): number => {
     if (instance === asked) return 0;
-    if (view.members.get(instance)?.failing !== undefined) return 3;
+    const member = view.members.get(instance);
+    if (member?.failing !== undefined || member?.corruption) return 3;
     return instance === release?.instance && release.restart === undefined ? 2 : 1;
   };
   const slowness = (promise: PromiseRecord): number => Math.floor(estimateToServe(promise) / worthADifference / 2);

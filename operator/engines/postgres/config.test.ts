@@ -43,6 +43,7 @@ test('every server boots blocked and following nobody', () => {
     primarySlotName: '',
     synchronizedStandbySlots: '',
     copiesLogicalSlots: false,
+    clientsReadOnly: false,
   });
 });
 

@@ -21,6 +21,8 @@ export interface Dynamic {
   readonly synchronizedStandbySlots: string;
   /** From the primary that it follows. */
   readonly copiesLogicalSlots: boolean;
+  /** Clients write only if they ask for it: the disk is full. */
+  readonly clientsReadOnly: boolean;
 }
 
 /** How every server boots: it follows nobody, and acknowledges nothing should it become primary. */
@@ -30,6 +32,7 @@ export const bootSettings: Dynamic = {
   primarySlotName: '',
   synchronizedStandbySlots: '',
   copiesLogicalSlots: false,
+  clientsReadOnly: false,
 };
 
 export const configFile = (layout: Layout): string => join(layout.configuration, 'postgresql.conf');
@@ -257,6 +260,7 @@ export async function writeDynamic(layout: Layout, dynamic: Dynamic): Promise<vo
       // Where there is nobody to copy from, its worker would complain without end.
       `sync_replication_slots = ${dynamic.copiesLogicalSlots ? 'on' : 'off'}`,
       `synchronized_standby_slots = ${quote(dynamic.synchronizedStandbySlots)}`,
+      ...(dynamic.clientsReadOnly ? ['default_transaction_read_only = on'] : []),
       '',
     ].join('\n'),
   );

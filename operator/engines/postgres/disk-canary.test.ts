@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { diskCanary, type DiskCanary } from './disk-canary.ts';
+import { spareBytes } from './disk-space.ts';
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -16,7 +17,7 @@ async function folder(): Promise<string> {
   return made;
 }
 function canaryFor(...folders: readonly string[]): DiskCanary {
-  const canary = diskCanary(folders);
+  const canary = diskCanary(folders, spareBytes);
   undo.unshift(() => canary.stop());
   return canary;
 }

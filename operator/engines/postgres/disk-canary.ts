@@ -4,7 +4,7 @@
  * even its exit. A shell that starts `dd` costs a millisecond a second; a second Node would cost 40 MiB.
  */
 import { spawn } from 'node:child_process';
-import { realpath, stat, statfs } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { walDirectory, type Layout } from './layout.ts';
@@ -33,8 +33,8 @@ const script = `while IFS= read -r _; do
   printf '%s\\n' "\${said//$'\\n'/ }"
 done`;
 
-/** A canary for these folders, one for each file system that the server writes to. */
-export function diskCanary(folders: readonly string[]): DiskCanary {
+/** A canary for these folders, one for each file system that the server writes to; `spare` says how many bytes one has left. */
+export function diskCanary(folders: readonly string[], spare: (folder: string) => Promise<number>): DiskCanary {
   const files = folders.map((folder) => join(folder, 'disk-canary'));
   let shell: Shell | undefined;
   let stopped = false;
@@ -47,9 +47,11 @@ export function diskCanary(folders: readonly string[]): DiskCanary {
       const line = await shell.ask();
       if (line !== 'written') return { outcome: reasonOf(line), detail: line };
       // In this process, since a disk that has just answered won't keep it.
-      const free = Math.min(...(await Promise.all(folders.map(freeBytes))));
+      const free = Math.min(...(await Promise.all(folders.map(spare))));
       wasFull = free < (wasFull ? roomAgainFrom : fullBelow);
-      return wasFull ? { outcome: 'full', detail: `${Math.floor(free / mebibyte)} MiB free` } : { outcome: 'written' };
+      return wasFull
+        ? { outcome: 'full', detail: `${Math.max(0, Math.floor(free / mebibyte))} MiB left on the disk` }
+        : { outcome: 'written' };
     },
     stop: () => {
       stopped = true;
@@ -99,15 +101,10 @@ function reasonOf(message: string): 'full' | 'read-only' | 'failed' | 'unable' {
   return message.includes('Read-only file system') ? 'read-only' : 'failed';
 }
 
-async function freeBytes(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
-}
-
 /** The volume, and the WAL's if it is another. */
 export async function foldersWrittenTo(layout: Layout): Promise<readonly string[]> {
   const volume = dirname(layout.data);
-  const wal = dirname(await realpath(walDirectory(layout.data)));
+  const wal = dirname(await realpath(walDirectory(layout.data)).catch(() => layout.data)); // no data yet
   const devices = await Promise.all([stat(volume), stat(wal)]);
   return devices[0].dev === devices[1].dev ? [volume] : [volume, wal];
 }

@@ -24,7 +24,9 @@ import {
   type Dynamic,
 } from './config.ts';
 import { within } from './deadline.ts';
+import { watchDamage } from './damage.ts';
 import { diskCanary, foldersWrittenTo } from './disk-canary.ts';
+import { keepDiskSpace, spareBytes } from './disk-space.ts';
 import { watchHealth, type HealthWatch } from './health.ts';
 import { installedVersions, versionOfData, withVersion, type Layout } from './layout.ts';
 import { replicationRole, slotName, standbyName, synchronizedStandbySlots } from './names.ts';
@@ -33,6 +35,7 @@ import { endClientSessions, openToClients, promote, type Gate } from './promote.
 import { progressOf } from './progress.ts';
 import { recoveryEstimate } from './recovery.ts';
 import { clone, discardFormer, discardUnfinished, exists, forgetRewound, giveUpRewound, rewind } from './rejoin.ts';
+import { noteRepair, sinceRepair, whenRepaired } from './repair.ts';
 import {
   advanceSlots,
   applySyncSet,
@@ -105,6 +108,11 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   /** An inspection that hangs on a stalled disk is waited for again instead of being repeated. */
   let inspection: Promise<DatabaseState> | undefined;
   let dynamic: Dynamic = bootSettings;
+  let changing: Promise<void> = Promise.resolve();
+  const space = keepDiskSpace(() => foldersWrittenTo(layout), clock, log);
+  const damage = watchDamage(clock);
+  /** When damaged data was last replaced. */
+  let repairedAt: Date | undefined;
   /** Timeline that the log ends on, as proven by its records; changes only where a primary is followed or made. */
   let timeline = 1;
   const replicas = replicaWatch(clock);
@@ -124,10 +132,11 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   let streamLostListener: () => void = () => undefined;
   let incarnationListener: () => Promise<void> = () => Promise.resolve();
 
-  const serverLog = followServerLog(layout, clock, log, ({ message }) => {
-    noticeHopeless(message);
-    noticeFormerSlot(message);
-    if (brokenStream.test(message)) streamLostListener();
+  const serverLog = followServerLog(layout, clock, log, (record) => {
+    noticeHopeless(record.message);
+    noticeFormerSlot(record.message);
+    if (brokenStream.test(record.message)) streamLostListener();
+    damage.hear(record);
   });
 
   const accessTo = (signal: AbortSignal): ServerAccess => ({
@@ -142,9 +151,12 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     data: layout.data,
   });
 
-  const change = async (to: Partial<Dynamic>): Promise<void> => {
+  /** One write after the other, each with all that is wanted by then. */
+  const change = (to: Partial<Dynamic>): Promise<void> => {
     dynamic = { ...dynamic, ...to };
-    await writeDynamic(layout, dynamic);
+    const written = changing.then(() => writeDynamic(layout, dynamic));
+    changing = written.catch(() => undefined);
+    return written;
   };
 
   const gate: Gate = { write: (to) => writeGate(layout, to) };
@@ -189,6 +201,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     const control = await controlData();
     const systemIdentifier = /system identifier:\s+(\d+)/.exec(control)?.[1];
     if (!systemIdentifier) return { status: 'broken', reason: 'pg_control cannot be read' };
+    repairedAt = await whenRepaired(layout);
     const needsPrimary = await exists(layout.rewound);
     const recovery = needsPrimary ? undefined : recoveryEstimate(control, lastFlushed);
     return {
@@ -215,6 +228,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     const following = from && { epoch: from.epoch, instance: from.primary.instance, address: from.primary.address };
     // The cluster goes on with the old version.
     await discardUpgraded(layout);
+    await space.makeRoom();
     const aside = await setAsideAbortedTimelines(layout, signal);
     if (aside.length > 0) log.warn({ files: aside }, 'set aside what an aborted promotion left');
     await discardUnfinished(layout);
@@ -291,7 +305,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     health = watchHealth(
       {
         canary: (signal) => canary(layout.run, signal),
-        disk: diskCanary(folders),
+        disk: diskCanary(folders, spareBytes),
         progress: progressOf(layout.data, of.pid),
       },
       clock,
@@ -324,7 +338,25 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
 
   function tellHealth(now: Health): void {
     told = now;
+    if (isFull(now)) space.lookAgain();
     healthListener(now);
+  }
+
+  /**
+   * On a full disk clients write only if they ask for it (`BEGIN READ WRITE`, `SET transaction_read_only`): what is left is for
+   * whoever clears up, and a server that has ended for lack of room would only come back to end again.
+   */
+  async function protectFullDisk(): Promise<void> {
+    const full = space.isLent() || isFull(told);
+    if (state.status !== 'primary' || dynamic.clientsReadOnly === full) return;
+    try {
+      await change({ clientsReadOnly: full });
+      server?.signal('SIGHUP');
+      log.warn(full ? 'the disk is full: clients write only if they ask for it' : 'clients may write again');
+    } catch (error) {
+      dynamic = { ...dynamic, clientsReadOnly: !full };
+      log.error({ err: error }, 'clients could not be told to write no more');
+    }
   }
 
   /**
@@ -409,10 +441,12 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         becomeBroken('being cloned');
         await end('clean', signal);
         await incarnationListener();
+        if (damage.found()?.copyHelps) await noteRepair(layout, clock.wall());
         await certificates.newest();
         const { source, mayDiscardOld } = effect;
         const order = { source, mayDiscardOld };
         await clone(order, context.definition, copied, report, signal).finally(() => report(undefined));
+        damage.forget();
         return inspect();
       }
       case 'check-upgrade': {
@@ -467,6 +501,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       case 'open': {
         const primary = asPrimary('open');
         if (!primary.applied) throw unexpected('open without a known sync set', state);
+        await protectFullDisk();
         await openToClients(access, gate, primary.applied);
         // A later pg_rewind from this server wants its control file to name the new timeline. Not now, when clients come back.
         clock.after(checkpointDelay, () => {
@@ -584,8 +619,16 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         const position = { epoch: epochOfTimeline(context.history, timeline), lsn: String(row?.['lsn']) };
         lastFlushed = parseLsn(position.lsn);
         const pending = await pendingRestart(session);
+        await protectFullDisk();
+        await damage.look(session);
         return {
-          member: { timeline, position, replayLsn: position.lsn, ...pending },
+          member: {
+            timeline,
+            position,
+            replayLsn: position.lsn,
+            ...pending,
+            ...(dynamic.clientsReadOnly && { keepsClientsFromWriting: true }),
+          },
           streaming: false,
           replicas: await replicas(session, context.definition.instances),
         };
@@ -601,6 +644,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         `SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text AS lsn, pg_last_wal_replay_lsn()::text AS replayed,
                 (SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming') AS timeline`,
       );
+      await damage.look(session);
       return { row: rows[0], pending: await pendingRestart(session) };
     });
     const receiving = row?.['timeline'] as number | null | undefined;
@@ -716,6 +760,10 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   return {
     databasePort: 5432,
     state: () => state,
+    standing: () => {
+      const found = damage.found();
+      return { disks: space.use(), ...(found && { corruption: sinceRepair(found, repairedAt, clock.wall()) }) };
+    },
     inspect: async () => (state = await inspect()),
     run: async (effect, context, signal) => {
       const after = await run(effect, context, signal).catch(async (error: unknown) => {
@@ -743,6 +791,8 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         ?.trim() ?? '',
   };
 }
+
+const isFull = (health: Health): boolean => health.status === 'failing' && health.reason === 'DiskFull';
 
 async function pendingRestart(session: Session): Promise<{ readonly pendingRestart?: readonly string[] }> {
   const rows = await session.query('SELECT name FROM pg_settings WHERE pending_restart ORDER BY name');

@@ -27,6 +27,8 @@ export interface Layout {
   readonly rewound: string;
   /** Present while pg_rewind rewrites `data`: an interrupted one leaves no mark of its own (pg-lab.md §7). */
   readonly rewinding: string;
+  /** Written when data was replaced because it was damaged. */
+  readonly repaired: string;
   /** Held by every process of the database through an inherited descriptor. */
   readonly lock: string;
   /** Unix socket and password file; not on the volume. */
@@ -90,6 +92,7 @@ export function layout(
     configuration: join(volume, 'configuration'),
     rewinding: join(volume, 'rewinding'),
     rewound: join(volume, 'rewound'),
+    repaired: join(volume, 'repaired'),
     lock: join(volume, 'lock'),
     run,
     systemSecrets: join(secrets, 'system'),

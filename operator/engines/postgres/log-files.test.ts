@@ -44,6 +44,15 @@ test('file by file, line by line; what has been told is removed once there is mo
   expect(readdirSync(directory).toSorted()).toEqual(['postgresql-1.log', 'postgresql-2.json', 'told']);
 });
 
+test('a file that is still empty stays', () => {
+  const { told, files } = follow();
+  write('1.json', '');
+  files.drain();
+  write('1.json', 'a\n');
+  files.drain();
+  expect(told).toEqual(['json a']);
+});
+
 test('a change is noticed', async () => {
   const { told } = follow();
   write('1.json', 'a\n');

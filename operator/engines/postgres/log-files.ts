@@ -122,20 +122,19 @@ export function followLog(directory: string, reader: LogReader, clock: Clock): L
 
   function readFrom(stream: Stream): number {
     const files = filesOf(stream.kind);
+    const current = stream.file ?? files[0];
+    if (current === undefined) return 0;
+    if (stream.file === undefined) begin(stream, current);
     // First looked for, then read to its end: once there is a next one, nothing more is written to this one.
-    const next = files.find((file) => stream.file === undefined || file > stream.file);
-    if (stream.file === undefined) {
-      if (next === undefined) return 0;
-      begin(stream, next);
-    }
-    const count = readAt(join(directory, stream.file ?? ''), buffer, stream.offset);
+    const next = files.find((file) => file > current);
+    const count = readAt(join(directory, current), buffer, stream.offset);
     if (count > 0) {
       stream.offset += count;
       split(stream, buffer.subarray(0, count));
       return count;
     }
     if (next === undefined) return 0;
-    rmSync(join(directory, stream.file ?? ''), { force: true });
+    rmSync(join(directory, current), { force: true });
     begin(stream, next);
     return readFrom(stream);
   }

@@ -88,7 +88,7 @@ export async function untilConnectable(
     const lines = (await readFile(join(layout.data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
     if (lines[7]?.trim() === 'ready') break;
     if (exit.seen) {
-      await server.silent;
+      await Promise.all([server.silent, killServer(layout.data, clock, signal)]);
       const why = lastWords() ?? 'its log says why';
       throw new MainstayError('DatabaseUnreachable', `PostgreSQL ended while starting: ${why}`, { retryable: true });
     }

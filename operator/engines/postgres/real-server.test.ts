@@ -1,7 +1,7 @@
 /** The engine's signs of life and its end, on real PostgreSQL processes and a disk that can be frozen. */
 import { afterEach, expect, test } from '@jest/globals';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { readdir, rm, statfs } from 'node:fs/promises';
+import { open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
 import { rootForTests } from '../../../hack/container/root.ts';
@@ -127,6 +127,66 @@ onRealServer(
     expect(pg.health.at(-1)).toMatchObject({ reason: 'DiskFull' });
     await rm(ballast);
     await pg.untilHealth('well', 15_000);
+  },
+  60_000,
+);
+
+onRealServer(
+  title('a PostgreSQL that ended for lack of room comes back on the reserve, and takes no more than it is asked to'),
+  async () => {
+    const pg = await serving({ ownDisk: true });
+    const reserve = async (): Promise<number> => (await stat(join(pg.volume, 'disk-reserve'))).size;
+    while ((await reserve().catch(() => 0)) === 0) await systemClock.sleep(100);
+    const taken = await reserve();
+    expect(taken).toBe(64 * 1024 * 1024);
+    expect(
+      pg.psql('CREATE TABLE big AS SELECT repeat(md5(n::text), 8) AS x FROM generate_series(1, 100000) n').ok,
+    ).toBe(true);
+
+    const filler = join(pg.volume, 'filler');
+    const { bavail, bsize } = await statfs(pg.volume);
+    spawnSync('fallocate', ['--length', String(bavail * bsize), filler]);
+    pg.psql("SELECT pg_logical_emit_message(true, 'test', repeat('x', 1000000)) FROM generate_series(1, 100)");
+    while (pg.changes.length === 0) await systemClock.sleep(20);
+    expect(pg.log.map(({ msg }) => msg)).toContainEqual(expect.stringMatching('No space left on device'));
+
+    await pg.run({ type: 'start' });
+    expect(await reserve()).toBe(0);
+    await pg.run({ type: 'seal' });
+    await pg.run({ type: 'promote', epoch: 2, timeline: 3, sync: { members: [], acknowledgements: 0 } });
+    await pg.run({ type: 'open' });
+    expect(pg.psql('CHECKPOINT').ok).toBe(true);
+    expect(pg.psql('CREATE TABLE another (n int)').output).toMatch('read-only transaction');
+    await pg.untilHealth('failing', 15_000);
+    expect(pg.health.at(-1)).toMatchObject({ reason: 'DiskFull' });
+    expect(pg.psql('SET transaction_read_only = off; DROP TABLE big').ok).toBe(true);
+
+    await rm(filler);
+    await pg.untilHealth('well', 15_000);
+    while ((await reserve()) < taken) await systemClock.sleep(100);
+    do await pg.observe();
+    while (!pg.psql('CREATE TABLE IF NOT EXISTS another (n int)').ok);
+  },
+  90_000,
+);
+
+onRealServer(
+  title('flipped bytes in a table: told, with the database, and that a copy would help'),
+  async () => {
+    const pg = await serving();
+    pg.psql('CREATE TABLE t AS SELECT n FROM generate_series(1, 10000) n');
+    const { output } = pg.psql("SELECT pg_relation_filepath('t')");
+    await pg.run({ type: 'stop' });
+    const file = await open(join(pg.volume, 'pgdata', output), 'r+');
+    await file.write(Buffer.from('mainstay'), 0, 8, 3 * 8192 + 4000);
+    await file.close();
+    await pg.run({ type: 'start' });
+    await pg.observe();
+    expect(pg.standing()).toMatchObject({ disks: [{ name: 'data' }] });
+    expect(pg.standing().corruption).toBeUndefined();
+    expect(pg.psql('SELECT count(*) FROM t').output).toMatch('invalid page in block 3');
+    while (!/invalid page in block 3/.test(pg.standing().corruption?.detail ?? '')) await pg.observe();
+    expect(pg.standing().corruption).toMatchObject({ databases: ['postgres'], copyHelps: true });
   },
   60_000,
 );

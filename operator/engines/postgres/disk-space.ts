@@ -1,0 +1,137 @@
+/**
+ * How much room the instance's file systems have, and a reserve in each: a file that takes space while all is well. A
+ * PostgreSQL that has filled its disk ends, and can't even start without room for the next piece of its log; then the reserve is
+ * lent to it. It is taken back when there is room again.
+ */
+import { stat, statfs, truncate } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { DiskUse } from '../../api/cluster-state.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Logger } from '../../platform/log.ts';
+import { command } from './command.ts';
+
+export interface DiskSpace {
+  /** As last seen. */
+  use(): readonly DiskUse[];
+  /** A reserve has been lent and is not back. */
+  isLent(): boolean;
+  /** Lends the reserves of file systems that have less room than a server needs to start. */
+  makeRoom(): Promise<void>;
+  /** Lends those of file systems with no room at all, where the agent itself can't write. */
+  lookAgain(): void;
+}
+
+const mebibyte = 1024 * 1024;
+/** Milliseconds. */
+const period = 5000;
+const allocationLimit = 60_000;
+/** Recovery writes a segment or two of the log, of 16 MiB each, before it can remove others. */
+const neededToStart = 48 * mebibyte;
+const nothingLeft = mebibyte;
+/** That must be free besides the reserve before it is taken back. */
+const roomAgain = 64 * mebibyte;
+
+/** For the end of a recovery, its checkpoint, and a person's clearing up. */
+export const reserveFor = (bytes: number): number =>
+  Math.floor(Math.min(Math.max(bytes / 50, 64 * mebibyte), 1024 * mebibyte, bytes / 16));
+
+const reserveFile = (folder: string): string => join(folder, 'disk-reserve');
+
+interface Seen {
+  readonly size: number;
+  readonly free: number;
+  readonly usedPercent: number;
+  /** Bytes; undefined: there has been no room for one yet. */
+  readonly reserve: number | undefined;
+}
+
+/** Bytes that are free, what is lent of the reserve counted as used: the disk is full until it is back. */
+export async function spareBytes(folder: string): Promise<number> {
+  const { free, size, reserve } = await lookAt(folder);
+  return reserve === 0 ? free - reserveFor(size) : free;
+}
+
+/** `folders`: one in each file system that the server writes to; a second is the log's. */
+export function keepDiskSpace(folders: () => Promise<readonly string[]>, clock: Clock, log: Logger): DiskSpace {
+  let seen: readonly Seen[] = [];
+  let last: Promise<void> = Promise.resolve();
+  let busy = 0;
+
+  /** One after the other; on a disk that has stalled the first one waits, and no others are begun. */
+  function queue(work: () => Promise<void>): Promise<void> {
+    busy++;
+    last = last
+      .then(work)
+      .catch((error: unknown) => log.warn({ err: error }, 'the room on the disk can’t be looked after'))
+      .finally(() => busy--);
+    return last;
+  }
+
+  async function lookAfter(enough: number): Promise<void> {
+    const now: Seen[] = [];
+    for (const folder of await folders()) {
+      const before = await lookAt(folder);
+      await (before.free < enough ? lend(folder, before) : takeBack(folder, before));
+      now.push(await lookAt(folder));
+    }
+    seen = now;
+  }
+
+  async function lend(folder: string, { free, reserve }: Seen): Promise<void> {
+    if (!reserve) return;
+    await truncate(reserveFile(folder), 0);
+    const [left, lent] = [free, reserve].map((bytes) => `${Math.floor(bytes / mebibyte)} MiB`);
+    log.error(`${left ?? ''} left on the disk of ${basename(folder)}: lending PostgreSQL the reserve of ${lent ?? ''}`);
+  }
+
+  async function takeBack(folder: string, { size, free, reserve = 0 }: Seen): Promise<void> {
+    const wanted = reserveFor(size);
+    if (reserve >= wanted || free < wanted - reserve + roomAgain) return;
+    const signal = AbortSignal.timeout(allocationLimit);
+    const file = reserveFile(folder);
+    try {
+      await command('fallocate', ['--length', String(wanted), file], { signal });
+    } catch {
+      // Not every file system can; random bytes, as some write no zeros.
+      const blocks = `count=${Math.floor(wanted / mebibyte)}`;
+      await command('dd', ['if=/dev/urandom', `of=${file}`, 'bs=1M', blocks, 'conv=fsync', 'status=none'], { signal });
+    }
+    log.info({ mebibytes: Math.floor(wanted / mebibyte) }, 'keeping a reserve on the disk');
+  }
+
+  const lookAgain = (): void => {
+    if (busy === 0) void queue(() => lookAfter(nothingLeft));
+  };
+  (function look(): void {
+    lookAgain();
+    clock.after(period, look);
+  })();
+
+  return {
+    use: () => seen.map((one, index) => ({ name: index === 0 ? 'data' : 'wal', ...told(one) })),
+    isLent: () => seen.some(({ reserve }) => reserve === 0),
+    makeRoom: () => queue(() => lookAfter(neededToStart)),
+    lookAgain,
+  };
+}
+
+const told = ({ size, usedPercent, reserve }: Seen): Omit<DiskUse, 'name'> => ({
+  size,
+  usedPercent,
+  ...(reserve === 0 && { reserveLent: true }),
+});
+
+/** As `df` counts: what is kept for root is nobody's. */
+async function lookAt(folder: string): Promise<Seen> {
+  const [{ blocks, bfree, bavail, bsize }, file] = await Promise.all([
+    statfs(folder),
+    stat(reserveFile(folder)).catch(() => undefined),
+  ]);
+  const used = blocks - bfree;
+  return {
+    size: (used + bavail) * bsize,
+    free: bavail * bsize,
+    usedPercent: used + bavail === 0 ? 0 : Math.ceil((100 * used) / (used + bavail)),
+    reserve: file?.size,
+  };
+}
