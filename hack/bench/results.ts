@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { format } from 'prettier';
 import { repository } from '../testbed/cluster-access.ts';
 import type { FailedRun, Goal, Run } from './scenario.ts';
+import { publishFigures } from './figures.ts';
 import { percentile } from './statistics.ts';
 import { milestones, reached, type Milestone } from './time-line.ts';
 
@@ -97,6 +98,7 @@ export async function publish(fresh: Omit<Published, 'machine'>): Promise<void> 
   await mkdir(path.dirname(page), { recursive: true });
   await writeFile(kept, await format(JSON.stringify(published), { parser: 'json', printWidth: 120 }));
   await writeFile(page, await format(markdown(published), { parser: 'markdown', printWidth: 120 }));
+  await publishFigures(published.series);
 }
 
 export function markdown({ machine: host, series, measurements }: Published): string {
