@@ -38,6 +38,7 @@ export const conditionTypes = {
       NameConflict: 'True: an object that the cluster needs exists and belongs to somebody else.',
       VolumeConflict: 'True: retained volumes do not fit the spec.',
       PodsUnschedulable: 'True: no node takes an instance.',
+      SecretUnusable: 'True: a Secret that spec.tls names can’t be used, and there are no former certificates.',
       SecretRemade: 'True: a Secret was lost and made anew, with passwords that the database does not have.',
       SettingsRefused:
         'True: spec.postgresql holds something that PostgreSQL would not take; the message names it. The former settings stay in force.',

@@ -533,3 +533,15 @@ test('passwords between instances end for good when all have certificates', () =
   tell([]);
   expect(published()).toMatchObject({ certificatesOnly: true });
 });
+
+test('while there are no certificates, no Pod is made, and none is taken away for another', () => {
+  const world = converged();
+  const { certificates } = world;
+  world.certificates = { ...certificates, files: undefined, plan: { step: 'wait-for-user' } };
+  respec(world, { pod: { labels: { team: 'shop' } } });
+  expect(types(decide(factsOf(world)))).not.toContain('delete-pod');
+  world.pods.delete('orders-3');
+  expect(types(decide(factsOf(world)))).not.toContain('create-pod');
+  world.certificates = certificates;
+  expect(types(converge(world))).toEqual(expect.arrayContaining(['delete-pod', 'create-pod']));
+});

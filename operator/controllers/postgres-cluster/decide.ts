@@ -314,7 +314,8 @@ function handOverSurplusLeader(facts: Facts, runtime: ClusterRuntime): Action | 
 /** One at a time, replicas first, the primary last and after a switchover, and never while another instance is missing. */
 function replaceOutdated(facts: Facts): Action | undefined {
   const runtime = currentRuntime(facts);
-  if (!runtime) return undefined;
+  // Without certificates no Pod could be made in its place.
+  if (!runtime || !facts.certificates.files) return undefined;
   const outdated = wantedInstances(facts)
     .flatMap((instance) => podOf(facts, instance) ?? [])
     .filter((pod) => pod.ours && !pod.deleting && isOutdated(facts, pod))

@@ -21,6 +21,7 @@ export function stallOf(facts: Facts): Stall | undefined {
     unknownImage(facts) ??
     lostData(facts) ??
     takenName(facts) ??
+    noCertificates(facts) ??
     foreignVolume(facts) ??
     stuckPod(facts) ??
     remadeSecret(facts) ??
@@ -95,6 +96,11 @@ function takenName(facts: Facts): Stall | undefined {
       message: `${kind} ${name} exists and is not part of this cluster. Remove or rename it, or give the cluster another name.`,
     };
   }
+}
+
+/** Pods mount them, so that none can be made without. */
+function noCertificates({ certificates: { problem, files } }: Facts): Stall | undefined {
+  return problem === undefined || files ? undefined : { reason: 'SecretUnusable', message: problem };
 }
 
 function foreignVolume(facts: Facts): Stall | undefined {

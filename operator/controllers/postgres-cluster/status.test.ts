@@ -125,6 +125,26 @@ describe('conditions', () => {
       { ...well, SyncQuorumSatisfied: 'False ReducedAcknowledgements' },
     ],
     [
+      'a Secret of the user can’t be used, and what was there stays',
+      (world) => {
+        world.certificates = { ...world.certificates, problem: 'Secret x has no tls.key: add it.' };
+      },
+      { ...well, CertificatesValid: 'False SecretUnusable' },
+    ],
+    [
+      'the same before there are any',
+      (world) => {
+        const problem = 'Secret x has no tls.key: add it.';
+        world.certificates = { ...world.certificates, problem, files: undefined, plan: { step: 'wait-for-user' } };
+      },
+      {
+        ...well,
+        Ready: 'False Stalled',
+        Stalled: 'True SecretUnusable',
+        CertificatesValid: 'False SecretUnusable',
+      },
+    ],
+    [
       'two instances share a node',
       (world) => {
         const pod = world.pods.get('orders-2');
