@@ -26,3 +26,13 @@ test('clusters are counted by what their conditions say now', async () => {
   expect(text).toContain('mainstay_actions_total{action="create-pod",outcome="done"} 1');
   expect(text).toContain('mainstay_etcd_silent_seconds 2.5');
 });
+
+test('certificates count down, and those of a cluster that is gone don’t', async () => {
+  const registry = new Registry();
+  const metrics = operatorMetrics(registry, () => Date.parse('2026-11-21T00:00:00Z'));
+  metrics.certificates('shop/orders', [{ certificate: 'server', to: Date.parse('2026-11-22T12:00:00Z') }]);
+  metrics.certificates('shop/gone', [{ certificate: 'server', to: 0 }]);
+  metrics.certificates('shop/gone', undefined);
+  const lines = (await registry.metrics()).split('\n').filter((line) => line.startsWith('mainstay_certificate'));
+  expect(lines).toEqual(['mainstay_certificate_days_left{namespace="shop",cluster="orders",certificate="server"} 1.5']);
+});
