@@ -1,5 +1,6 @@
 /** Certificates as text: several in one file, and what they say. */
 import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 
 const block = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 
@@ -18,7 +19,7 @@ export interface Validity {
 export interface ReadCertificate extends Validity {
   readonly pem: string;
   readonly x509: X509Certificate;
-  /** DNS names and addresses it is for. */
+  /** DNS names that it is for. */
   readonly names: readonly string[];
   readonly commonName: string | undefined;
 }
@@ -34,13 +35,17 @@ export function readCertificate(text: string | undefined): ReadCertificate | und
       x509,
       from: x509.validFromDate.getTime(),
       to: x509.validToDate.getTime(),
-      names: (x509.subjectAltName ?? '').split(', ').map((name) => name.replace(/^(DNS|IP Address):/, '')),
+      names: (x509.subjectAltName ?? '').split(', ').map((name) => name.replace(/^DNS:/, '')),
       commonName: /^CN=(.+)$/m.exec(x509.subject)?.[1],
     };
   } catch {
     return undefined;
   }
 }
+
+/** Addresses have many spellings. */
+export const isFor = ({ x509, names }: ReadCertificate, name: string): boolean =>
+  isIP(name) === 0 ? names.includes(name) : x509.checkIP(name) !== undefined;
 
 export function isIssuedBy(certificate: ReadCertificate, authority: ReadCertificate): boolean {
   return certificate.x509.checkIssued(authority.x509) && certificate.x509.verify(authority.x509.publicKey);

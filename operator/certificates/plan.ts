@@ -3,7 +3,7 @@
  * and for as long as one of it is in use: so no step of a rotation breaks a stream or locks a client out.
  */
 import type { TlsFiles } from '../api/tls-files.ts';
-import { bundleOf, certificatesIn, isIssuedBy, readCertificate, type ReadCertificate } from './pem.ts';
+import { bundleOf, certificatesIn, isFor, isIssuedBy, readCertificate, type ReadCertificate } from './pem.ts';
 
 /** Milliseconds. */
 const day = 24 * 3600_000;
@@ -69,8 +69,7 @@ export function planCertificates(facts: CertificateFacts): CertificatePlan {
     wanted: ownServer?.authorities ?? issuing,
     isRight: (present) =>
       ownServer ? present.pem === readCertificate(ownServer.certificate)?.pem : isIssuedBy(present, authority),
-    mustRenew: (present) =>
-      !ownServer && (isDue(present, now) || facts.names.some((name) => !present.names.includes(name))),
+    mustRenew: (present) => !ownServer && (isDue(present, now) || facts.names.some((name) => !isFor(present, name))),
     usableFrom: ownServer || !facts.authority.ours ? now : authority.from + clockMargin + facts.leadMs,
   });
   const client = side(facts, {

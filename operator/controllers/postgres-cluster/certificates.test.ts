@@ -144,7 +144,7 @@ const serialOf = (certificate: string): string => new X509Certificate(certificat
 
 describe('a new cluster', () => {
   test('gets an authority, then certificates for all its names', async () => {
-    const cluster = world({ names: ['db.example.com', '10.0.0.7'] });
+    const cluster = world({ names: ['db.example.com', '10.0.0.7', '2001:db8::7', 'DB.Example.org'] });
     expect((await cluster.judge()).files).toBeUndefined();
     expect([await cluster.step(), await cluster.step(), await cluster.step()]).toEqual([
       'make-authority',
@@ -156,6 +156,7 @@ describe('a new cluster', () => {
       expect(server.checkHost(name)).toBeDefined();
     expect(server.checkHost('orders-2.orders-pods.shop.svc')).toBeDefined();
     expect([server.checkHost('db.example.com'), server.checkIP('10.0.0.7')]).toEqual(['db.example.com', '10.0.0.7']);
+    expect(server.checkIP('2001:0db8::7')).toBeDefined();
     expect(server.checkHost('orders-rw.other')).toBeUndefined();
     expect(server.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1']);
     expect(new X509Certificate(cluster.files().clientCertificate).keyUsage).toEqual(['1.3.6.1.5.5.7.3.2']);
