@@ -95,6 +95,27 @@ export const conditionTypes = {
       Expired: 'False: one has ended; new connections that check it fail.',
     },
   },
+  DiskPressure: {
+    meaning: 'A volume is filling up; the message names the instance and says what to do.',
+    reasons: {
+      Full: 'True: no room is left, or only by the reserve that the agent has lent; a primary that stays keeps clients from writing unless they ask for it.',
+      ReadOnly: 'True: the file system can only be read, as a rule since the kernel met an error of the disk.',
+      AlmostFull: 'True: 90 % or more of a volume are used.',
+      Filling: 'True: 80 % or more of a volume are used.',
+      EnoughRoom: 'False: less than 80 % of every volume are used.',
+      RuntimeUnknown: 'Unknown: etcd can’t be read.',
+    },
+  },
+  DataCorrupted: {
+    meaning:
+      'An instance has found damage in its own files; the message names the databases and says what is being done.',
+    reasons: {
+      PrimaryDamaged: 'True: the primary is among them; a person must act.',
+      ReplicaDamaged: 'True: replicas only; each takes a fresh copy by itself while the others can do without it.',
+      NoneFound: 'False: no page has failed its checksum, and no server has complained of damaged data.',
+      RuntimeUnknown: 'Unknown: etcd can’t be read.',
+    },
+  },
   LossAccepted: {
     meaning:
       'The primary leads by force: a person accepted that acknowledged writes may be missing. It ends with the next change of primary that nobody forces; status.lastForcedFailover stays.',

@@ -45,6 +45,10 @@ export const eventReasons = {
   RedundancyRestored: { type: 'Normal', meaning: 'All instances follow the primary again.' },
   SyncQuorumLost: { type: 'Warning', meaning: 'Writes are on fewer replicas than asked for, or wait for them.' },
   SyncQuorumRestored: { type: 'Normal', meaning: 'Writes are on as many replicas as asked for again.' },
+  DiskPressure: { type: 'Warning', meaning: 'A volume is filling up, full, or can only be read.' },
+  DiskPressureOver: { type: 'Normal', meaning: 'All volumes have enough room again.' },
+  DataCorrupted: { type: 'Warning', meaning: 'An instance has found damage in its own files.' },
+  DataCorruptionOver: { type: 'Normal', meaning: 'No instance knows of damage in its files any more.' },
   SingleInstanceNotProtected: {
     type: 'Warning',
     meaning: 'The cluster has one instance: no failover and no PodDisruptionBudget, a drain stops it.',

@@ -19,6 +19,7 @@ export function eventsBetween(
     ...force(before, after),
     ...answers(before, after),
     ...stalls(before, after),
+    ...troubles(before, after),
     ...certificates(before, after),
     ...turned(before, after, 'Degraded', {
       lost: 'RedundancyReduced',
@@ -32,6 +33,21 @@ export function eventsBetween(
       since: (before.epoch ?? 0) > 0,
     }),
   ];
+}
+
+/** Told again when it gets worse, or of something else. */
+function troubles(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
+  return (
+    [
+      ['DiskPressure', 'DiskPressure', 'DiskPressureOver'],
+      ['DataCorrupted', 'DataCorrupted', 'DataCorruptionOver'],
+    ] as const
+  ).flatMap(([type, begins, ends]): readonly ClusterEvent[] => {
+    const [then, now] = [conditionOf(before, type), conditionOf(after, type)];
+    if (!now || now.status === 'Unknown' || then?.reason === now.reason) return [];
+    if (now.status === 'True') return [{ reason: begins, note: now.message }];
+    return then?.status === 'True' ? [{ reason: ends, note: now.message }] : [];
+  });
 }
 
 function singleInstance(before: PostgresClusterStatus, instances: number): readonly ClusterEvent[] {

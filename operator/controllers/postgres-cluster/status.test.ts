@@ -42,6 +42,8 @@ describe('conditions', () => {
     PendingRestart: 'False NothingPending',
     CertificatesValid: 'True Valid',
     LossAccepted: 'False NotForced',
+    DiskPressure: 'False EnoughRoom',
+    DataCorrupted: 'False NoneFound',
   };
   const silence = (world: World, instance: string): void => {
     const members = new Map(world.runtime.members);
@@ -103,6 +105,8 @@ describe('conditions', () => {
         SyncQuorumSatisfied: 'Unknown RuntimeUnknown',
         PendingRestart: 'Unknown RuntimeUnknown',
         LossAccepted: 'Unknown RuntimeUnknown',
+        DiskPressure: 'Unknown RuntimeUnknown',
+        DataCorrupted: 'Unknown RuntimeUnknown',
       },
     ],
     [

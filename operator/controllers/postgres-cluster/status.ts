@@ -10,6 +10,7 @@ import type { ConditionReason, ConditionType } from '../../api/conditions.ts';
 import { quantityValue } from '../../api/quantity.ts';
 import { podSelector } from '../../resources/labels.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
+import { judgeDamage, judgeDisks } from './data-conditions.ts';
 import { ifLostText } from '../explanation.ts';
 import { lsnOffset } from '../switchover-candidate.ts';
 import { certificateState } from './certificates.ts';
@@ -154,6 +155,7 @@ function judge(
     isAvailableNow,
     judgeDegraded(facts, runtime, available),
     judgeSyncQuorum(facts, runtime),
+    ...judgeData(runtime),
     judgePendingRestart(facts, runtime),
     { type: 'CertificatesValid', ...certificateState(facts) },
     judgeLossAccepted(runtime),
@@ -347,6 +349,18 @@ function judgePendingRestart(facts: Facts, runtime: ClusterRuntime | undefined):
   return next.verdict === 'wait'
     ? { type, status: 'True', reason: 'Waiting', message: `${what}: ${next.message}.` }
     : { type, status: 'True', reason: 'Restarting', message: `${what}: restarted one at a time, replicas first.` };
+}
+
+function judgeData(runtime: ClusterRuntime | undefined): readonly Judgement<'DiskPressure' | 'DataCorrupted'>[] {
+  if (!runtime) {
+    const unknown = { status: 'Unknown', reason: 'RuntimeUnknown', message: silentEtcd } as const;
+    return [
+      { type: 'DiskPressure', ...unknown },
+      { type: 'DataCorrupted', ...unknown },
+    ];
+  }
+  const members = [...runtime.members.values()];
+  return [judgeDisks(members), judgeDamage(members, runtime.leader?.instance)];
 }
 
 function judgeLossAccepted(runtime: ClusterRuntime | undefined): Judgement<'LossAccepted'> {
