@@ -131,7 +131,7 @@ export const killMatrix: readonly Row[] = [
     scenarios: [],
     goal: 'nothing',
     without:
-      'the local nodes share one machine’s clock, and Linux has no namespace for the time of day. Deadlines are counted on monotonic clocks (operator/platform/clock.ts); the simulator lets wall clocks differ',
+      'the local nodes share one machine’s clock, and Linux has no namespace for the time of day. Deadlines are counted on monotonic clocks (operator/platform/clock.ts); the simulator’s wall clocks jump, and it must catch a lease that is counted by them (lease-by-wall-clock in operator/simulation/bugs.ts)',
   },
   {
     number: 17,

@@ -61,6 +61,9 @@ export function planCertificates(facts: CertificateFacts): CertificatePlan {
   if (!facts.authority || !authority || (facts.authority.ours && isDue(authority, now)))
     return { step: 'make-authority' };
 
+  // None outlives its authority: near that one's end another would be no better.
+  const worthRenewing = (present: ReadCertificate): boolean =>
+    isDue(present, now) && Math.min(now + lifetimes.certificate, authority.to) > present.to + clockMargin;
   const issuing = [authority.pem, ...facts.authority.chain];
   const ownServer = facts.ownServer === 'unusable' ? presentAsOwn(files) : facts.ownServer;
   const server = side(facts, {
@@ -69,7 +72,7 @@ export function planCertificates(facts: CertificateFacts): CertificatePlan {
     wanted: ownServer?.authorities ?? issuing,
     isRight: (present) =>
       ownServer ? present.pem === readCertificate(ownServer.certificate)?.pem : isIssuedBy(present, authority),
-    mustRenew: (present) => !ownServer && (isDue(present, now) || facts.names.some((name) => !isFor(present, name))),
+    mustRenew: (present) => !ownServer && (worthRenewing(present) || facts.names.some((name) => !isFor(present, name))),
     usableFrom: ownServer || !facts.authority.ours ? now : authority.from + clockMargin + facts.leadMs,
   });
   const client = side(facts, {
@@ -77,7 +80,7 @@ export function planCertificates(facts: CertificateFacts): CertificatePlan {
     trusted: certificatesIn(files?.clientAuthorities ?? ''),
     wanted: issuing,
     isRight: (present) => isIssuedBy(present, authority),
-    mustRenew: (present) => isDue(present, now) || present.commonName !== facts.agentName,
+    mustRenew: (present) => worthRenewing(present) || present.commonName !== facts.agentName,
     usableFrom: now,
   });
   const plan: FilesPlan = {

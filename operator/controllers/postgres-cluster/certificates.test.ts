@@ -378,6 +378,20 @@ describe('what users bring', () => {
     expect((await cluster.judge()).problem).toContain('no certificate authority in tls.crt');
   });
 
+  test('an authority that ends soon is told of, and issues no end of certificates', async () => {
+    const authority = await makeAuthority(
+      { name: 'old', organization: 'x' },
+      { from: start - 90 * day, to: start + day / 48 },
+    );
+    const cluster = world({ authoritySecret: 'corporate' });
+    cluster.put('corporate', { 'tls.crt': authority.certificate, 'tls.key': authority.key });
+    await cluster.settle();
+    expect(await cluster.step()).toBe('nothing');
+    expect(certificateState({ certificates: await cluster.judge(), now: start })).toMatchObject({
+      reason: 'ExpiringSoon',
+    });
+  });
+
   test('what nobody renews is told of in time', async () => {
     const cluster = world({ serverSecret: 'shop-tls' });
     const authority = await ownAuthority();

@@ -175,13 +175,14 @@ export function certificateState({ certificates, now }: Pick<Facts, 'certificate
     return {
       status: 'False',
       reason: 'Expired',
-      message: `The ${first.certificate} certificate ended on ${day(first.to)}. ${remedy}`,
+      message: `The ${nameOf(first)} ended on ${day(first.to)}. ${remedy}`,
     };
-  if (first && first.to - now < (first.to - first.from) * soonShare)
+  const soon = lifetimes.find(({ from, to }) => to - now < (to - from) * soonShare);
+  if (soon)
     return {
       status: 'False',
       reason: 'ExpiringSoon',
-      message: `The ${first.certificate} certificate ends on ${day(first.to)} and has not been renewed. ${remedy}`,
+      message: `The ${nameOf(soon)} ends on ${day(soon.to)} and has not been renewed. ${remedy}`,
     };
   const until = first ? ` The first ends on ${day(first.to)}.` : '';
   if (behind.length > 0)
@@ -190,6 +191,9 @@ export function certificateState({ certificates, now }: Pick<Facts, 'certificate
     return { status: 'True', reason: 'Renewing', message: `New ones are being made.${until}` };
   return { status: 'True', reason: 'Valid', message: `All instances use the newest.${until}` };
 }
+
+const nameOf = ({ certificate }: CertificateLifetime): string =>
+  certificate === 'authority' ? 'authority' : `${certificate} certificate`;
 
 const remedy =
   'Renew the Secret that spec.tls names; if it names none, see the operator’s log, and that spec.paused is false.';
