@@ -43,8 +43,7 @@ for (const [what, strike] of disasters) {
       const client = await writeBeside(primary);
       await client.expectTrouble();
       const repair = await strike(disk);
-      const successor = await orders.primaryOtherThan(primary, { within: budgets.hungMs });
-      assert.notEqual(successor.instance, primary.instance);
+      // Another one, or the same on what it has kept in reserve.
       await client.acknowledgedAgain({ within: budgets.hungMs });
       await repair();
       await orders.fullyRedundant({ within: budgets.redundantMs });
