@@ -137,4 +137,4 @@ function side({ now, inUse }: CertificateFacts, { present, trusted, wanted, isRi
 const dueAt = ({ from, to }: ReadCertificate): number => from + ((to - from) * 2) / 3;
 const isDue = (certificate: ReadCertificate, now: number): boolean => now >= dueAt(certificate);
 /** Later than this, an instance that is away no longer holds a renewal up. */
-export const lastCallAt = ({ from, to }: ReadCertificate): number => to - (to - from) / 12;
+const lastCallAt = ({ from, to }: ReadCertificate): number => to - (to - from) / 12;

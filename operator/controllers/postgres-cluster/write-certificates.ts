@@ -82,25 +82,28 @@ export async function writeCertificates(
     switch (plan.server) {
       case 'keep':
         return kept(before, tlsFileNames.serverCertificate, tlsFileNames.serverKey);
-      case 'copy':
-        return usable(readServerSecret(serverSecret ?? '', await textsIn(serverSecret ?? ''), now));
+      case 'copy': {
+        const brought = usable(readServerSecret(serverSecret ?? '', await textsIn(serverSecret ?? ''), now));
+        if (!brought.authorities.every((pem) => plan.serverAuthorities.includes(pem.trim()))) throw changed();
+        return brought;
+      }
       case 'issue': {
         const commonName = `${name}-rw.${namespace}`;
         return issued({ usage: 'server', commonName, names: serverNames(cluster) });
       }
     }
   };
-  const client_ = (): Promise<KeyPair> =>
+  const forAgents = (): Promise<KeyPair> =>
     plan.client === 'keep'
       ? Promise.resolve(kept(before, tlsFileNames.clientCertificate, tlsFileNames.clientKey))
       : issued({ usage: 'client', commonName: agentNameOf(dataUid), names: [] });
-  const [forServer, forClient] = await Promise.all([server(), client_()]);
+  const [ofServer, ofAgents] = await Promise.all([server(), forAgents()]);
   const files: TlsFiles = {
-    serverCertificate: forServer.certificate,
-    serverKey: forServer.key,
+    serverCertificate: ofServer.certificate,
+    serverKey: ofServer.key,
     serverAuthorities: plan.serverAuthorities,
-    clientCertificate: forClient.certificate,
-    clientKey: forClient.key,
+    clientCertificate: ofAgents.certificate,
+    clientKey: ofAgents.key,
     clientAuthorities: plan.clientAuthorities,
   };
   await writeSecret(
