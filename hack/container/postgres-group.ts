@@ -7,6 +7,7 @@ import type { Definition, HistoryEntry, Member, Position, Voter } from '../../op
 import type { DatabaseEffect, DatabaseState } from '../../operator/ha/state.ts';
 import { testNetwork, type TestNetwork } from './network.ts';
 import type { TestContext } from './postgres-driver.ts';
+import { testedVersion } from './root.ts';
 import { drivePostgres, testIncarnation, type DrivenPostgres } from './postgres.ts';
 
 export interface PostgresGroup {
@@ -89,7 +90,7 @@ export async function postgresGroup(
     databasePort: 5432,
     agentPort: 8008,
     node: '',
-    version: '',
+    version: testedVersion,
   });
   const run = async (name: string, effect: DatabaseEffect, limit?: number): Promise<DatabaseState> => {
     const state = await server(name).run(effect, limit, context());

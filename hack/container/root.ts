@@ -12,7 +12,7 @@ const run = promisify(execFile);
 /** `upgrade` holds the servers of both versions. */
 type DatabaseImage = Extract<ImageKind, 'postgres17' | 'postgres18' | 'upgrade'>;
 
-const testedVersion = process.env['MAINSTAY_TEST_POSTGRES'] === '17' ? '17' : '18';
+export const testedVersion = process.env['MAINSTAY_TEST_POSTGRES'] === '17' ? '17' : '18';
 
 /**
  * The root that tests run PostgreSQL on, or why they can't. Throws instead where MAINSTAY_REQUIRE_POSTGRES forbids to skip

@@ -46,6 +46,7 @@ import {
   type ServerAccess,
 } from './replication.ts';
 import { followServerLog } from './server-log.ts';
+import { untilStopped } from './shutdown.ts';
 import { canary, keptSession, withSession, type Session } from './sql.ts';
 import {
   checkUpgrade,
@@ -374,12 +375,9 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     health?.stop(); // what it last told holds until all is gone
     if (ending && how === 'clean') {
       ending.signal('SIGINT');
-      const stuck = new AbortController();
-      await Promise.race([
-        ending.exited,
-        clock.sleep(limits.cleanStop, AbortSignal.any([stuck.signal, signal])).catch(() => undefined),
-      ]);
-      stuck.abort();
+      const stopped = untilStopped(ending, layout.data, clock, signal);
+      const outcome = await within(limits.cleanStop, clock, 'the shutdown', stopped).catch(String);
+      if (outcome !== 'ended') log.warn({ outcome }, 'PostgreSQL did not end by itself; killing it');
     }
     ending?.signal('SIGKILL'); // it may not have got as far as its data directory
     try {
