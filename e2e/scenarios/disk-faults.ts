@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { seconds } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import type { VolumeDisk } from '../faults.ts';
 import { scenario } from '../scenario.ts';
@@ -25,7 +27,7 @@ for (const [what, strike] of disasters) {
   scenario(
     `the disk of the primary ${what}`,
     { localNodes: true, runs: 'soak' },
-    async ({ orders, writeBeside, faults }) => {
+    async ({ orders, writeBeside, faults, signal }) => {
       const [victim] = await orders.replicas();
       assert.ok(victim);
       const disk = await faults.diskOf(victim);
@@ -43,7 +45,8 @@ for (const [what, strike] of disasters) {
       const client = await writeBeside(primary);
       await client.expectTrouble();
       const repair = await strike(disk);
-      // Another one, or the same on what it has kept in reserve.
+      // PostgreSQL goes on for a while in the log that it has; then another one leads, or the same on what it kept in reserve.
+      await delay(seconds(15), undefined, { signal });
       await client.acknowledgedAgain({ within: budgets.hungMs });
       await repair();
       await orders.fullyRedundant({ within: budgets.redundantMs });
