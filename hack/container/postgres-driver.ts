@@ -3,7 +3,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
 import type { Definition, Epoch, HistoryEntry, InstanceName, Position } from '../../operator/api/cluster-state.ts';
-import type { Engine, EngineContext, Observation } from '../../operator/engines/engine.ts';
+import type { CopyProgress, Engine, EngineContext, Observation } from '../../operator/engines/engine.ts';
 import { postgresEngine } from '../../operator/engines/postgres/engine.ts';
 import { layout, versionFor } from '../../operator/engines/postgres/layout.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../operator/ha/state.ts';
@@ -13,6 +13,7 @@ import { systemClock } from '../../operator/platform/clock.ts';
 export interface DriverOptions {
   readonly instance: string;
   readonly incarnation: string;
+  readonly walVolume?: string;
   readonly definition: Partial<Definition>;
 }
 
@@ -42,7 +43,8 @@ export type Report =
   | { readonly ready: true }
   | Answer
   | { readonly health: Health; readonly at: number }
-  | { readonly changed: DatabaseState };
+  | { readonly changed: DatabaseState }
+  | { readonly copied: CopyProgress };
 
 const tell = (report: Report): void => void process.stdout.write(`${JSON.stringify(report)}\n`);
 
@@ -80,12 +82,21 @@ const initial: EngineContext = {
 };
 const engine = postgresEngine({
   instance: options.instance,
-  layout: layout(volume, version, '/run/mainstay', secrets),
+  layout: layout(volume, version, {
+    run: '/run/mainstay',
+    secrets,
+    walVolume: options.walVolume,
+  }),
   clock: systemClock,
   log: pino({ level: process.env['LOG_LEVEL'] ?? 'warn' }, pino.destination({ fd: 2, sync: true })),
 });
 engine.onHealth((health) => tell({ health, at: systemClock.now() }));
 engine.onChange((changed) => tell({ changed }));
+// As an agent publishes it.
+setInterval(() => {
+  const copied = engine.copyProgress();
+  if (copied) tell({ copied });
+}, 200);
 
 createInterface({ input: process.stdin }).on('line', (line) => {
   const request = JSON.parse(line) as Request;

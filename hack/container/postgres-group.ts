@@ -48,7 +48,11 @@ export interface PostgresGroup {
 export async function postgresGroup(
   root: string,
   names: readonly string[],
-  options: { readonly parameters?: Readonly<Record<string, string>>; readonly ownDisk?: boolean } = {},
+  options: {
+    readonly parameters?: Readonly<Record<string, string>>;
+    readonly ownDisk?: boolean;
+    readonly ownWalVolume?: boolean;
+  } = {},
 ): Promise<PostgresGroup> {
   const network = await testNetwork();
   const address = (name: string): string => `10.9.0.${10 + names.indexOf(name)}`;

@@ -5,7 +5,7 @@ import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Observation } from '../../operator/engines/engine.ts';
+import type { CopyProgress, Observation } from '../../operator/engines/engine.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../operator/ha/state.ts';
 import { systemClock } from '../../operator/platform/clock.ts';
 import { insideNode, insideRepository, startContainer, type Container, type ContainerProcess } from './container.ts';
@@ -16,6 +16,7 @@ export interface DrivenPostgres {
   readonly container: Container;
   /** On the machine; its file system is the instance's own where `ownDisk` was asked for. */
   readonly volume: string;
+  readonly walVolume: string | undefined;
   run(effect: DatabaseEffect, limit?: number, context?: TestContext): Promise<DatabaseState>;
   observe(context?: TestContext): Promise<Observation>;
   configure(context?: TestContext): Promise<DatabaseState>;
@@ -27,6 +28,7 @@ export interface DrivenPostgres {
   /** Everything told so far, newest last. */
   readonly health: readonly Health[];
   readonly changes: readonly DatabaseState[];
+  readonly copied: readonly CopyProgress[];
   /** What the engine has logged, PostgreSQL's own lines among it. */
   readonly log: readonly Readonly<Record<string, unknown>>[];
   /** Resolves with the milliseconds that it took. */
@@ -46,12 +48,16 @@ const megabytes = 2000;
 interface DrivenOptions {
   readonly instance?: string;
   readonly ownDisk?: boolean;
+  /** The write-ahead log elsewhere: another mount, of the same disk. */
+  readonly ownWalVolume?: boolean;
   readonly parameters?: Readonly<Record<string, string>>;
   /** With which an image of several versions begins. Default: the highest. */
   readonly version?: string;
   /** Where others find it; alone if absent. */
   readonly plug?: { readonly network: TestNetwork; readonly address: string };
 }
+
+const insideWal = '/mnt/wal';
 
 export const testIncarnation = 'ab12cd34';
 
@@ -67,10 +73,16 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
     command('mount', '-o', 'loop', disk, volume);
   } else command('mkdir', volume);
   await chown(volume, user, user);
+  const walVolume = options.ownWalVolume ? path.join(folder, 'wal') : undefined;
+  if (walVolume !== undefined) {
+    command('mkdir', walVolume);
+    await chown(walVolume, user, user);
+  }
 
   const driverOptions: DriverOptions = {
     instance: options.instance ?? 't-1',
     incarnation: testIncarnation,
+    ...(walVolume !== undefined && { walVolume: insideWal }),
     definition: {
       ...(options.parameters && { parameters: options.parameters }),
       ...(options.version !== undefined && { version: options.version }),
@@ -81,7 +93,7 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
     user,
     // Others on this machine may run servers as well.
     ownNetwork: true,
-    mounts: { [volume]: '/var/lib/mainstay' },
+    mounts: { [volume]: '/var/lib/mainstay', ...(walVolume !== undefined && { [walVolume]: insideWal }) },
     argv: [
       insideNode,
       '--no-warnings',
@@ -92,6 +104,7 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
   const { child } = container;
   const health: Health[] = [];
   const changes: DatabaseState[] = [];
+  const copied: CopyProgress[] = [];
   const answers = new Map<number, (report: Answer) => void>();
   let complaints = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -109,6 +122,7 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
       if ('ready' in report) resolve();
       else if ('health' in report) health.push(report.health);
       else if ('changed' in report) changes.push(report.changed);
+      else if ('copied' in report) copied.push(report.copied);
       else answers.get(report.id)?.(report);
     });
   });
@@ -140,8 +154,10 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
   return {
     container,
     volume,
+    walVolume,
     health,
     changes,
+    copied,
     log,
     server,
     run: (effect, limit, context) => stateAfter({ effect, limit, context }),

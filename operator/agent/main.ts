@@ -39,7 +39,7 @@ async function run(): Promise<void> {
 
   const clock = systemClock;
   await mkdir(settings.volume, { recursive: true });
-  const paths = layout(settings.volume, await versionFor(settings.volume));
+  const paths = layout(settings.volume, await versionFor(settings.volume), { walVolume: settings.walVolume });
   const patience = AbortSignal.timeout(600_000);
   await holdVolume(
     join(settings.volume, 'agent.lock'),

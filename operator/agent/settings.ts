@@ -14,6 +14,7 @@ const Environment = z.object({
   MAINSTAY_ETCD_CREDENTIALS: z.string().default(''),
   MAINSTAY_SERVICE_RW: z.string().default(''),
   MAINSTAY_VOLUME: z.string().default('/var/lib/mainstay'),
+  MAINSTAY_WAL_VOLUME: z.string().default(''),
   MAINSTAY_AGENT_PORT: z.coerce.number().int().default(8008),
   MAINSTAY_DEADMAN_SECONDS: z.coerce.number().positive().default(3),
 });
@@ -31,6 +32,8 @@ export interface AgentSettings {
   /** EndpointSlice that the primary keeps; empty: none. */
   readonly serviceRw: string;
   readonly volume: string;
+  /** Where the write-ahead log of new data is to be; undefined: with the data. */
+  readonly walVolume: string | undefined;
   readonly agentPort: number;
   /** Silence of the agent after which the deadman kills everything, in milliseconds. */
   readonly deadmanLimit: number;
@@ -55,6 +58,7 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
     etcdCredentials: e.MAINSTAY_ETCD_CREDENTIALS || undefined,
     serviceRw: e.MAINSTAY_SERVICE_RW,
     volume: e.MAINSTAY_VOLUME,
+    walVolume: e.MAINSTAY_WAL_VOLUME || undefined,
     agentPort: e.MAINSTAY_AGENT_PORT,
     deadmanLimit: e.MAINSTAY_DEADMAN_SECONDS * 1000,
   };

@@ -61,6 +61,8 @@ export const Tags = z
     noFailover: z.boolean().default(false),
     /** Never a member of the sync set. */
     noSync: z.boolean().default(false),
+    /** Seconds that it stays behind on purpose. */
+    replayDelay: z.number().positive().optional(),
   })
   .readonly();
 export type Tags = z.output<typeof Tags>;

@@ -5,6 +5,13 @@ import { described, matching, type Rule } from './rules.ts';
 /** A value of a node label. */
 const zonePattern = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 
+/** Up to three weeks; PostgreSQL counts in milliseconds of 31 bits. */
+const delayPattern = /^([1-9][0-9]{0,5}s|[1-9][0-9]{0,3}m|[1-9][0-9]?h|[1-4][0-9]{2}h|[1-9]d|1[0-9]d|2[01]d)$/;
+const secondsOf = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+
+export const delaySeconds = (delay: string): number =>
+  Number(delay.slice(0, -1)) * secondsOf[delay.slice(-1) as keyof typeof secondsOf];
+
 const InstanceOptions = z.object({
   // The number, not the name: a manifest then stays valid under another name, as kustomize and charts give it.
   ordinal: described(z.int().min(1).max(9), 'Which instance: 2 is <cluster>-2.'),
@@ -19,6 +26,12 @@ const InstanceOptions = z.object({
   noSync: described(
     z.boolean().default(false),
     'Its acknowledgement is never waited for: for an instance behind a slow link, which would slow down every write.',
+  ),
+  replayDelay: described(
+    z.string().max(16).exactOptional(),
+    'It stays so far behind on purpose, as in "1h" (s, m, h or d): what was deleted by mistake can still be read there. ' +
+      'It receives the log at once, is never primary and never waited for, and Service -ro does not lead to it.',
+    [matching(delayPattern, 'is no delay: write it as in 30m, 6h or 1d')],
   ),
 });
 export type InstanceOptions = z.output<typeof InstanceOptions>;
@@ -67,7 +80,7 @@ const unknownOrdinals = ({ instances, failover }: FailoverAmongOthers): readonly
   failover.instances.map(({ ordinal }) => ordinal).filter((ordinal) => ordinal > instances);
 
 const withoutNoSync = ({ instances, failover }: FailoverAmongOthers): number =>
-  instances - failover.instances.filter(({ noSync }) => noSync).length;
+  instances - failover.instances.filter(({ noSync, replayDelay }) => noSync || replayDelay !== undefined).length;
 
 const isStrict = ({ instances, durability }: FailoverAmongOthers): boolean =>
   durability.mode === undefined ? instances >= 3 : durability.mode === 'Strict';
@@ -85,28 +98,31 @@ export const failoverRules: readonly Rule<FailoverAmongOthers>[] = [
       `has ordinal ${unknownOrdinals(self)[0] ?? 0} but spec.instances is ${self.instances}: remove the entry or raise spec.instances`,
   },
   {
-    cel: '!self.failover.instances.exists(one, one.noFailover) || self.failover.instances.filter(one, one.noFailover).size() < self.instances',
+    cel: '!self.failover.instances.exists(one, one.noFailover || has(one.replayDelay)) || self.failover.instances.filter(one, one.noFailover || has(one.replayDelay)).size() < self.instances',
     fieldPath: '.failover.instances',
-    message: 'has noFailover for every instance, so that none may lead: remove it from at least one',
+    message:
+      'has noFailover for every instance (replayDelay implies it), so that none may lead: remove it from at least one',
     holds: ({ instances, failover }) =>
-      failover.instances.length === 0 || failover.instances.filter(({ noFailover }) => noFailover).length < instances,
+      failover.instances.length === 0 ||
+      failover.instances.filter(({ noFailover, replayDelay }) => noFailover || replayDelay !== undefined).length <
+        instances,
   },
   {
     // One of them may be the primary, which acknowledges nothing to itself.
     cel:
-      '!self.failover.instances.exists(one, one.noSync) || ' +
+      '!self.failover.instances.exists(one, one.noSync || has(one.replayDelay)) || ' +
       "!(has(self.durability.mode) ? self.durability.mode == 'Strict' : self.instances >= 3) || " +
-      'self.instances - self.failover.instances.filter(one, one.noSync).size() > self.durability.acknowledgements',
+      'self.instances - self.failover.instances.filter(one, one.noSync || has(one.replayDelay)).size() > self.durability.acknowledgements',
     fieldPath: '.failover.instances',
     message:
-      'noSync leaves too few instances for Strict, so that writes would wait for ever: remove noSync from one, or lower spec.durability.acknowledgements',
+      'noSync (replayDelay implies it) leaves too few instances for Strict, so that writes would wait for ever: remove noSync from one, or lower spec.durability.acknowledgements',
     messageCel:
-      "'noSync leaves %d of %d instances, but Strict with %d acknowledgements needs one more than that many, or writes would wait for ever: remove noSync from one, or lower spec.durability.acknowledgements'.format([self.instances - self.failover.instances.filter(one, one.noSync).size(), self.instances, self.durability.acknowledgements])",
+      "'noSync (replayDelay implies it) leaves %d of %d instances, but Strict with %d acknowledgements needs one more than that many, or writes would wait for ever: remove noSync from one, or lower spec.durability.acknowledgements'.format([self.instances - self.failover.instances.filter(one, one.noSync || has(one.replayDelay)).size(), self.instances, self.durability.acknowledgements])",
     holds: (self) =>
       withoutNoSync(self) === self.instances ||
       !isStrict(self) ||
       withoutNoSync(self) > self.durability.acknowledgements,
     say: (self) =>
-      `noSync leaves ${withoutNoSync(self)} of ${self.instances} instances, but Strict with ${self.durability.acknowledgements} acknowledgements needs one more than that many, or writes would wait for ever: remove noSync from one, or lower spec.durability.acknowledgements`,
+      `noSync (replayDelay implies it) leaves ${withoutNoSync(self)} of ${self.instances} instances, but Strict with ${self.durability.acknowledgements} acknowledgements needs one more than that many, or writes would wait for ever: remove noSync from one, or lower spec.durability.acknowledgements`,
   },
 ];

@@ -29,6 +29,7 @@ test('four lines make a whole cluster', () => {
     instances: 3,
     version: '18',
     storage,
+    replication: { cloneRate: '100Mi' },
     durability: { acknowledgements: 1 },
     failover: { failback: 'Never', instances: [] },
     affinity: { nodeSpread: 'Preferred', topologyKey: 'topology.kubernetes.io/zone' },

@@ -6,6 +6,7 @@ import { Failover, failoverRules } from './failover.ts';
 import { parameterRules } from './parameters.ts';
 import { PostgresClusterStatusSchema } from './postgres-cluster-status.ts';
 import { quantityPattern, quantityValue } from './quantity.ts';
+import { Replication } from './replication.ts';
 import { described, matching, type Rule } from './rules.ts';
 import { Tls } from './tls.ts';
 
@@ -196,7 +197,18 @@ const specRules: readonly Rule<{
       'Strict needs at least 2 instances, because every write would wait for a replica: raise spec.instances (3 is best) or remove spec.durability.mode',
     holds: (self) => !(self.instances === 1 && self.durability.mode === 'Strict'),
   },
+  {
+    cel: 'has(self.walStorage) == has(oldSelf.walStorage)',
+    fieldPath: '.walStorage',
+    message: 'can’t be added or removed later: restore the old value, or make a new cluster with it and move the data',
+  },
 ];
+
+const sameClass: Rule<unknown> = {
+  cel: 'has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)',
+  fieldPath: '.storageClassName',
+  message: 'can’t be changed yet: restore the old value, or make a new cluster and move the data',
+};
 
 const Spec = z.object({
   instances: described(
@@ -217,15 +229,16 @@ const Spec = z.object({
     'Image to run instead of the operator’s own for spec.version. It must hold that major version of PostgreSQL.',
     [matching(imageReference, 'is no image: write it as in mainstay.dev/postgres:18')],
   ),
-  storage: described(Storage, 'Volume of each instance.', [
-    {
-      cel: 'has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)',
-      fieldPath: '.storageClassName',
-      message: 'can’t be changed yet: restore the old value, or make a new cluster and move the data',
-    },
-  ]),
+  storage: described(Storage, 'Volume of each instance.', [sameClass]),
+  walStorage: described(
+    Storage.exactOptional(),
+    'A volume of its own for the write-ahead log of each instance: on a faster disk, or so that neither log nor data can fill the other’s. ' +
+      'Can’t be added or removed later.',
+    [sameClass],
+  ),
   durability: described(Durability.prefault({}), 'How safe a write is when it is acknowledged.'),
   failover: described(Failover.prefault({}), 'Who becomes primary.'),
+  replication: described(Replication.prefault({}), 'How replicas get their data.'),
   resources: described(
     Resources.exactOptional(),
     'CPU and memory of each instance. Set memory requests equal to limits, so that the database is not the first to be killed.',

@@ -73,6 +73,35 @@ export const refusedSpecs: readonly RefusedSpec[] = [
     spec: { storage, failover: { preferredZone: 'eu west' } },
     says: ['spec.failover.preferredZone', '"eu west" is no zone', 'topology.kubernetes.io/zone'],
   },
+  {
+    title: 'a delay without a unit',
+    spec: { storage, failover: { instances: [{ ordinal: 2, replayDelay: '60' }] } },
+    says: ['replayDelay', '"60" is no delay', '30m'],
+  },
+  {
+    title: 'delayed replicas only',
+    spec: {
+      storage,
+      failover: {
+        instances: [
+          { ordinal: 2, replayDelay: '1h' },
+          { ordinal: 3, replayDelay: '1h' },
+        ],
+      },
+    },
+    says: ['spec.failover.instances', 'leaves 1 of 3 instances', 'replayDelay implies it'],
+  },
+  {
+    title: 'a clone rate of nothing',
+    spec: { storage, replication: { cloneRate: '1k' } },
+    says: ['spec.replication.cloneRate', 'is 1k but must be a rate of 1Mi or more'],
+  },
+  {
+    title: 'a log volume for a cluster that has none',
+    before: { storage },
+    spec: { storage, walStorage: { size: '10Gi' } },
+    says: ['spec.walStorage', 'can’t be added or removed later'],
+  },
   { title: 'an unknown version', spec: { version: '9.6', storage }, says: ['spec.version', '17', '18'] },
   { title: 'a malformed size', spec: { storage: { size: 'lots' } }, says: ['spec.storage.size', 'is lots', '20Gi'] },
   {

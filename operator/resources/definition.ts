@@ -1,6 +1,8 @@
 import type { Definition, InstanceName, PostgresSettings, Tags } from '../api/cluster-state.ts';
+import { delaySeconds } from '../api/failover.ts';
 import { effectiveDurability, type PostgresCluster } from '../api/postgres-cluster.ts';
 import { parameterDefaults } from './parameter-defaults.ts';
+import { quantityValue } from '../api/quantity.ts';
 import { instanceNames, instanceNumber } from './names.ts';
 
 /** What the user sets of the database, as far as it may reach the agents. */
@@ -41,6 +43,7 @@ export function definitionFor(
 ): Definition {
   const { metadata, spec } = cluster;
   const wanted = instanceNames(metadata.name, spec.instances);
+  const copyRate = quantityValue(spec.replication.cloneRate);
   const tags = wanted
     .map((instance): [InstanceName, Tags] => [instance, tagsFor(cluster, instance, zones.get(instance))])
     .filter(([, { priority, noFailover, noSync }]) => priority !== 0 || noFailover || noSync);
@@ -58,6 +61,7 @@ export function definitionFor(
     ...(Object.keys(defaults).length > 0 && { defaults }),
     ...(settings.postgres && { postgres: settings.postgres }),
     application: { ...spec.application },
+    ...(copyRate !== undefined && { copyRate }),
     // spec.paused stops the operator, not the agents.
     paused: false,
     ...(founded && { founded: true }),
@@ -87,11 +91,13 @@ const ownPreload = ['auto_explain', 'pg_prewarm', 'pg_stat_statements', 'pgaudit
 function tagsFor({ metadata, spec }: PostgresCluster, instance: InstanceName, zone: string | undefined): Tags {
   const { preferredZone, instances } = spec.failover;
   const own = instances.find(({ ordinal }) => ordinal === instanceNumber(metadata.name, instance));
+  const replayDelay = own?.replayDelay;
   const isPreferred = preferredZone !== undefined && zone === preferredZone;
   return {
     priority: (own?.priority ?? 0) + (isPreferred ? zoneBonus : 0),
-    noFailover: own?.noFailover ?? false,
-    noSync: own?.noSync ?? false,
+    noFailover: own?.noFailover === true || replayDelay !== undefined,
+    noSync: own?.noSync === true || replayDelay !== undefined,
+    ...(replayDelay !== undefined && { replayDelay: delaySeconds(replayDelay) }),
   };
 }
 

@@ -14,6 +14,16 @@ export function instanceNumber(cluster: string, instance: InstanceName): number 
 export const instanceNames = (cluster: string, instances: number): readonly InstanceName[] =>
   Array.from({ length: instances }, (_, index) => instanceName(cluster, index + 1));
 
+/** The claim of an instance's volume: of its data, or of its write-ahead log where that has one of its own. */
+export const volumeName = (instance: InstanceName, holds: VolumeContent): string =>
+  holds === 'wal' ? `${instance}-wal` : instance;
+
+export type VolumeContent = 'data' | 'wal';
+
+/** The instance whose write-ahead log a claim of this name holds, if it is such a name. */
+export const instanceOfWal = (name: string): InstanceName | undefined =>
+  name.endsWith('-wal') ? name.slice(0, -'-wal'.length) : undefined;
+
 export const serviceNames = {
   primary: (cluster: string) => `${cluster}-rw`,
   replicas: (cluster: string) => `${cluster}-ro`,

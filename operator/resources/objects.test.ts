@@ -172,6 +172,14 @@ describe('definition', () => {
     });
   });
 
+  test('a delayed replica never leads and is never waited for; clones are throttled', () => {
+    const failover = { instances: [{ ordinal: 3, replayDelay: '6h' }] };
+    expect(definitionFor(sampleCluster({ failover }))).toMatchObject({
+      tags: { 'orders-3': { noFailover: true, noSync: true, replayDelay: 21_600 } },
+      copyRate: 100 * 1024 * 1024,
+    });
+  });
+
   test('the order of parameters means nothing', () => {
     const text = (parameters: object) => definitionText(definitionFor(sampleCluster({ postgresql: { parameters } })));
     expect(text({ work_mem: '8MB', jit: 'off' })).toBe(text({ jit: 'off', work_mem: '8MB' }));

@@ -5,27 +5,30 @@ import { quantityValue } from '../api/quantity.ts';
 import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
 import { annotations, instanceLabels } from './labels.ts';
+import { volumeName, type VolumeContent } from './names.ts';
 import { dataOwners } from './owner.ts';
 
 export interface VolumeFacts {
   readonly dataUid: string;
+  readonly holds?: VolumeContent;
   /** Of the volume that is there already: a volume never shrinks, and its class never changes. */
   readonly existing?: { readonly size: string; readonly storageClassName?: string | undefined } | undefined;
 }
 
-/** The volume of one instance. Without an owner while it is to outlive the cluster. */
+/** A volume of one instance. Without an owner while it is to outlive the cluster. */
 export function volumeFor(
   cluster: PostgresCluster,
   instance: InstanceName,
-  { dataUid, existing }: VolumeFacts,
+  { dataUid, existing, holds = 'data' }: VolumeFacts,
 ): Wire<V1PersistentVolumeClaim> {
   const { name, namespace } = cluster.metadata;
-  const { size, storageClassName } = cluster.spec.storage;
+  const { storage, walStorage } = cluster.spec;
+  const { size, storageClassName } = holds === 'wal' ? (walStorage ?? storage) : storage;
   return withIntent<Wire<V1PersistentVolumeClaim>>({
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
     metadata: {
-      name: instance,
+      name: volumeName(instance, holds),
       namespace,
       labels: instanceLabels(name, instance),
       annotations: { [annotations.clusterUid]: dataUid },

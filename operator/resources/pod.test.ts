@@ -87,6 +87,14 @@ test('credentials of etcd are mounted where there are any; a renewal leaves the 
   expect(intent({})).not.toBe(podIntent(sampleCluster(), 'orders-2', facts));
 });
 
+test('a write-ahead log of its own is mounted, and the agent told where', () => {
+  const { spec } = podFor(sampleCluster({ walStorage: { size: '10Gi' } }), 'orders-2', facts);
+  expect(spec?.volumes).toContainEqual({ name: 'wal', persistentVolumeClaim: { claimName: 'orders-2-wal' } });
+  const [database] = spec?.containers ?? [];
+  expect(database?.volumeMounts).toContainEqual({ name: 'wal', mountPath: '/var/lib/mainstay-wal' });
+  expect(database?.env).toContainEqual({ name: 'MAINSTAY_WAL_VOLUME', value: '/var/lib/mainstay-wal' });
+});
+
 test.each([
   ['the number of instances', sampleCluster({ instances: 5 }), false],
   ['a PostgreSQL parameter', sampleCluster({ postgresql: { parameters: { work_mem: '8MB' } } }), false],

@@ -5,7 +5,7 @@ import type { Wire } from '../platform/wire.ts';
 import type { Installation } from './installation.ts';
 import { intentHash } from './intent.ts';
 import { annotations, instanceLabels, podSelector } from './labels.ts';
-import { ports, secretNames, serviceNames } from './names.ts';
+import { ports, secretNames, serviceNames, volumeName } from './names.ts';
 import { ownerReference } from './owner.ts';
 
 export interface PodFacts {
@@ -114,6 +114,7 @@ function intent(cluster: PostgresCluster, instance: InstanceName, facts: PodFact
           securityContext: restricted(),
           volumeMounts: [
             { name: 'data', mountPath: '/var/lib/mainstay' },
+            ...(cluster.spec.walStorage ? [{ name: 'wal', mountPath: walVolume }] : []),
             { name: 'mainstay', mountPath: '/mainstay', readOnly: true },
             { name: 'run', mountPath: '/run/mainstay' },
             { name: 'tmp', mountPath: '/tmp' },
@@ -125,7 +126,7 @@ function intent(cluster: PostgresCluster, instance: InstanceName, facts: PodFact
           ],
         },
       ],
-      volumes: volumes(name, instance, facts),
+      volumes: volumes(cluster, instance, facts),
     },
   };
 }
@@ -158,6 +159,7 @@ function environment(cluster: PostgresCluster, instance: InstanceName, facts: Po
     { name: 'MAINSTAY_ETCD_ENDPOINTS', value: facts.installation.etcdEndpoints.join(',') },
     ...(withEtcdSecret(facts) ? [{ name: 'MAINSTAY_ETCD_CREDENTIALS', value: etcdCredentials }] : []),
     { name: 'MAINSTAY_SERVICE_RW', value: serviceNames.primary(name) },
+    ...(cluster.spec.walStorage ? [{ name: 'MAINSTAY_WAL_VOLUME', value: walVolume }] : []),
   ];
 }
 
@@ -165,9 +167,17 @@ const etcdCredentials = '/etc/mainstay/etcd';
 /** That there is one, not what is in it: the agents see by themselves that it was renewed. */
 const withEtcdSecret = ({ installation }: PodFacts): boolean => installation.etcdCredentials !== undefined;
 
-function volumes(cluster: string, instance: InstanceName, facts: PodFacts): Wire<V1Volume[]> {
+/** Where the volume of the write-ahead log is, if there is one. */
+const walVolume = '/var/lib/mainstay-wal';
+
+function volumes(
+  { metadata: { name: cluster }, spec }: PostgresCluster,
+  instance: InstanceName,
+  facts: PodFacts,
+): Wire<V1Volume[]> {
   return [
     { name: 'data', persistentVolumeClaim: { claimName: instance } },
+    ...(spec.walStorage ? [{ name: 'wal', persistentVolumeClaim: { claimName: volumeName(instance, 'wal') } }] : []),
     { name: 'mainstay', emptyDir: {} },
     // Sockets, passwords and keys, and what of the database's log is not yet told: on no disk, and never waiting for one.
     { name: 'run', emptyDir: { medium: 'Memory' } },

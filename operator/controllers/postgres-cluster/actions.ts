@@ -1,6 +1,7 @@
 /** Everything the controller of PostgresClusters can do to the world. */
 import type { InstanceName } from '../../api/cluster-state.ts';
 import type { FilesPlan } from '../../certificates/plan.ts';
+import type { VolumeContent } from '../../resources/names.ts';
 import type { Desired, OnceObject } from './desired-objects.ts';
 
 /** An object as it was seen: a deletion holds only for exactly that. */
@@ -20,6 +21,9 @@ export type PodRemoval =
   | 'surplus'
   | 'cluster-deleted';
 
+/** Services and people tell instances apart by it. */
+export type RoleLabel = 'primary' | 'replica' | 'delayed-replica';
+
 export type Action =
   | { readonly type: 'apply'; readonly desired: Desired }
   /** `isLost`: the cluster has had one; what is made now is not what its data know. */
@@ -36,12 +40,13 @@ export type Action =
   | {
       readonly type: 'apply-volume';
       readonly instance: InstanceName;
+      readonly holds: VolumeContent;
       readonly desired: Desired;
       readonly what: 'create' | 'resize' | 'retain' | 'update';
     }
   | { readonly type: 'create-pod'; readonly instance: InstanceName; readonly object: object }
   | { readonly type: 'announce-certificates'; readonly instance: InstanceName; readonly fingerprint: string }
-  | { readonly type: 'label-role'; readonly instance: InstanceName; readonly role: 'primary' | 'replica' }
+  | { readonly type: 'label-role'; readonly instance: InstanceName; readonly role: RoleLabel }
   | {
       readonly type: 'publish-definition';
       readonly text: string;
@@ -76,7 +81,12 @@ export type Action =
       /** Its node, to be looked at once more before a Pod is removed by force. */
       readonly node: string | undefined;
     }
-  | { readonly type: 'delete-volume'; readonly instance: InstanceName; readonly seen: Seen };
+  | {
+      readonly type: 'delete-volume';
+      readonly instance: InstanceName;
+      readonly holds: VolumeContent;
+      readonly seen: Seen;
+    };
 
 export type SwitchoverReason = 'PodReplacement' | 'ScaleIn' | 'NodeDrain' | 'Failback' | 'PendingRestart';
 

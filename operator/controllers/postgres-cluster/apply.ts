@@ -19,7 +19,7 @@ import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { annotations, labels } from '../../resources/labels.ts';
 import { applicationSecret, markRemade, systemSecret } from '../../resources/secrets.ts';
-import { secretNames } from '../../resources/names.ts';
+import { secretNames, volumeName } from '../../resources/names.ts';
 import { nodeState } from '../node/node-state.ts';
 import type { OperatorMetrics } from '../metrics.ts';
 import type { SwitchoverRequests } from '../switchover-requests.ts';
@@ -211,8 +211,13 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
         note('VolumeRetained', `Volume ${action.instance} is kept (deletionPolicy: Retain).`);
       return;
     case 'delete-volume':
-      await client.delete(persistentVolumeClaims, { namespace, name: action.instance }, action.seen, options);
-      note('VolumeDeleted', `Volume ${action.instance} is deleted (deletionPolicy: Delete).`);
+      await client.delete(
+        persistentVolumeClaims,
+        { namespace, name: volumeName(action.instance, action.holds) },
+        action.seen,
+        options,
+      );
+      note('VolumeDeleted', `Volume ${volumeName(action.instance, action.holds)} is deleted (deletionPolicy: Delete).`);
       return;
   }
 }
@@ -298,12 +303,13 @@ function settled(result: TxnResult, what: string): void {
 }
 
 function noteVolume(action: Extract<Action, { type: 'apply-volume' }>, note: Note): void {
+  const volume = volumeName(action.instance, action.holds);
   switch (action.what) {
     case 'create':
-      note('VolumeCreated', `Volume ${action.instance} requested.`);
+      note('VolumeCreated', `Volume ${volume} requested.`);
       return;
     case 'resize':
-      note('VolumeResized', `A larger volume ${action.instance} requested.`);
+      note('VolumeResized', `A larger volume ${volume} requested.`);
       return;
     case 'retain':
     case 'update':

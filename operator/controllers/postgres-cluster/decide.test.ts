@@ -31,6 +31,50 @@ const types = (actions: readonly Action[]) => actions.map((action) => action.typ
 const removed = (actions: readonly Action[]) =>
   actions.flatMap((action) => (action.type === 'delete-pod' ? [action.instance] : []));
 
+describe('write-ahead logs on volumes of their own', () => {
+  const walStorage = { size: '2Gi' };
+
+  test('are made before the Pods, grow, and go with the instance', () => {
+    const world = newWorld(sampleCluster({ walStorage, deletionPolicy: 'Delete' }));
+    for (const action of decide(factsOf(world)))
+      if (action.type !== 'apply-volume' || action.holds === 'data') carryOut(world, action);
+    expect(types(decide(factsOf(world)))).not.toContain('create-pod');
+    converge(world);
+    const ofWal = () => [...world.volumes].filter(([name]) => name.endsWith('-wal'));
+    expect(ofWal().map(([name, { instance, size }]) => [name, instance, size])).toEqual([
+      ['orders-1-wal', 'orders-1', '2Gi'],
+      ['orders-2-wal', 'orders-2', '2Gi'],
+      ['orders-3-wal', 'orders-3', '2Gi'],
+    ]);
+    respec(world, { walStorage: { size: '3Gi' }, deletionPolicy: 'Delete' });
+    converge(world);
+    expect(ofWal().map(([, { size }]) => size)).toEqual(['3Gi', '3Gi', '3Gi']);
+    expect(world.volumes.get('orders-1')?.size).toBe('1Gi');
+    respec(world, { walStorage: { size: '3Gi' }, deletionPolicy: 'Delete', instances: 2 });
+    converge(world);
+    expect([...world.volumes.keys()].filter((name) => name.startsWith('orders-3'))).toEqual([]);
+  });
+
+  test('that are there and not asked for: no Pod is made on data without their log', () => {
+    const world = converged({ walStorage });
+    world.pods.clear();
+    world.cluster = sampleCluster({}, { uid: '00000000-0000-4000-8000-000000000001' });
+    expect(types(converge(world))).not.toContain('create-pod');
+    expect(statusFor(factsOf(world)).conditions).toContainEqual(
+      expect.objectContaining({
+        type: 'Stalled',
+        reason: 'VolumeConflict',
+        message: expect.stringMatching(/orders-1-wal, .* spec\.walStorage is not set/) as unknown,
+      }),
+    );
+  });
+});
+
+test('a delayed replica is kept out of -ro', () => {
+  const world = converged({ failover: { instances: [{ ordinal: 3, replayDelay: '1h' }] } });
+  expect([...world.pods.values()].map(({ roleLabel }) => roleLabel)).toEqual(['primary', 'replica', 'delayed-replica']);
+});
+
 describe('a new cluster', () => {
   test('gets its objects, then volumes, the definition, and Pods once the volumes are there', () => {
     const world = newWorld(sampleCluster());

@@ -9,12 +9,12 @@ import { databaseImage } from '../../resources/installation.ts';
 import { dataOwners, ownerReference } from '../../resources/owner.ts';
 import { volumeFor } from '../../resources/persistent-volume-claim.ts';
 import { podFor } from '../../resources/pod.ts';
-import { instanceNumber, secretNames } from '../../resources/names.ts';
+import { instanceNumber, secretNames, type VolumeContent } from '../../resources/names.ts';
 import { authoritiesSecret } from '../../resources/tls-secrets.ts';
 import { quantityValue } from '../../api/quantity.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { publishedTags, switchoverCandidate } from '../switchover-candidate.ts';
-import type { Action, PodRemoval, Seen, SwitchoverReason } from './actions.ts';
+import type { Action, PodRemoval, RoleLabel, Seen, SwitchoverReason } from './actions.ts';
 import { describe, desiredObjects, onceObjects } from './desired-objects.ts';
 import { currentRuntime, objectId, type Facts, type ObservedPod, type ObservedVolume } from './facts.ts';
 import { judgeFailback } from './failback.ts';
@@ -153,36 +153,43 @@ function sameOwners(uids: readonly string[], owners: readonly object[]): boolean
 
 function volumeActions(facts: Facts): readonly Action[] {
   if (lostData(facts)) return [];
-  const created = wantedInstances(facts)
-    .filter((instance) => !facts.volumes.some((volume) => volume.instance === instance))
-    .map((instance): Action => {
-      const desired = describe(volumeFor(facts.cluster, instance, { dataUid: facts.dataUid }));
-      return { type: 'apply-volume', instance, desired, what: 'create' };
-    });
-  return [...created, ...volumeOwnership(facts)];
+  const missing = (holds: VolumeContent, present: readonly ObservedVolume[]): readonly Action[] =>
+    wantedInstances(facts)
+      .filter((instance) => !present.some((volume) => volume.instance === instance))
+      .map((instance): Action => {
+        const desired = describe(volumeFor(facts.cluster, instance, { dataUid: facts.dataUid, holds }));
+        return { type: 'apply-volume', instance, holds, desired, what: 'create' };
+      });
+  return [
+    ...missing('data', facts.volumes),
+    ...(facts.cluster.spec.walStorage ? missing('wal', facts.walVolumes) : []),
+    ...volumeOwnership(facts),
+  ];
 }
 
 /** Volumes that are there, brought in line with the spec: size, and whether they go with the cluster. */
 function volumeOwnership(facts: Facts): readonly Action[] {
   const wanted = wantedInstances(facts);
-  return facts.volumes.flatMap((volume): Action[] => {
+  return [...facts.volumes, ...facts.walVolumes].flatMap((volume): Action[] => {
     if (!volume.ours || volume.deleting) return [];
     if (volume.dataUid !== undefined && volume.dataUid !== facts.dataUid) return [];
-    const { size, storageClassName, owners } = volume;
+    const { instance, holds, size, storageClassName, owners } = volume;
     const isWanted = wanted.includes(volume.instance);
     // A volume left over from scaling in is touched for one reason only: it must not go after all.
     if (!isWanted && (owners.length === 0 || facts.cluster.spec.deletionPolicy === 'Delete')) return [];
     const desired = describe(
-      volumeFor(facts.cluster, volume.instance, { dataUid: facts.dataUid, existing: { size, storageClassName } }),
+      volumeFor(facts.cluster, instance, { dataUid: facts.dataUid, holds, existing: { size, storageClassName } }),
     );
     if (desired.intent === volume.intent) return [];
-    return [{ type: 'apply-volume', instance: volume.instance, desired, what: volumeChange(facts, volume, isWanted) }];
+    return [{ type: 'apply-volume', instance, holds, desired, what: volumeChange(facts, volume, isWanted) }];
   });
 }
 
 function volumeChange(facts: Facts, volume: ObservedVolume, isWanted: boolean) {
   if (!isWanted) return 'retain';
-  if ((quantityValue(facts.cluster.spec.storage.size) ?? 0) > (quantityValue(volume.size) ?? 0)) return 'resize';
+  const { storage, walStorage } = facts.cluster.spec;
+  const { size } = volume.holds === 'wal' ? (walStorage ?? storage) : storage;
+  if ((quantityValue(size) ?? 0) > (quantityValue(volume.size) ?? 0)) return 'resize';
   return 'update';
 }
 
@@ -200,7 +207,7 @@ function podActions(facts: Facts): readonly Action[] {
   // The kubelet would wait longer and longer for what a Pod mounts.
   if (image === undefined || !facts.certificates.files) return [];
   const created = wantedInstances(facts)
-    .filter((instance) => podOf(facts, instance) === undefined && hasVolume(facts, instance))
+    .filter((instance) => podOf(facts, instance) === undefined && hasVolumes(facts, instance))
     .map((instance): Action => {
       return { type: 'create-pod', instance, object: podFor(cluster, instance, { installation, image, dataUid }) };
     });
@@ -210,8 +217,13 @@ function podActions(facts: Facts): readonly Action[] {
   return [...created, ...adopted];
 }
 
-const hasVolume = (facts: Facts, instance: InstanceName): boolean =>
-  facts.volumes.some(
+const hasVolumes = (facts: Facts, instance: InstanceName): boolean =>
+  isThere(facts, facts.volumes, instance) &&
+  // Data whose log is on a volume of its own are nothing without it.
+  isThere(facts, facts.walVolumes, instance) === (facts.cluster.spec.walStorage !== undefined);
+
+const isThere = (facts: Facts, volumes: readonly ObservedVolume[], instance: InstanceName): boolean =>
+  volumes.some(
     (volume) =>
       volume.instance === instance &&
       volume.ours &&
@@ -219,13 +231,19 @@ const hasVolume = (facts: Facts, instance: InstanceName): boolean =>
       (volume.dataUid === undefined || volume.dataUid === facts.dataUid),
   );
 
+function replicaLabel({ cluster }: Facts, instance: InstanceName): RoleLabel {
+  const number = instanceNumber(cluster.metadata.name, instance);
+  const own = cluster.spec.failover.instances.find(({ ordinal }) => ordinal === number);
+  return own?.replayDelay === undefined ? 'replica' : 'delayed-replica';
+}
+
 /** Labels follow etcd; while nobody leads they stay, because nothing better is known. */
 function roleActions(facts: Facts): readonly Action[] {
   const leader = currentRuntime(facts)?.leader?.instance;
   if (leader === undefined) return [];
   return facts.pods
     .filter((pod) => pod.ours && !pod.deleting)
-    .map((pod) => ({ pod, role: pod.instance === leader ? ('primary' as const) : ('replica' as const) }))
+    .map((pod) => ({ pod, role: pod.instance === leader ? 'primary' : replicaLabel(facts, pod.instance) }) as const)
     .filter(({ pod, role }) => pod.roleLabel !== role)
     .map(({ pod, role }): Action => ({ type: 'label-role', instance: pod.instance, role }));
 }
@@ -288,7 +306,7 @@ function mayLeave(runtime: ClusterRuntime, instance: InstanceName): boolean {
 function removeSurplusVolume(facts: Facts, runtime: ClusterRuntime): Action | undefined {
   const { metadata, spec } = facts.cluster;
   if (spec.deletionPolicy !== 'Delete') return undefined;
-  const volume = facts.volumes.find(
+  const volume = [...facts.volumes, ...facts.walVolumes].find(
     (candidate) =>
       candidate.ours &&
       !candidate.deleting &&
@@ -298,7 +316,7 @@ function removeSurplusVolume(facts: Facts, runtime: ClusterRuntime): Action | un
       podOf(facts, candidate.instance) === undefined &&
       mayLeave(runtime, candidate.instance),
   );
-  return volume && { type: 'delete-volume', instance: volume.instance, seen: asSeen(volume) };
+  return volume && { type: 'delete-volume', instance: volume.instance, holds: volume.holds, seen: asSeen(volume) };
 }
 
 function handOverSurplusLeader(facts: Facts, runtime: ClusterRuntime): Action | undefined {

@@ -1,4 +1,5 @@
 /** What a reconcile knows: everything it decides from, and nothing it would have to ask for. */
+import type { VolumeContent } from '../../resources/names.ts';
 import type { InstanceName } from '../../api/cluster-state.ts';
 import type { PostgresCluster } from '../../api/postgres-cluster.ts';
 import type { Installation } from '../../resources/installation.ts';
@@ -17,6 +18,8 @@ export interface Facts {
   readonly objects: ReadonlyMap<string, ObservedObject>;
   readonly pods: readonly ObservedPod[];
   readonly volumes: readonly ObservedVolume[];
+  /** Of their write-ahead logs, where those have their own. */
+  readonly walVolumes: readonly ObservedVolume[];
   /** By name; absent means that the Node object is gone. Undefined: nodes can't be seen. */
   readonly nodes: ReadonlyMap<string, NodeState> | undefined;
   readonly runtime: ObservedRuntime;
@@ -68,6 +71,7 @@ export interface ObservedPod extends ObservedObject {
 
 export interface ObservedVolume extends ObservedObject {
   readonly instance: InstanceName;
+  readonly holds: VolumeContent;
   readonly createdAt: number;
   readonly dataUid: string | undefined;
   /** As asked for. */

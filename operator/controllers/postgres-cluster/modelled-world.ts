@@ -6,6 +6,7 @@ import { annotations } from '../../resources/labels.ts';
 import { sampleInstallation } from '../../resources/sample-cluster.ts';
 import { publishedDefinition, type ClusterRuntime } from '../cluster-runtime.ts';
 import type { NodeState } from '../node/node-state.ts';
+import { volumeName } from '../../resources/names.ts';
 import type { Action } from './actions.ts';
 import type { ClusterCertificates } from './certificates.ts';
 import { finalizer } from './decide.ts';
@@ -100,7 +101,8 @@ export function factsOf(world: World): Facts {
     dataUid: identityOfData(cluster, [...volumes.values()]),
     objects: new Map(objects),
     pods: [...pods.values()],
-    volumes: [...volumes.values()],
+    volumes: [...volumes.values()].filter(({ holds }) => holds === 'data'),
+    walVolumes: [...volumes.values()].filter(({ holds }) => holds === 'wal'),
     nodes: new Map(nodes),
     runtime: etcdAnswers ? { status: 'current', state: runtime } : { status: 'lost', last: runtime, forMs: 60_000 },
     certificates: world.certificates,
@@ -152,12 +154,14 @@ export function carryOut(world: World, action: Action): void {
       return;
     case 'apply-volume': {
       const manifest = action.desired.object as Manifest;
-      const before = world.volumes.get(action.instance);
+      const name = volumeName(action.instance, action.holds);
+      const before = world.volumes.get(name);
       const size = manifest.spec?.resources?.requests?.storage ?? '';
-      world.volumes.set(action.instance, {
+      world.volumes.set(name, {
         ...seen(world, manifest),
         uid: before?.uid ?? `volume-${++world.serial}`,
         instance: action.instance,
+        holds: action.holds,
         createdAt: before?.createdAt ?? world.now,
         dataUid: manifest.metadata.annotations?.[annotations.clusterUid],
         size,
@@ -226,7 +230,7 @@ export function carryOut(world: World, action: Action): void {
       return;
     }
     case 'delete-volume':
-      world.volumes.delete(action.instance);
+      world.volumes.delete(volumeName(action.instance, action.holds));
       return;
   }
 }

@@ -8,7 +8,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Installation } from '../../resources/installation.ts';
 import { annotations, labels, manager } from '../../resources/labels.ts';
-import { instanceNames, instanceNumber, secretNames } from '../../resources/names.ts';
+import { instanceNames, instanceNumber, instanceOfWal, secretNames, volumeName } from '../../resources/names.ts';
 import { nodeState } from '../node/node-state.ts';
 import type { RuntimeView } from '../runtime-view.ts';
 import type { SwitchoverRequests } from '../switchover-requests.ts';
@@ -66,16 +66,21 @@ export async function observe(
       : [sources.pods.withIndex(key), sources.volumes.withIndex(key)];
 
   const wanted = instanceNames(name, cluster.spec.instances);
+  const wantedVolumes = [
+    ...wanted,
+    ...(cluster.spec.walStorage ? wanted.map((instance) => volumeName(instance, 'wal')) : []),
+  ];
   const [foundPods, foundVolumes, objects] = await Promise.all([
     withMissing(podList, wanted, (instance) => client.get(pods, { namespace, name: instance }, options)),
-    withMissing(volumeList, wanted, (instance) =>
-      client.get(persistentVolumeClaims, { namespace, name: instance }, options),
+    withMissing(volumeList, wantedVolumes, (volume) =>
+      client.get(persistentVolumeClaims, { namespace, name: volume }, options),
     ),
     observeObjects(observer, cluster, options),
   ]);
-  const volumes = foundVolumes
-    .filter((volume) => instanceNumber(name, volume.metadata?.name ?? '') !== undefined)
-    .map((volume) => observedVolume(volume, name));
+  const ourVolumes = foundVolumes
+    .map((volume) => observedVolume(volume, name))
+    .filter(({ instance }) => instanceNumber(name, instance) !== undefined);
+  const volumes = ourVolumes.filter(({ holds }) => holds === 'data');
   const dataUid = identityOfData(cluster, volumes);
   const identity = { namespace, name, uid: dataUid };
   const runtime = await observeRuntime(observer, identity, freshness, signal);
@@ -91,6 +96,7 @@ export async function observe(
     objects,
     pods: ourPods,
     volumes,
+    walVolumes: ourVolumes.filter(({ holds }) => holds === 'wal'),
     nodes: sources.nodes.hasSynced()
       ? new Map(sources.nodes.list().map((node) => [node.metadata?.name ?? '', nodeState(node)]))
       : undefined,
@@ -237,9 +243,12 @@ export function observedPod(pod: Pod, cluster: string): ObservedPod {
 const ordinaryWaits = new Set(['PodInitializing', 'ContainerCreating']);
 
 export function observedVolume(volume: Volume, cluster: string): ObservedVolume {
+  const claim = volume.metadata?.name ?? '';
+  const ofWal = instanceOfWal(claim);
   return {
     ...observedObject(volume, cluster),
-    instance: volume.metadata?.name ?? '',
+    instance: ofWal ?? claim,
+    holds: ofWal === undefined ? 'data' : 'wal',
     createdAt: Date.parse(volume.metadata?.creationTimestamp ?? '') || 0,
     dataUid: volume.metadata?.annotations?.[annotations.clusterUid],
     size: volume.spec?.resources?.requests?.['storage'] ?? '0',

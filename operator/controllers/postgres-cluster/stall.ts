@@ -1,7 +1,7 @@
 import type { ConditionReason } from '../../api/conditions.ts';
 import { databaseImage } from '../../resources/installation.ts';
 import { annotations } from '../../resources/labels.ts';
-import { secretNames } from '../../resources/names.ts';
+import { secretNames, volumeName } from '../../resources/names.ts';
 import { desiredObjects, onceObjects } from './desired-objects.ts';
 import { currentRuntime, objectId, type Facts } from './facts.ts';
 import { podOf, wantedInstances } from './instances.ts';
@@ -23,6 +23,7 @@ export function stallOf(facts: Facts): Stall | undefined {
     takenName(facts) ??
     noCertificates(facts) ??
     foreignVolume(facts) ??
+    unusedWalVolume(facts) ??
     stuckPod(facts) ??
     remadeSecret(facts) ??
     refusedSettings(facts)
@@ -87,8 +88,8 @@ function takenName(facts: Facts): Stall | undefined {
   if (taken) return conflict(taken.kind, taken.name);
   const pod = facts.pods.find((candidate) => !candidate.ours);
   if (pod) return conflict('Pod', pod.instance);
-  const volume = facts.volumes.find((candidate) => !candidate.ours);
-  return volume && conflict('PersistentVolumeClaim', volume.instance);
+  const volume = [...facts.volumes, ...facts.walVolumes].find((candidate) => !candidate.ours);
+  return volume && conflict('PersistentVolumeClaim', volumeName(volume.instance, volume.holds));
 
   function conflict(kind: string, name: string): Stall {
     return {
@@ -101,6 +102,17 @@ function takenName(facts: Facts): Stall | undefined {
 /** Pods mount them, so that none can be made without. */
 function noCertificates({ certificates: { problem, files } }: Facts): Stall | undefined {
   return problem === undefined || files ? undefined : { reason: 'SecretUnusable', message: problem };
+}
+
+function unusedWalVolume({ cluster, walVolumes }: Facts): Stall | undefined {
+  if (cluster.spec.walStorage || walVolumes.length === 0) return undefined;
+  const names = walVolumes.map(({ instance, holds }) => volumeName(instance, holds)).sort();
+  return {
+    reason: 'VolumeConflict',
+    message:
+      `The write-ahead log of this cluster's data is on volumes of its own (${names.join(', ')}), but spec.walStorage is not set. ` +
+      'Set it as it was; until then no Pod is made on those data.',
+  };
 }
 
 function foreignVolume(facts: Facts): Stall | undefined {

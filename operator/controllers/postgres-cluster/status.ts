@@ -216,7 +216,7 @@ function judgeReconciling(
   if (restarting.length > 0)
     return working('RestartingInstances', `Databases to be restarted, one at a time: ${restarting.join(', ')}.`);
   const size = quantityValue(cluster.spec.storage.size) ?? 0;
-  const small = facts.volumes.filter(
+  const small = [...facts.volumes, ...facts.walVolumes].filter(
     ({ instance, size: asked, capacity }) =>
       wanted.includes(instance) &&
       ((quantityValue(asked) ?? 0) < size || (capacity !== undefined && (quantityValue(capacity) ?? 0) < size)),

@@ -1,5 +1,5 @@
 /** The first data directory of a cluster. */
-import { readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Definition } from '../../api/cluster-state.ts';
 import { command } from './command.ts';
@@ -7,11 +7,12 @@ import { syncDirectory } from './config.ts';
 import { newWalDirectory, type Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';
 import { forgetSocketOwner } from './process.ts';
+import { discard } from './rejoin.ts';
 import { identifier, literal, withSession } from './sql.ts';
 
 /** initdb beside `data`, roles and the application's database, a clean stop, then one rename: whole or not at all. */
 export async function initialize(definition: Definition, layout: Layout, signal: AbortSignal): Promise<void> {
-  await rm(layout.incoming, { recursive: true, force: true });
+  await discard(layout.incoming);
   const wal = newWalDirectory(layout);
   await command(
     join(layout.bin, 'initdb'),

@@ -44,6 +44,7 @@ test('every server boots blocked and following nobody', () => {
     synchronizedStandbySlots: '',
     copiesLogicalSlots: false,
     clientsReadOnly: false,
+    replayDelay: 0,
   });
 });
 
@@ -74,6 +75,7 @@ describe('who is let in how', () => {
     const only = linesOf({ ...rules, certificatesOnly: true }).filter((line) => line.includes('mainstay_'));
     expect(only).toEqual([
       'hostssl replication mainstay_replication all cert map=mainstay',
+      'hostssl postgres mainstay_replication all cert map=mainstay',
       'hostssl all mainstay_rewind all cert map=mainstay',
       'host all mainstay_replication,mainstay_rewind all reject',
     ]);

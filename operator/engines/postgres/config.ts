@@ -23,6 +23,8 @@ export interface Dynamic {
   readonly copiesLogicalSlots: boolean;
   /** Clients write only if they ask for it: the disk is full. */
   readonly clientsReadOnly: boolean;
+  /** Seconds that it stays behind on purpose. */
+  readonly replayDelay: number;
 }
 
 /** How every server boots: it follows nobody, and acknowledges nothing should it become primary. */
@@ -33,6 +35,7 @@ export const bootSettings: Dynamic = {
   synchronizedStandbySlots: '',
   copiesLogicalSlots: false,
   clientsReadOnly: false,
+  replayDelay: 0,
 };
 
 export const configFile = (layout: Layout): string => join(layout.configuration, 'postgresql.conf');
@@ -257,6 +260,9 @@ export async function writeDynamic(layout: Layout, dynamic: Dynamic): Promise<vo
       `synchronous_standby_names = ${quote(dynamic.synchronousStandbyNames)}`,
       `primary_conninfo = ${quote(dynamic.primaryConninfo)}`,
       `primary_slot_name = ${quote(dynamic.primarySlotName)}`,
+      `recovery_min_apply_delay = '${dynamic.replayDelay}s'`,
+      // Else its old snapshots would keep the primary from cleaning up.
+      ...(dynamic.replayDelay > 0 ? ['hot_standby_feedback = off'] : []),
       // Where there is nobody to copy from, its worker would complain without end.
       `sync_replication_slots = ${dynamic.copiesLogicalSlots ? 'on' : 'off'}`,
       `synchronized_standby_slots = ${quote(dynamic.synchronizedStandbySlots)}`,

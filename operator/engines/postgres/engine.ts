@@ -28,7 +28,7 @@ import { watchDamage } from './damage.ts';
 import { diskCanary, foldersWrittenTo } from './disk-canary.ts';
 import { keepDiskSpace, spareBytes } from './disk-space.ts';
 import { watchHealth, type HealthWatch } from './health.ts';
-import { installedVersions, versionOfData, withVersion, type Layout } from './layout.ts';
+import { installedVersions, versionOfData, walDirectory, withVersion, type Layout } from './layout.ts';
 import { replicationRole, slotName, standbyName, synchronizedStandbySlots } from './names.ts';
 import { killServer, startServer, untilConnectable, type ServerProcess } from './process.ts';
 import { endClientSessions, openToClients, promote, type Gate } from './promote.ts';
@@ -117,6 +117,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   /** Timeline that the log ends on, as proven by its records; changes only where a primary is followed or made. */
   let timeline = 1;
   const replicas = replicaWatch(clock);
+  const replayDelay = ({ tags }: Definition): number => tags?.[instance]?.replayDelay ?? 0;
   let copied: CopyProgress | undefined;
   const report = (progress: CopyProgress | undefined): void => void (copied = progress);
   /** What the configuration files were made from. */
@@ -199,6 +200,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         needsPrimary: false,
         upgraded: { request: finished.request, ...finished.to },
       };
+    if (!(await exists(walDirectory(layout.data)))) return { status: 'broken', reason: 'its write-ahead log is gone' };
     const control = await controlData();
     const systemIdentifier = /system identifier:\s+(\d+)/.exec(control)?.[1];
     if (!systemIdentifier) return { status: 'broken', reason: 'pg_control cannot be read' };
@@ -234,7 +236,11 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     if (aside.length > 0) log.warn({ files: aside }, 'set aside what an aborted promotion left');
     await discardUnfinished(layout);
     await mkdir(layout.configuration, { recursive: true });
-    await change(from ? { ...bootSettings, ...followSettings(from.primary, context) } : bootSettings);
+    await change({
+      ...bootSettings,
+      replayDelay: replayDelay(context.definition),
+      ...(from && followSettings(from.primary, context)),
+    });
     floors = floorsFromControlData(await controlData());
     await writeSettings(context.definition, signal);
     await writeGate(layout, 'open');
@@ -587,7 +593,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         `passfile=${join(layout.run, 'pgpass')} connect_timeout=2 keepalives_idle=2 keepalives_interval=1 keepalives_count=3 ` +
         `tcp_user_timeout=3000 ${secured(layout, context.definition)}`,
       primarySlotName: slotName(instance),
-      copiesLogicalSlots: isLogical(context.definition),
+      copiesLogicalSlots: isLogical(context.definition) && replayDelay(context.definition) === 0,
     };
   }
 
@@ -720,6 +726,10 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       await writeSettings(definition, signal);
       await accessTo(signal).reload();
       log.info({ parameters: Object.keys(definition.parameters), certificates: newest?.fingerprint }, 'reloaded');
+    }
+    if (state.status === 'replica' && dynamic.replayDelay !== replayDelay(definition)) {
+      await change({ replayDelay: replayDelay(definition) });
+      await accessTo(signal).reload();
     }
     if (newest && served !== newest) await seeWhetherServed(newest, signal);
   }

@@ -75,9 +75,11 @@ export async function versionOfData(data: string): Promise<string | undefined> {
 export function layout(
   volume: string,
   version: string,
-  run = '/run/mainstay',
-  secrets = '/etc/mainstay',
-  walVolume?: string,
+  {
+    run = '/run/mainstay',
+    secrets = '/etc/mainstay',
+    walVolume,
+  }: { readonly run?: string; readonly secrets?: string; readonly walVolume?: string | undefined } = {},
 ): Layout {
   return {
     version,
@@ -109,3 +111,5 @@ export const walDirectory = (data: string): string => join(data, 'pg_wal');
 /** Where a new data directory's log is to be, if not inside: each has its own, since the old one stays for a while. */
 export const newWalDirectory = ({ walVolume }: Layout): string | undefined =>
   walVolume === undefined ? undefined : join(walVolume, `wal-${randomBytes(4).toString('hex')}`);
+
+export const isWalOfData = (name: string): boolean => /^wal-[0-9a-f]{8}$/.test(name);

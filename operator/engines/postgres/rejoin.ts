@@ -1,5 +1,5 @@
 /** A replica's way back into the primary's history: pg_rewind, else a clone beside the old data. */
-import { access, readlink, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { access, readdir, readlink, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Definition, Member } from '../../api/cluster-state.ts';
 import { secured } from './certificates.ts';
@@ -7,7 +7,7 @@ import { MainstayError } from '../../platform/errors.ts';
 import type { CopyProgress } from '../engine.ts';
 import { command } from './command.ts';
 import { configFile, replaceFile, syncDirectory, writePasswordFile } from './config.ts';
-import { newWalDirectory, walDirectory, type Layout } from './layout.ts';
+import { isWalOfData, newWalDirectory, walDirectory, type Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';
 
 /** A source that loses power must end the copy in seconds, not in the hours that TCP takes by itself. */
@@ -172,9 +172,16 @@ export async function discardFormer(layout: Layout): Promise<void> {
   await discard(layout.former);
 }
 
-/** What an interrupted copy has left; a whole one is kept, for the next clone to take. */
+/** What an interrupted copy has left beside data that are there; a whole one is kept, for the next clone to take. */
 export async function discardUnfinished(layout: Layout): Promise<void> {
   if ((await exists(layout.incoming)) && !(await isWhole(layout.incoming))) await discard(layout.incoming);
+  const { walVolume } = layout;
+  if (walVolume === undefined) return;
+  // Of all data on the volume, former versions' as well.
+  const volume = dirname(layout.data);
+  const used = await Promise.all((await readdir(volume)).map((name) => walElsewhere(join(volume, name))));
+  for (const name of await readdir(walVolume))
+    if (isWalOfData(name) && !used.includes(join(walVolume, name))) await remove(join(walVolume, name));
 }
 
 /** pg_basebackup writes its manifest last of all. */
@@ -182,10 +189,12 @@ const isWhole = (copy: string): Promise<boolean> => exists(join(copy, 'backup_ma
 
 /** A data directory, and its WAL if that is elsewhere. */
 export async function discard(data: string): Promise<void> {
-  const wal = await readlink(walDirectory(data)).catch(() => undefined);
+  const wal = await walElsewhere(data);
   if (wal !== undefined) await remove(wal);
   await remove(data);
 }
+
+const walElsewhere = (data: string): Promise<string | undefined> => readlink(walDirectory(data)).catch(() => undefined);
 
 /** A child of pg_basebackup may live on for a moment and write. */
 const remove = (path: string): Promise<void> =>

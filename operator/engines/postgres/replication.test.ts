@@ -1,4 +1,5 @@
 /** Replication, promotion and the ways back, on several real servers. */
+import { readdir } from 'node:fs/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
 import { rootForTests } from '../../../hack/container/root.ts';
@@ -157,6 +158,80 @@ onRealServers(
     write(100);
     await arrived();
     expect(rows('t-1')).toBe(`${written}/${written}`);
+  },
+  180_000,
+);
+
+onRealServers(
+  title(
+    'a replica that needs log already removed is cloned beside its data, from a replica, throttled, with the log on a volume of its own',
+  ),
+  async () => {
+    const group = await postgresGroup(root ?? '', ['t-1', 't-2', 't-3'], {
+      ownWalVolume: true,
+      parameters: { wal_keep_size: '0', max_slot_wal_keep_size: '16MB', min_wal_size: '32MB', max_wal_size: '32MB' },
+    });
+    running = group;
+    await group.found('t-1');
+    await group.add('t-2');
+    await group.add('t-3', 't-2');
+    const { volume, walVolume } = group.server('t-3');
+    const folders = async (): Promise<readonly string[]> =>
+      (await readdir(volume)).filter((name) => name.startsWith('pgdata')).toSorted();
+    const logs = async (): Promise<readonly string[]> =>
+      (await readdir(walVolume ?? '')).filter((name) => name.startsWith('wal-'));
+    expect([await folders(), await logs()]).toMatchObject([['pgdata'], [expect.any(String)]]);
+    const [firstLog] = await logs();
+
+    await group.run('t-3', { type: 'kill', reason: 'test' });
+    sql(group, 't-1', 'CREATE TABLE t AS SELECT n, repeat($$x$$, 500) FROM generate_series(1, 100000) n');
+    for (let n = 0; n < 3; n++) sql(group, 't-1', 'INSERT INTO t VALUES (0); SELECT pg_switch_wal()');
+    await group.until('the slot to be given up', () => {
+      sql(group, 't-1', 'CHECKPOINT');
+      return (
+        sql(
+          group,
+          't-1',
+          "SELECT pg_wal_lsn_diff(restart_lsn, '0/5000000') > 0 FROM pg_replication_slots WHERE slot_name = 'mainstay_t_3'",
+        ) === 't'
+      );
+    });
+    await group.run('t-3', { type: 'start' });
+    await group.follow('t-3');
+    await group.until('word that the log is gone', () =>
+      group.server('t-3').changes.some((state) => state.status === 'replica' && state.diverged?.remedy === 'clone'),
+    );
+
+    // Cut short, it leaves the old data as they are and nothing of its own.
+    const clone = { type: 'clone', source: group.member('t-2'), mayDiscardOld: false } as const;
+    group.define({ copyRate: 2 * 1024 * 1024 });
+    const interrupted = group.run('t-3', clone, 4000);
+    await expect(interrupted).rejects.toThrow();
+    expect(group.server('t-3').copied.at(-1)).toMatchObject({ doneBytes: expect.any(Number) as unknown });
+    expect([await folders(), await logs()]).toEqual([['pgdata'], [firstLog]]);
+
+    group.define({ copyRate: undefined });
+    await group.run('t-3', clone);
+    expect(await folders()).toEqual(['pgdata', 'pgdata.former']);
+    await group.run('t-3', { type: 'start' });
+    expect(await logs()).toContain(firstLog);
+    await group.follow('t-3');
+    await group.streaming('t-3');
+    await group.until('the rows', () => sql(group, 't-3', 'SELECT count(*) FROM t') === '100003');
+    expect(await folders()).toEqual(['pgdata']);
+    expect(await logs()).toHaveLength(1);
+    expect(await logs()).not.toContain(firstLog);
+
+    // A rewind with the log elsewhere.
+    group.network.cut(group.address('t-1'));
+    sql(group, 't-1', 'INSERT INTO t VALUES (-2)');
+    await group.run('t-1', { type: 'kill', reason: 'test' });
+    group.network.mend(group.address('t-1'));
+    await group.elect('t-2', ['t-3']);
+    sql(group, 't-2', 'INSERT INTO t VALUES (-1)');
+    await group.return('t-1');
+    await group.until('the row', () => sql(group, 't-1', 'SELECT count(*) FROM t') === '100004');
+    expect(await readdir(group.server('t-1').walVolume ?? '')).toHaveLength(1);
   },
   180_000,
 );

@@ -2,8 +2,8 @@
  * Timelines on disk. A timeline belongs to one epoch only; which one the log really ends on is read from the WAL itself,
  * since pg_control lags behind what a replica has acknowledged (pg-lab.md §1).
  */
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readdir, readFile, realpath, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { HistoryEntry } from '../../api/cluster-state.ts';
 import { parseLsn } from '../../ha/position.ts';
 import { command } from './command.ts';
@@ -89,8 +89,11 @@ export async function setAsideAbortedTimelines(layout: Layout, signal: AbortSign
     (name) => /^[0-9A-F]{8}(\.history|[0-9A-F]{16})$/.test(name) && parseInt(name.slice(0, 8), 16) > last,
   );
   if (aborted.length === 0) return [];
-  await mkdir(layout.quarantine, { recursive: true });
-  for (const name of aborted) await rename(join(walDirectory(layout.data), name), join(layout.quarantine, name));
+  // Files can't be moved from one volume to another.
+  const wal = await realpath(walDirectory(layout.data));
+  const quarantine = wal === walDirectory(layout.data) ? layout.quarantine : join(dirname(wal), 'quarantine');
+  await mkdir(quarantine, { recursive: true });
+  for (const name of aborted) await rename(join(wal, name), join(quarantine, name));
   await syncDirectory(walDirectory(layout.data));
   return aborted;
 }
