@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
+import { bundleProgram, type Bundle } from '../build/bundle.ts';
 import { run, tryRun, type CommandOptions, type Finished } from './command.ts';
 
 export interface ClusterAccess {
@@ -10,6 +11,8 @@ export interface ClusterAccess {
   readonly kubeconfig: string;
   readonly kubectl: (args: readonly string[], options?: CommandOptions) => Promise<string>;
   readonly tryKubectl: (args: readonly string[], options?: CommandOptions) => Promise<Finished>;
+  /** The plugin, bundled from these sources, as `kubectl mainstay` runs it. */
+  readonly mainstay: (args: readonly string[], options?: CommandOptions) => Promise<Finished>;
   readonly helm: (args: readonly string[], options?: CommandOptions) => Promise<string>;
 }
 
@@ -29,6 +32,8 @@ export function localClusterIsUp(): boolean {
   return existsSync(localKubeconfig);
 }
 
+let plugin: Promise<Bundle> | undefined;
+
 function access(kind: 'local' | 'own', kubeconfig: string, binFolder: string | undefined): ClusterAccess {
   const program = (name: string): string => (binFolder === undefined ? name : path.join(binFolder, name));
   const withKubeconfig = (options?: CommandOptions): CommandOptions => ({
@@ -40,6 +45,13 @@ function access(kind: 'local' | 'own', kubeconfig: string, binFolder: string | u
     kubeconfig,
     kubectl: (args, options) => run(program('kubectl'), args, withKubeconfig(options)),
     tryKubectl: (args, options) => tryRun(program('kubectl'), args, withKubeconfig(options)),
+    mainstay: async (args, options) => {
+      plugin ??= bundleProgram('kubectl-mainstay');
+      const { file } = await plugin;
+      const folders = [...(binFolder === undefined ? [] : [binFolder]), process.env['PATH'] ?? ''];
+      const env = { ...process.env, ...options?.env, PATH: folders.join(path.delimiter), KUBECONFIG: kubeconfig };
+      return tryRun(process.execPath, [file, ...args], { ...options, env });
+    },
     helm: (args, options) => run(program('helm'), args, withKubeconfig(options)),
   };
 }

@@ -150,7 +150,8 @@ function obstacleFor(
   { facts: cluster, runtime }: ClusterNow,
   operation: ClusterOperation,
 ): Obstacle | undefined {
-  if (cluster.cluster.spec.paused)
+  // A person's emergency is not what pausing is to keep away.
+  if (cluster.cluster.spec.paused && (procedureOf(operation.spec.type)?.waitsForOthers ?? true))
     return { reason: 'ClusterPaused', message: 'The cluster is paused: set its spec.paused to false.' };
   const other = whatComesFirst(facts, runtime, operation);
   return other === undefined ? undefined : { reason: 'OtherOperation', message: `Waiting for the end of ${other}.` };

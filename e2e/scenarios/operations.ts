@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
+import type { ClusterOperation } from '../../operator/api/cluster-operation.ts';
+import { budgets } from '../budgets.ts';
+import { scenario, type Orders, type World } from '../scenario.ts';
+
+scenario(
+  'operations: a switchover by an object, once, and one by the plugin',
+  { operator: 'needed' },
+  async ({ orders, writeBeside, access, api }) => {
+    const primary = await orders.primary();
+    const [candidate] = await orders.replicas();
+    assert.ok(candidate);
+    const client = await writeBeside(primary);
+    await client.expectTrouble();
+    const plan = { type: 'Switchover', switchover: { to: candidate.name } };
+    await create({ access, orders }, 'once', plan);
+    assert.equal(await outcome({ api, orders }, 'once'), 'Succeeded');
+    const successor = await orders.primaryOtherThan(primary, { within: budgets.handOverMs });
+    assert.equal(successor.instance, candidate.name);
+    await client.acknowledgedAgain({ within: budgets.handOverMs });
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+
+    const back = await access.mainstay(
+      ['switchover', 'orders', '--to', primary.instance, '-n', orders.namespace, '--reason', 'e2e'],
+      { timeoutMs: 90_000 },
+    );
+    assert.equal(back.code, 0, back.stderr);
+    assert.match(back.stdout, new RegExp(`Complete: ${primary.instance} took over from ${candidate.name}`));
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+
+    // As Git would, after somebody has deleted it.
+    await access.kubectl(['delete', '--namespace', orders.namespace, 'clusteroperation/once']);
+    await create({ access, orders }, 'once', plan);
+    assert.equal(await outcome({ api, orders }, 'once'), 'AlreadyCarriedOut');
+    assert.equal((await orders.primary()).instance, primary.instance);
+
+    const status = await access.mainstay(['status', 'orders', '-n', orders.namespace]);
+    assert.equal(status.code, 0, status.stdout);
+    assert.match(status.stdout, /nothing to do/);
+    const refused = await access.mainstay(['failover', 'orders', '--to', candidate.name, '-n', orders.namespace]);
+    assert.equal(refused.code, 3);
+    assert.match(refused.stderr, /serves as primary: ask for a Switchover/);
+    await client.outageIsAtMost(budgets.handOverMs);
+  },
+);
+
+scenario(
+  'operations: every database is restarted, one after the other',
+  { operator: 'needed' },
+  async ({ orders, writeBeside, access }) => {
+    const client = await writeBeside(await orders.primary());
+    await client.expectTrouble();
+    const before = await startTimes(orders);
+    const pods = (await orders.pods()).map(({ uid }) => uid);
+    const restarted = await access.mainstay(['restart', 'orders', '-n', orders.namespace], { timeoutMs: 300_000 });
+    assert.equal(restarted.code, 0, restarted.stderr);
+    await client.acknowledgedAgain({ within: budgets.outageMs });
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+    const after = await startTimes(orders);
+    assert.deepEqual(
+      before.filter((time) => after.includes(time)),
+      [],
+      'every database has started anew',
+    );
+    assert.deepEqual(
+      (await orders.pods()).map(({ uid }) => uid),
+      pods,
+      'the Pods stay',
+    );
+    await client.outageIsAtMost(budgets.outageMs);
+  },
+);
+
+scenario(
+  'operations: a failover that could lose writes is refused until that is accepted',
+  { orders: 'none', operator: 'needed' },
+  async ({ orders, nodes, access, api, writeBeside }) => {
+    await orders.apply({ instances: 2 });
+    await orders.fullyRedundant({ within: budgets.readyMs });
+    const primary = await orders.primary();
+    const [replica] = await orders.replicas();
+    assert.ok(replica);
+    const client = await writeBeside(primary);
+
+    // The replica misses what the primary acknowledges alone; then the primary goes.
+    await nodes.drain(replica.node, 60);
+    await until(
+      'the primary goes on alone',
+      async () => ((await orders.runtime()).sync?.acknowledgements === 0 ? yes(undefined) : notYet('it waits')),
+      { within: budgets.outageMs },
+    );
+    await client.acknowledgedAgain({ within: budgets.outageMs, writes: 100 });
+    await nodes.drain(primary.node, 60);
+    await nodes.uncordon(replica.node);
+
+    const force = ['failover', 'orders', '--to', replica.name, '-n', orders.namespace, '--others-are-off'];
+    const refusal = await until(
+      'the replica’s agent refuses',
+      async () => {
+        const answer = await access.mainstay(force, { timeoutMs: 90_000 });
+        return answer.stderr.includes('not safe without') ? yes(answer) : notYet(answer.stderr);
+      },
+      { within: budgets.redundantMs },
+    );
+    assert.equal(refusal.code, 3);
+    assert.match(refusal.stderr, /not safe without orders-\d: .*acceptDataLoss/);
+    const status = await access.mainstay(['status', 'orders', '-n', orders.namespace]);
+    assert.equal(status.code, 2, status.stdout);
+
+    // Nothing is lost after all: the former primary comes back.
+    await nodes.uncordon(primary.node);
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+    assert.equal(await outcome({ api, orders }, /-failover-/), 'Refused');
+    await orders.scaleTo(3);
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+  },
+);
+
+async function create({ access, orders }: Pick<World, 'access' | 'orders'>, name: string, spec: object): Promise<void> {
+  const operation = {
+    apiVersion: 'mainstay.dev/v1alpha1',
+    kind: 'ClusterOperation',
+    metadata: { name, namespace: orders.namespace },
+    spec: { clusterRef: { name: orders.name }, ...spec },
+  };
+  await access.kubectl(['create', '-f', '-'], { input: JSON.stringify(operation) });
+}
+
+/** Reason of the condition with which it ended. */
+function outcome({ api, orders }: Pick<World, 'api' | 'orders'>, name: string | RegExp): Promise<string> {
+  const path = `/apis/mainstay.dev/v1alpha1/namespaces/${orders.namespace}/clusteroperations`;
+  return until(
+    `the end of ${String(name)}`,
+    async () => {
+      const list = await api.get<{ readonly items: readonly ClusterOperation[] }>(path);
+      const found = list?.items.findLast(({ metadata }) =>
+        typeof name === 'string' ? metadata.name === name : name.test(metadata.name),
+      );
+      const end = found?.status.conditions?.find(
+        ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
+      );
+      return end ? yes(end.reason) : notYet(found?.status.message ?? 'it is not seen yet');
+    },
+    { within: seconds(90) },
+  );
+}
+
+async function startTimes(orders: Orders): Promise<readonly string[]> {
+  const names = (await orders.pods()).map(({ name }) => name);
+  return Promise.all(names.map((name) => orders.psql(name, 'SELECT pg_postmaster_start_time()')));
+}
