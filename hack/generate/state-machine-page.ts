@@ -27,6 +27,7 @@ const groups: Readonly<Record<Phase, Group>> = {
   'handing-over': 'Leading',
   restarting: 'Anywhere',
   upgrading: 'Leading',
+  fenced: 'Anywhere',
   failing: 'Leading',
   'giving-up': 'Leading',
   starting: 'Electing',

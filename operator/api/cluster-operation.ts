@@ -28,6 +28,26 @@ const members = {
       .exactOptional(),
     'Options of a Restart.',
   ),
+  reinitialize: described(
+    z.object({ instance: described(instance, 'A replica.') }).exactOptional(),
+    'Options of a Reinitialize.',
+  ),
+  fence: described(
+    z
+      .object({
+        instance: described(instance, 'Whose database shall be stopped.'),
+        acceptOutage: described(
+          z.boolean().default(false),
+          'Fence it although writes then stop, wait, or are on fewer replicas than asked for.',
+        ),
+      })
+      .exactOptional(),
+    'Options of a Fence.',
+  ),
+  unfence: described(
+    z.object({ instance: described(instance, 'Whose database shall run again.') }).exactOptional(),
+    'Options of an Unfence.',
+  ),
   failover: described(
     z
       .object({
@@ -64,7 +84,7 @@ const members = {
 };
 
 export type OperationType = z.output<typeof OperationType>;
-const OperationType = z.enum(['Switchover', 'Restart', 'Failover', 'Adopt']);
+const OperationType = z.enum(['Switchover', 'Restart', 'Reinitialize', 'Fence', 'Unfence', 'Failover', 'Adopt']);
 
 /** Which options belong to which type, and whether the type can do without. */
 const options: readonly {
@@ -74,6 +94,9 @@ const options: readonly {
 }[] = [
   { type: 'Switchover', member: 'switchover', needed: false },
   { type: 'Restart', member: 'restart', needed: false },
+  { type: 'Reinitialize', member: 'reinitialize', needed: true },
+  { type: 'Fence', member: 'fence', needed: true },
+  { type: 'Unfence', member: 'unfence', needed: true },
   { type: 'Failover', member: 'failover', needed: true },
   { type: 'Adopt', member: 'adopt', needed: true },
 ];
@@ -111,6 +134,8 @@ const fields = {
     OperationType,
     'Switchover: a planned change of primary. ' +
       'Restart: databases end cleanly and start anew in place; their Pods stay. ' +
+      'Reinitialize: a replica clones anew, beside its old data. ' +
+      'Fence: one database is stopped and stays so until Unfence, whatever restarts its Pod; a primary hands over first. ' +
       'Failover: somebody shall lead although nobody can prove to hold every acknowledged write. ' +
       'Adopt: etcd was restored or replaced, and the cluster shall go on with this one.',
   ),
@@ -123,7 +148,7 @@ const fields = {
   deadlineSeconds: described(
     z.int().min(5).max(604_800).exactOptional(),
     'Seconds from its creation within which it must be over. One that can’t begin by then never does; one under way is taken back where that is safe. ' +
-      'Default: 60 for Switchover and Failover, 600 for Adopt, 3600 for Restart.',
+      'Default: 60 for Switchover, Fence and Failover, 600 for Unfence and Adopt, 3600 for Restart, 86400 for Reinitialize.',
   ),
   ttlSecondsAfterFinished: described(
     z.int().min(0).max(31_536_000).exactOptional(),
@@ -193,6 +218,9 @@ export function parseClusterOperation(value: unknown): ClusterOperation {
 const defaultDeadlineSeconds: Readonly<Record<OperationType, number>> = {
   Switchover: 60,
   Restart: 3600,
+  Reinitialize: 86_400,
+  Fence: 60,
+  Unfence: 600,
   Failover: 60,
   Adopt: 600,
 };

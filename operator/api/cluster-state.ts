@@ -1,6 +1,6 @@
 /**
  * What a cluster keeps in etcd: the keys under its prefix and the shapes of their values (JSON).
- * The operator writes `definition`, `requests/*` and `operations/*`; everything else is written by the agents.
+ * The operator writes `definition`, `requests/*`, `fences/*` and `operations/*`; everything else is written by the agents.
  */
 import { z } from 'zod';
 
@@ -35,6 +35,8 @@ export const keys = {
   adopt: 'requests/adopt',
   restart: (instance: InstanceName) => `requests/restart/${instance}`,
   upgrade: 'requests/upgrade',
+  reinitialize: (instance: InstanceName) => `requests/reinitialize/${instance}`,
+  fence: (instance: InstanceName) => `fences/${instance}`,
   answer: 'answer',
   operation: (name: string) => `operations/${name}`,
   rewound: 'rewound',
@@ -334,6 +336,26 @@ export const RestartRequest = z
   })
   .readonly();
 export type RestartRequest = z.output<typeof RestartRequest>;
+
+/**
+ * `requests/reinitialize/<instance>`: the data of this incarnation shall be replaced by a clone. A replica leaves the sync set,
+ * clones and follows again; a primary refuses. Removed by its agent, with an answer.
+ */
+export const ReinitializeRequest = z
+  .object({
+    id: z.string(),
+    /** One that has another by now has been cloned since. */
+    incarnation: z.string(),
+    reason: z.string(),
+    /** Wall-clock time, ISO 8601, after which it is not begun any more. */
+    deadline: z.string(),
+  })
+  .readonly();
+export type ReinitializeRequest = z.output<typeof ReinitializeRequest>;
+
+/** `fences/<instance>`: as long as it is there, the database of this incarnation stays stopped; a primary hands over first. */
+export const Fence = z.object({ id: z.string(), incarnation: z.string(), reason: z.string() }).readonly();
+export type Fence = z.output<typeof Fence>;
 
 /** `requests/adopt`: etcd was restored or replaced; the cluster shall go on with this one. */
 export const AdoptRequest = z

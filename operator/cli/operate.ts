@@ -67,6 +67,39 @@ export const restart = operation({
   spec: ({ operands }) => ({ type: 'Restart', restart: { ...only('instance', operands[1]) } }),
 });
 
+const oneInstance: Command['operands'] = [{ name: 'CLUSTER' }, { name: 'INSTANCE' }];
+
+export const reinitialize = operation({
+  name: 'reinitialize',
+  summary: 'replace a replica’s data by a new clone',
+  details:
+    'The old data stay beside the new until those serve. Refused for the primary, and where writes would have to wait.',
+  operands: oneInstance,
+  examples: ['kubectl mainstay reinitialize orders orders-2'],
+  spec: ({ operands }) => ({ type: 'Reinitialize', reinitialize: { instance: operands[1] ?? '' } }),
+});
+
+export const fence = operation({
+  name: 'fence',
+  summary: 'stop one database and keep it so, for a look at its data or its host',
+  details: 'The Pod stays; a primary hands over first. It lasts until unfence, whatever restarts the Pod.',
+  operands: oneInstance,
+  options: [{ name: 'accept-outage', description: 'although writes then stop, wait, or are on fewer replicas' }],
+  examples: ['kubectl mainstay fence orders orders-2 --reason "disk errors"'],
+  spec: ({ operands, switches }) => ({
+    type: 'Fence',
+    fence: { instance: operands[1] ?? '', acceptOutage: switches.has('accept-outage') },
+  }),
+});
+
+export const unfence = operation({
+  name: 'unfence',
+  summary: 'let a fenced database run again',
+  operands: oneInstance,
+  examples: ['kubectl mainstay unfence orders orders-2'],
+  spec: ({ operands }) => ({ type: 'Unfence', unfence: { instance: operands[1] ?? '' } }),
+});
+
 export const failover = operation({
   name: 'failover',
   summary: 'make an instance primary by force, when nobody may lead',
@@ -112,7 +145,7 @@ export const adopt = operation({
   }),
 });
 
-export const operations: readonly Command[] = [switchover, restart, failover, adopt];
+export const operations: readonly Command[] = [switchover, restart, reinitialize, fence, unfence, failover, adopt];
 
 async function operate(kind: Kind, input: Input, world: World): Promise<ExitCode> {
   const spec = kind.spec(input);

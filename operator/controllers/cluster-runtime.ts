@@ -4,6 +4,7 @@ import {
   AdoptRequest,
   Answer,
   FailoverRequest,
+  Fence,
   HistoryEntry,
   Leader,
   Member,
@@ -47,8 +48,10 @@ export interface ClusterRuntime {
   /** A person asks for a forced failover, or for going on with another etcd. */
   readonly emergency: FailoverRequest | AdoptRequest | undefined;
   readonly answer: Answer | undefined;
-  /** Whatever is asked of the agents now, by key, as in `requests/switchover`. */
+  /** Whatever is asked of the agents now, by key, as in `requests/switchover` or `fences/orders-2`. */
   readonly requests: ReadonlyMap<string, StandingRequest>;
+  /** By the instance whose database shall stay stopped. */
+  readonly fences: ReadonlyMap<InstanceName, Fence & { readonly modRevision: number }>;
   /** What became of ClusterOperations, by name. */
   readonly operations: ReadonlyMap<string, KeptOperation>;
   /** Undefined if the protocol can't understand what is stored. */
@@ -118,10 +121,8 @@ export function parseRuntime(
     restarts: new Map(restartsIn(entries)),
     emergency: parsed(keys.failover, FailoverRequest) ?? parsed(keys.adopt, AdoptRequest),
     answer: parsed(keys.answer, Answer),
-    requests: under(entries, 'requests/', ({ value, modRevision }) => ({
-      id: RequestId.safeParse(parsedJson(value)).data?.id,
-      modRevision,
-    })),
+    requests: new Map([...under(entries, 'requests/', standing), ...under(entries, keys.fence(''), standing)]),
+    fences: fencesIn(entries),
     operations: new Map(
       [
         ...under(entries, keys.operation(''), ({ value, modRevision }) => ({
@@ -133,6 +134,21 @@ export function parseRuntime(
     explanation,
     empty: entries.size === 0,
   };
+}
+
+const standing = ({ value, modRevision }: StoredValue): StandingRequest => ({
+  id: RequestId.safeParse(parsedJson(value)).data?.id,
+  modRevision,
+});
+
+function fencesIn(entries: ReadonlyMap<string, StoredValue>): ClusterRuntime['fences'] {
+  const prefix = keys.fence('');
+  return new Map(
+    [...under(entries, prefix, (entry) => entry)].flatMap(([key, { value, modRevision }]) => {
+      const fence = Fence.safeParse(parsedJson(value));
+      return fence.success ? [[key.slice(prefix.length), { ...fence.data, modRevision }] as const] : [];
+    }),
+  );
 }
 
 const RequestId = z.object({ id: z.string() });

@@ -5,6 +5,7 @@
 import { adopt, mustAdopt } from './adopt.ts';
 import { now, wait } from './decision.ts';
 import { elect } from './elect.ts';
+import { stayStopped } from './fenced.ts';
 import { followLeader } from './follow.ts';
 import { found } from './found.ts';
 import { lead } from './lead.ts';
@@ -41,6 +42,8 @@ export function decide(state: HaState): Decision {
   if (leader?.instance === state.self.instance && state.database.status !== 'unknown') return lead(known, leader);
   // A vow under way binds already: nothing may be begun that it would forbid.
   if (state.inFlight.disk) return wait('vowing', 'writing a vow');
+  const fenced = stayStopped(known);
+  if (fenced) return fenced;
   if (!leader || state.vow > view.epoch || primaryLost(known)) return elect(known);
   return followLeader(known, leader);
 }

@@ -3,6 +3,7 @@ import { keys, type Leader, type Member } from '../api/cluster-state.ts';
 import { act, transact, voterOf, vow, wait, type Known } from './decision.ts';
 import { isSound, mustRepair, mustReplaceData } from './member-state.ts';
 import type { Decision } from './state.ts';
+import { answerReinitialization, mustReinitialize } from './reinitialize.ts';
 import { restartIfAsked, restartTaken } from './restart.ts';
 import { standsBack } from './successor.ts';
 import { sameVoter } from './takeover.ts';
@@ -27,7 +28,7 @@ export function followLeader(state: Known, leader: Leader): Decision {
         return state.vow === 0 || isOutgrown(view, database.systemIdentifier)
           ? replaceData(state, primary, { type: 'clone' })
           : wait('blocked-foreign-data', 'blocked: the data on this volume belongs to another cluster');
-      if (mustReplaceData(state)) return replaceData(state, primary, { type: 'clone' });
+      if (mustReplaceData(state) || mustReinitialize(state)) return replaceData(state, primary, { type: 'clone' });
       if (!database.needsPrimary)
         return restartTaken(state) ?? act(state, 'starting', 'starting the database', { type: 'start' });
       if (primary?.role !== 'primary')
@@ -43,10 +44,10 @@ export function followLeader(state: Known, leader: Leader): Decision {
   if (state.vow < view.epoch) return vow(state, view.epoch);
   if (isOutgrown(view, database.systemIdentifier)) return replaceData(state, primary, { type: 'clone' });
   if (database.diverged?.epoch === view.epoch) return replaceData(state, primary, { type: database.diverged.remedy });
-  if (mustRepair(state))
+  if (mustRepair(state) || mustReinitialize(state))
     return isSound(view, leader.instance)
       ? replaceData(state, primary, { type: 'clone' })
-      : wait('awaiting-primary', 'damaged, and waiting for a primary that is sound to copy from');
+      : wait('awaiting-primary', 'its data are to be replaced: waiting for a primary that is sound to copy from');
   if (!primary) return wait('awaiting-primary', `waiting for ${leader.instance} to announce its address`);
   const { following } = database;
   if (
@@ -54,7 +55,7 @@ export function followLeader(state: Known, leader: Leader): Decision {
     following.instance === leader.instance &&
     following.address === primary.address
   )
-    return restartIfAsked(state) ?? wait('following', `following ${leader.instance}`);
+    return restartIfAsked(state) ?? answerReinitialization(state) ?? wait('following', `following ${leader.instance}`);
   if (self.instance === leader.instance) return wait('following', 'leading');
   return act(state, 'turning', `following ${leader.instance} in epoch ${view.epoch}`, {
     type: 'follow',

@@ -2,8 +2,10 @@
 import { keys, type Leader, type Member, type SyncState } from '../api/cluster-state.ts';
 import { reclaim } from './claim.ts';
 import { act, answered, now, revoke, transact, vow, wait, type Known, type Primary } from './decision.ts';
+import { isFenced } from './fenced.ts';
 import { isFounder } from './found.ts';
 import type { Decision, DatabaseState } from './state.ts';
+import { refuseReinitialization } from './reinitialize.ts';
 import { restartIfAsked } from './restart.ts';
 import { hasSuccessor, soonestSuccessor, tagsOf } from './successor.ts';
 import { planSyncSet } from './sync-set.ts';
@@ -32,7 +34,7 @@ export function lead(state: Known, leader: Leader): Decision {
     case 'stopped': {
       const upgrading = upgradeStopped(state, database);
       if (upgrading) return upgrading;
-      return isFounder(view, database.highestTimeline) && !state.ending
+      return isFounder(view, database.highestTimeline) && !isLeaving(state)
         ? act(state, 'starting', 'starting the new database', { type: 'start' })
         : releaseStopped(state, database);
     }
@@ -55,7 +57,7 @@ function becomePrimary(state: Known, database: DatabaseState & { readonly status
   // The log may have moved between the claim and now only if the database was restarted: then let all be judged anew.
   if (!database.sealed && isFounder(view, database.highestTimeline))
     return act(state, 'sealing', 'sealing before the promotion', { type: 'seal' });
-  if (!database.sealed || state.ending) return release(state, 'DatabaseExited');
+  if (!database.sealed || isLeaving(state)) return release(state, 'DatabaseExited');
   if (state.backOff.has('promote')) return release(state, 'PromotionFailed');
   const { members, acknowledgements } = view.sync.value;
   return act(state, 'promoting', `becoming primary of epoch ${view.epoch}`, {
@@ -72,7 +74,8 @@ function serve(state: Known, database: Primary): Decision {
     return wait('serving-on-pledges', 'etcd is silent: serving on the word of replicas, changing nothing');
   const failing = whileFailing(state);
   if (failing) return failing;
-  const handOver = plannedHandOver(state) ?? restartIfAsked(state) ?? refuseFailover(state);
+  const handOver =
+    plannedHandOver(state) ?? restartIfAsked(state) ?? refuseFailover(state) ?? refuseReinitialization(state);
   if (handOver) return handOver;
   // A living primary that is voted out keeps its place by claiming the next epoch itself, if it comes first (rule 13).
   if (isVotedOut(state)) return reclaim(state, database);
@@ -195,7 +198,7 @@ function whileFailing(state: Known): Decision | undefined {
 /** Stops for a switchover request or the end of the process, or refuses the request. */
 function plannedHandOver(state: Known): Decision | undefined {
   const { view } = state;
-  if (state.ending) return act(state, 'handing-over', 'stopping for a hand-over', { type: 'stop' });
+  if (isLeaving(state)) return act(state, 'handing-over', 'stopping for a hand-over', { type: 'stop' });
   const request = view.switchover;
   if (!request || !state.replicas) return undefined;
   const refusal = reasonAgainst(state, request.value);
@@ -237,7 +240,7 @@ function refuseFailover(state: Known): Decision | undefined {
 
 function releaseStopped(state: Known, database: DatabaseState & { readonly status: 'stopped' }): Decision {
   const { view, givingUp } = state;
-  if (state.ending || view.switchover) return release(state, 'Switchover');
+  if (isLeaving(state) || view.switchover) return release(state, 'Switchover');
   if (givingUp?.epoch === view.epoch) return release(state, givingUp.reason);
   if (view.restarts.has(state.self.instance)) return release(state, 'Restart', database.recovery ?? 0);
   // Once it may come back by itself, where that is sooner; one that crashes again leaves leadership to others (rule 8).
@@ -278,6 +281,9 @@ function release(state: Known, reason: string, restart?: number): Decision {
     ],
   });
 }
+
+/** Its process ends, or it is fenced: somebody else shall lead. */
+const isLeaving = (state: Known): boolean => state.ending || isFenced(state);
 
 const isProven = (state: Known): boolean =>
   state.proven !== undefined && state.proven.epoch === state.view.epoch && state.now < state.proven.until;

@@ -1,4 +1,5 @@
 import type { InstanceName, Member } from '../api/cluster-state.ts';
+import { mustReinitialize } from './reinitialize.ts';
 import type { HaState } from './state.ts';
 import { tagsOf } from './successor.ts';
 import { sameVoter } from './takeover.ts';
@@ -38,6 +39,12 @@ export function isSound(view: ClusterView, instance: InstanceName): boolean {
   return member !== undefined && !member.corruption && member.failing === undefined;
 }
 
+/** The primary leaves it out of the sync set then. With nobody to clone from, its data may be needed yet. */
+const leavesForReinitialization = (state: HaState): boolean =>
+  mustReinitialize(state) &&
+  state.view?.leader !== undefined &&
+  state.view.leader.value.instance !== state.self.instance;
+
 /** What an instance tells of itself in `members/*`. */
 export function memberState(state: HaState, streaming: boolean): Member['state'] {
   const { database, inFlight } = state;
@@ -53,11 +60,12 @@ export function memberState(state: HaState, streaming: boolean): Member['state']
     case 'broken':
       return 'diverged';
     case 'stopped':
-      return mustReplaceData(state) ? 'diverged' : 'stopped';
+      return mustReplaceData(state) || leavesForReinitialization(state) ? 'diverged' : 'stopped';
     case 'primary':
       return database.open ? 'running' : 'promoting';
     case 'replica':
-      if (database.diverged || mustRepair(state)) return 'diverged';
+      if (database.diverged || mustRepair(state) || (!database.sealed && leavesForReinitialization(state)))
+        return 'diverged';
       return database.sealed ? 'sealed' : streaming ? 'streaming' : 'starting';
   }
 }

@@ -16,6 +16,8 @@ export const phases = {
   },
   adopting: { does: 'seals its log for an adoption', until: 'one transaction makes this etcd the cluster’s' },
 
+  fenced: { does: 'keeps its database stopped, as a person asked', until: 'it is unfenced' },
+
   // Founding.
   founding: { does: 'initialises the cluster’s first data', until: 'epoch 1 is in etcd, or another has founded it' },
   'blocked-foreign-data': {

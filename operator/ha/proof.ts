@@ -6,6 +6,7 @@ import type { Epoch } from '../api/cluster-state.ts';
 import type { Primary } from './decision.ts';
 import type { HaState, Milliseconds } from './state.ts';
 import type { SyncSet } from './sync-set.ts';
+import { isFenced } from './fenced.ts';
 import { promisesFor, sameVoter } from './takeover.ts';
 import type { ClusterView } from './view.ts';
 
@@ -84,7 +85,8 @@ export function answersAsLeader(state: HaState): boolean {
       view?.switchover !== undefined ||
       view?.restarts.has(self.instance) === true ||
       view?.upgrade?.value.from === self.instance ||
-      ending)
+      ending ||
+      isFenced(state))
   );
 }
 

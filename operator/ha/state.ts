@@ -239,6 +239,7 @@ export type TxnPurpose =
   | 'answer-restart'
   | 'refuse-upgrade'
   | 'upgrade'
+  | 'answer-reinitialize'
   | 'warn-of-rewind'
   | 'offer-adoption'
   | 'adopt';

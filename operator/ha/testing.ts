@@ -56,6 +56,9 @@ export interface ViewParts {
   /** Instances asked to restart. */
   readonly restarts?: readonly string[];
   readonly upgrade?: ClusterView['upgrade'];
+  /** Instances whose data shall be replaced. */
+  readonly reinitialized?: readonly string[];
+  readonly fenced?: readonly string[];
   readonly adoptions?: readonly AdoptionRecord[];
   readonly etcdClusterId?: string;
 }
@@ -113,6 +116,31 @@ export function view(parts: ViewParts = {}): ClusterView {
         {
           value: { id: `restart-${instance}`, reason: 'test', deadline: '2026-01-01T00:01:00Z' },
           modRevision: 40,
+          lease: '0',
+        },
+      ]),
+    ),
+    reinitializations: new Map(
+      (parts.reinitialized ?? []).map((instance) => [
+        instance,
+        {
+          value: {
+            id: `reinitialize-${instance}`,
+            incarnation: 'v1',
+            reason: 'test',
+            deadline: '2026-01-01T00:01:00Z',
+          },
+          modRevision: 41,
+          lease: '0',
+        },
+      ]),
+    ),
+    fences: new Map(
+      (parts.fenced ?? []).map((instance) => [
+        instance,
+        {
+          value: { id: `fence-${instance}`, incarnation: 'v1', reason: 'test' },
+          modRevision: 42,
           lease: '0',
         },
       ]),

@@ -5,6 +5,7 @@
  */
 import { keys, type HistoryEntry, type SyncState } from '../api/cluster-state.ts';
 import { act, answered, leadership, transact, voterOf, wait, type Known, type Primary } from './decision.ts';
+import { isFenced } from './fenced.ts';
 import { holdsLeadership } from './proof.ts';
 import type { DatabaseState, Decision, HaState } from './state.ts';
 import { sameVoter, takeoverQuorum } from './takeover.ts';
@@ -14,7 +15,12 @@ type Stopped = DatabaseState & { readonly status: 'stopped' };
 
 /** This instance may be stopped for an upgrade: it leads, and is asked to. */
 export function mayUpgrade(state: HaState): boolean {
-  return holdsLeadership(state) && !state.ending && state.view?.upgrade?.value.from === state.self.instance;
+  return (
+    holdsLeadership(state) &&
+    !state.ending &&
+    !isFenced(state) &&
+    state.view?.upgrade?.value.from === state.self.instance
+  );
 }
 
 /** While it serves: refuses what can't be, checks the rest, then stops. Undefined: nothing to do for it now. */

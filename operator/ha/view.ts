@@ -4,6 +4,7 @@ import {
   AdoptionRecord,
   AdoptRequest,
   Definition,
+  Fence,
   FailoverRequest,
   HistoryEntry,
   Initialize,
@@ -11,6 +12,7 @@ import {
   Member,
   PromiseRecord,
   Release,
+  ReinitializeRequest,
   RestartRequest,
   Rewound,
   SwitchoverRequest,
@@ -48,6 +50,8 @@ export interface ClusterView {
   /** By instance. */
   readonly restarts: ReadonlyMap<InstanceName, Versioned<RestartRequest>>;
   readonly upgrade: Versioned<UpgradeRequest> | undefined;
+  readonly reinitializations: ReadonlyMap<InstanceName, Versioned<ReinitializeRequest>>;
+  readonly fences: ReadonlyMap<InstanceName, Versioned<Fence>>;
   readonly rewound: Rewound | undefined;
   readonly adoptions: ReadonlyMap<InstanceName, AdoptionRecord>;
 }
@@ -88,6 +92,14 @@ export function parseView(
   const under = <T>(prefix: string, schema: ZodType<T>): readonly Versioned<T>[] =>
     [...entries.keys()].filter((key) => key.startsWith(prefix)).map((key) => parsed(key, schema) as Versioned<T>);
 
+  const byInstance = <T>(prefix: string, schema: ZodType<T>): ReadonlyMap<InstanceName, Versioned<T>> =>
+    new Map(
+      [...entries.keys()].flatMap((key) => {
+        const found = key.startsWith(prefix) ? lenient(key, schema) : undefined;
+        return found ? [[key.slice(prefix.length), found] as const] : [];
+      }),
+    );
+
   const bootstrap = entries.get(keys.bootstrap);
   return {
     revision: at.revision,
@@ -111,19 +123,14 @@ export function parseView(
     switchover: lenient(keys.switchover, SwitchoverRequest),
     failover: lenient(keys.failover, FailoverRequest),
     adopt: lenient(keys.adopt, AdoptRequest),
-    restarts: new Map(
-      [...entries.keys()].flatMap((key) => {
-        const request = key.startsWith(restartPrefix) ? lenient(key, RestartRequest) : undefined;
-        return request ? [[key.slice(restartPrefix.length), request] as const] : [];
-      }),
-    ),
+    restarts: byInstance(keys.restart(''), RestartRequest),
+    reinitializations: byInstance(keys.reinitialize(''), ReinitializeRequest),
+    fences: byInstance(keys.fence(''), Fence),
     upgrade: lenient(keys.upgrade, UpgradeRequest),
     rewound: parsed(keys.rewound, Rewound)?.value,
     adoptions: new Map(under('adoptions/', AdoptionRecord).map(({ value }) => [value.instance, value])),
   };
 }
-
-const restartPrefix = keys.restart('');
 
 /**
  * Epoch in which a timeline began. A primary that claims again without stopping goes on with its timeline, so that one

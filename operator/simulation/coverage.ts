@@ -65,6 +65,7 @@ const purposes = {
   'answer-restart': true,
   'refuse-upgrade': true,
   upgrade: true,
+  'answer-reinitialize': true,
   'offer-adoption': true,
   adopt: true,
   'warn-of-rewind': true,

@@ -10,6 +10,8 @@ import {
   type HistoryEntry,
   type Member,
   type PromiseRecord,
+  type Fence,
+  type ReinitializeRequest,
   type RestartRequest,
 } from '../api/cluster-state.ts';
 import type { Txn } from '../ha/state.ts';
@@ -299,12 +301,17 @@ function viewOf(entries: ReadonlyMap<string, Entry>, revision: number, cluster: 
   const history = new Map<number, HistoryEntry>();
   const adoptions = new Map<string, AdoptionRecord>();
   const restarts = new Map<string, Versioned<RestartRequest>>();
+  const reinitializations = new Map<string, Versioned<ReinitializeRequest>>();
+  const fences = new Map<string, Versioned<Fence>>();
   for (const [key, entry] of entries)
     if (key.startsWith('members/')) members.set(key.slice(8), entry.value as Member);
     else if (key.startsWith('promises/')) promises.set(key.slice(9), entry as Versioned<PromiseRecord>);
     else if (key.startsWith('history/')) history.set(Number(key.slice(8)), entry.value as HistoryEntry);
     else if (key.startsWith('adoptions/')) adoptions.set(key.slice(10), entry.value as AdoptionRecord);
     else if (key.startsWith('requests/restart/')) restarts.set(key.slice(17), entry as Versioned<RestartRequest>);
+    else if (key.startsWith('requests/reinitialize/'))
+      reinitializations.set(key.slice(22), entry as Versioned<ReinitializeRequest>);
+    else if (key.startsWith('fences/')) fences.set(key.slice(7), entry as Versioned<Fence>);
   return {
     revision,
     etcdClusterId: `etcd-${cluster}`,
@@ -323,6 +330,8 @@ function viewOf(entries: ReadonlyMap<string, Entry>, revision: number, cluster: 
     adopt: get(keys.adopt),
     restarts,
     upgrade: get(keys.upgrade),
+    reinitializations,
+    fences,
     adoptions,
     rewound: get<NonNullable<ClusterView['rewound']>>(keys.rewound)?.value,
   };

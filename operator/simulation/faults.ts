@@ -1,5 +1,12 @@
 /** What goes wrong: each seed allows some kinds of faults by chance, and some strike when an instance is about to act. */
-import { keys, type RestartRequest, type SwitchoverRequest, type UpgradeRequest } from '../api/cluster-state.ts';
+import {
+  keys,
+  type Fence,
+  type ReinitializeRequest,
+  type RestartRequest,
+  type SwitchoverRequest,
+  type UpgradeRequest,
+} from '../api/cluster-state.ts';
 import type { Cluster, Moment } from './cluster.ts';
 import { etcdNode } from './etcd.ts';
 import { wallClock, type Instance } from './instance.ts';
@@ -31,6 +38,8 @@ export const faultKinds = [
   'switchover',
   'restart',
   'upgrade',
+  'reinitialize',
+  'fenced',
   'termination',
   'instance-lost',
   'volume-lost',
@@ -109,6 +118,8 @@ const length: Readonly<Record<FaultKind, (random: Random) => number>> = {
   switchover: (random) => random.between(1000, 30_000),
   restart: (random) => random.between(1000, 30_000),
   upgrade: (random) => random.between(2000, 40_000),
+  reinitialize: (random) => random.between(1000, 30_000),
+  fenced: (random) => random.between(1000, 15_000),
   termination: (random) => random.between(500, 3000),
   'instance-lost': () => 0,
   'volume-lost': (random) => random.between(300, 3000),
@@ -269,6 +280,22 @@ export function createFaults(
         return true;
       case 'upgrade':
         return upgrade(milliseconds, form);
+      case 'reinitialize':
+        etcd.put(keys.reinitialize(on.name), {
+          id: `${time.now()}`,
+          incarnation: on.volume.incarnation,
+          reason: 'test',
+          deadline: wallClock(time.now() + milliseconds),
+        } satisfies ReinitializeRequest);
+        return true;
+      case 'fenced':
+        // The operator ends it then.
+        etcd.put(keys.fence(on.name), {
+          id: `${time.now() + milliseconds}`,
+          incarnation: on.volume.incarnation,
+          reason: 'test',
+        } satisfies Fence);
+        return true;
       case 'termination':
         on.end(milliseconds);
         return true;

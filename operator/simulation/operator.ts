@@ -47,6 +47,8 @@ export function runOperator(cluster: Cluster): void {
   }
 
   function act(view: ClusterView): void {
+    for (const [instance, { value }] of view.fences)
+      if (time.now() >= Number(value.id)) etcd.delete(keys.fence(instance));
     // The definition is its own work, the rest may have changed since.
     const { definition } = etcd.view();
     const wanted = definition?.instances ?? [];

@@ -73,13 +73,19 @@ function transactionFor(
   switch (action.type) {
     case 'begin-operation':
     case 'continue-operation': {
-      const { record, modRevision } = action;
+      const { record, modRevision, removes } = action;
+      const removed = removes && { key: prefix + removes.key, modRevision: removes.modRevision };
       const request = action.request && { key: prefix + action.request.key, value: action.request.value };
       return {
-        compare: [asSeen(key, modRevision), ...(request ? [{ key: request.key, is: 'absent' as const }] : [])],
+        compare: [
+          asSeen(key, modRevision),
+          ...(request ? [{ key: request.key, is: 'absent' as const }] : []),
+          ...(removed ? [asSeen(removed.key, removed.modRevision)] : []),
+        ],
         writes: [
           { put: key, value: JSON.stringify(record) },
           ...(request ? [{ put: request.key, value: JSON.stringify(request.value) }] : []),
+          ...(removed ? [{ delete: removed.key }] : []),
         ],
       };
     }

@@ -369,6 +369,120 @@ describe('a restart', () => {
   });
 });
 
+/** What the agent of an instance tells of itself. */
+function tell(on: Operations, instance: string, change: object): void {
+  const { runtime } = on.world;
+  const members = [...runtime.members].map(([name, member]): [string, typeof member] => [
+    name,
+    name === instance ? { ...member, ...change } : member,
+  ]);
+  on.world.runtime = { ...runtime, members: new Map(members) };
+}
+
+describe('a reinitialization', () => {
+  const reinitialize = (instance: string) => ({ type: 'Reinitialize', reinitialize: { instance } });
+
+  test('asks for the data that are there now to be replaced, and ends when the new ones follow', () => {
+    const on = newOperations();
+    create(on, 'op', reinitialize('orders-2'));
+    look(on);
+    const key = keys.reinitialize('orders-2');
+    expect(on.requests.get(key)?.value).toMatchObject({ incarnation: 'orders-2' });
+    tell(on, 'orders-2', { state: 'cloning', incarnation: 'new', message: '40 %' });
+    look(on);
+    expect(statusOf(on)?.message).toBe('orders-2 is cloning: 40 %.');
+    abort(on, 'op');
+    look(on);
+    expect(statusOf(on)?.message).toContain('too late to call it off');
+    tell(on, 'orders-2', { state: 'streaming' });
+    on.requests.delete(key);
+    look(on);
+    expect(ends(on)).toEqual(['Complete', 'Succeeded', 'orders-2 has new data, and follows.']);
+  });
+
+  test('is refused for the primary, and where writes would wait', () => {
+    const on = newOperations();
+    create(on, 'primary', reinitialize('orders-1'));
+    look(on);
+    expect(ends(on, 'primary')?.[2]).toBe('orders-1 is primary: switch over first.');
+    const { runtime } = on.world;
+    if (runtime.sync)
+      on.world.runtime = {
+        ...runtime,
+        sync: { ...runtime.sync, members: [{ instance: 'orders-2', incarnation: 'x' }] },
+      };
+    create(on, 'last', reinitialize('orders-2'));
+    look(on);
+    expect(ends(on, 'last')?.[2]).toContain('all writes would wait until orders-2 is back');
+    expect(on.requests.size).toBe(0);
+  });
+});
+
+describe('a fence', () => {
+  const fence = (instance: string, more = {}) => ({ type: 'Fence', fence: { instance, ...more } });
+  const withConsequence = (outcome: 'failover' | 'unaffected' | 'writes-stop') => {
+    const on = newOperations();
+    const ifLost = new Map(['orders-1', 'orders-2', 'orders-3'].map((name) => [name, { outcome }] as const));
+    on.world.runtime = { ...on.world.runtime, explanation: { summary: '', ifLost } };
+    return on;
+  };
+
+  test('stands until it is taken away', () => {
+    const on = withConsequence('unaffected');
+    create(on, 'op', fence('orders-2'));
+    look(on);
+    tell(on, 'orders-2', { state: 'stopped' });
+    look(on);
+    expect(ends(on)?.slice(0, 2)).toEqual(['Complete', 'Succeeded']);
+    expect([...on.requests.keys()]).toEqual(['fences/orders-2']);
+
+    create(on, 'again', fence('orders-2'));
+    look(on);
+    expect(ends(on, 'again')).toEqual(['Complete', 'Succeeded', 'orders-2 is fenced already.']);
+
+    create(on, 'un', { type: 'Unfence', unfence: { instance: 'orders-2' } });
+    look(on);
+    expect([on.requests.size, statusOf(on, 'un')?.message]).toEqual([0, 'Waiting until orders-2 is back.']);
+    tell(on, 'orders-2', { state: 'streaming' });
+    look(on);
+    expect(ends(on, 'un')).toEqual(['Complete', 'Succeeded', 'The database of orders-2 runs again.']);
+  });
+
+  test('of the primary is complete when another leads', () => {
+    const on = withConsequence('failover');
+    create(on, 'op', fence('orders-1'));
+    look(on);
+    tell(on, 'orders-1', { state: 'stopped' });
+    look(on);
+    expect(ends(on)).toBeUndefined();
+    on.world.runtime = { ...on.world.runtime, leader: undefined };
+    look(on);
+    expect(ends(on)?.[0]).toBe('Complete');
+  });
+
+  test('that stops writes is refused until that is accepted', () => {
+    const on = withConsequence('writes-stop');
+    create(on, 'op', fence('orders-2'));
+    look(on);
+    expect(ends(on)?.slice(1)).toEqual([
+      'Refused',
+      'without orders-2: writes wait for replicas. To fence it all the same, ask again with acceptOutage.',
+    ]);
+    create(on, 'accepted', fence('orders-2', { acceptOutage: true }));
+    look(on);
+    expect(on.requests.size).toBe(1);
+  });
+
+  test('that is called off is taken away', () => {
+    const on = withConsequence('unaffected');
+    create(on, 'op', fence('orders-2'));
+    look(on);
+    abort(on, 'op');
+    look(on);
+    expect([ends(on)?.[1], on.requests.size]).toEqual(['Aborted', 0]);
+  });
+});
+
 describe('a forced failover', () => {
   const failover = (change = {}) => ({ type: 'Failover', failover: { to: 'orders-2', ...change } });
   const withoutPrimary = () => {

@@ -15,6 +15,7 @@ export type Action =
       /** Of the record it replaces; undefined if there was none. */
       readonly modRevision: number | undefined;
       readonly request: { readonly key: string; readonly value: object } | undefined;
+      readonly removes?: { readonly key: string; readonly modRevision: number };
     }
   /** The outcome, and with it the request's end if it still stands. */
   | {
@@ -83,7 +84,12 @@ function begin(
     ...(plan.to !== undefined && { to: plan.to }),
     targets: plan.targets ?? [],
   };
-  return { ...asking(operation, record, plan.asks), type: 'begin-operation', modRevision: undefined };
+  return {
+    ...asking(operation, record, plan.asks),
+    type: 'begin-operation',
+    modRevision: undefined,
+    ...(plan.removes && { removes: plan.removes }),
+  };
 }
 
 function asking(operation: ClusterOperation, record: OperationRecord, asks: Asked | undefined) {
@@ -121,7 +127,8 @@ function conclude(
     name: kept.name,
     record: { ...kept.record, state: outcome, reason, message, finishedAt: new Date(now).toISOString() },
     modRevision: kept.modRevision,
-    withdraw: runtime && standingRequest(runtime, kept.record),
+    // What was carried out and still stands is meant to: a fence.
+    withdraw: runtime && outcome === 'failed' ? standingRequest(runtime, kept.record) : undefined,
   };
 }
 

@@ -1,22 +1,22 @@
 import { keys } from '../../api/cluster-state.ts';
-import { runningPrimary, wantedInstances } from '../postgres-cluster/instances.ts';
+import { runningPrimary } from '../postgres-cluster/instances.ts';
+import { unknownInstance } from './instance.ts';
 import type { Plan, Procedure } from './procedure.ts';
 
 /** A failover by force, for a cluster in which nobody may lead. What could be lost is judged by the candidate's agent. */
 export const failover: Procedure = {
   waitsForOthers: false,
 
-  plan({ failover: asked }, { facts, runtime }): Plan {
+  plan({ failover: asked }, cluster): Plan {
+    const { runtime } = cluster;
     const refused = (because: string): Plan => ({ verdict: 'refused', because });
     if (!asked) return refused('spec.failover is missing');
     const { to, acceptDataLoss, othersAreOff } = asked;
     const primary = runningPrimary(runtime);
     if (primary === to) return { verdict: 'nothing-to-do', message: `${to} is primary already.` };
     if (primary !== undefined) return refused(`${primary} serves as primary: ask for a Switchover`);
-    if (!wantedInstances(facts).includes(to))
-      return refused(
-        `${to} is no instance of ${facts.cluster.metadata.name}: choose one of ${wantedInstances(facts).join(', ')}`,
-      );
+    const unknown = unknownInstance(cluster, to);
+    if (unknown !== undefined) return refused(unknown);
     if (!runtime.members.has(to)) return refused(`${to} is not there: choose an instance whose agent runs`);
     if (runtime.requests.has(keys.failover))
       return { verdict: 'wait', because: 'another failover is asked for already' };

@@ -1,6 +1,6 @@
 /** For tests: the operations of one cluster, with an API server that forgets, an etcd that doesn't, and agents that take requests up. */
 import { parseClusterOperation, type ClusterOperation } from '../../api/cluster-operation.ts';
-import { keys, type OperationRecord } from '../../api/cluster-state.ts';
+import { Fence, keys, type OperationRecord } from '../../api/cluster-state.ts';
 import { sampleCluster } from '../../resources/sample-cluster.ts';
 import type { ClusterRuntime, KeptOperation, StandingRequest } from '../cluster-runtime.ts';
 import { decide as decideCluster } from '../postgres-cluster/decide.ts';
@@ -88,6 +88,7 @@ export function observed(on: Operations): OperationFacts {
     ...world.runtime,
     operations: new Map(records),
     requests: new Map(requests),
+    fences: fencesOf(on),
     restarts: new Map(),
     answer,
   };
@@ -97,6 +98,16 @@ export function observed(on: Operations): OperationFacts {
     operations: [...on.objects.values()],
     unreadable: [],
   };
+}
+
+/** Read from where they stand, as the operator does. */
+function fencesOf({ requests }: Operations): ClusterRuntime['fences'] {
+  const prefix = keys.fence('');
+  return new Map(
+    [...requests].flatMap(([key, { modRevision, value }]) =>
+      key.startsWith(prefix) ? [[key.slice(prefix.length), { ...Fence.parse(value), modRevision }] as const] : [],
+    ),
+  );
 }
 
 /** One look of the operator; `statuses: false`: it dies before it has written any. */
@@ -116,10 +127,11 @@ function carryOut(on: Operations, action: Action): void {
   switch (action.type) {
     case 'begin-operation':
     case 'continue-operation': {
-      const { name, record, request, modRevision } = action;
+      const { name, record, request, modRevision, removes } = action;
       if (on.records.get(name)?.modRevision !== modRevision) throw new Error('another record');
       put(name, record);
       if (action.type === 'begin-operation') on.begun.push(name);
+      if (removes) on.requests.delete(removes.key);
       if (!request) return;
       if (on.requests.has(request.key)) throw new Error(`${request.key} is asked for already`);
       const value = request.value as Readonly<Record<string, unknown>> & { readonly id: string };

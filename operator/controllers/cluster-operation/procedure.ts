@@ -4,6 +4,8 @@ import type { InstanceName, OperationRecord } from '../../api/cluster-state.ts';
 import { adopt } from './adopt.ts';
 import { failover } from './failover.ts';
 import type { ClusterNow } from './facts.ts';
+import { fence, unfence } from './fence.ts';
+import { reinitialize } from './reinitialize.ts';
 import { restart } from './restart.ts';
 import { switchover } from './switchover.ts';
 
@@ -24,6 +26,8 @@ export type Plan =
       readonly targets?: readonly InstanceName[];
       /** The first thing asked of the agents, in the transaction that makes the record. */
       readonly asks: Asked | undefined;
+      /** What ends with that, if nobody has changed it. */
+      readonly removes?: { readonly key: string; readonly modRevision: number };
     };
 
 export interface Asked {
@@ -58,6 +62,9 @@ const procedures: Readonly<Record<OperationType, Procedure>> = {
   Failover: failover,
   Adopt: adopt,
   Restart: restart,
+  Reinitialize: reinitialize,
+  Fence: fence,
+  Unfence: unfence,
 };
 
 /** Undefined for a type that only another version of the operator knows. */

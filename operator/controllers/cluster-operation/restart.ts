@@ -10,6 +10,7 @@ import {
 import { hasSettled } from '../postgres-cluster/pending-restart.ts';
 import { publishedTags, switchoverCandidate } from '../switchover-candidate.ts';
 import type { ClusterNow } from './facts.ts';
+import { unknownInstance } from './instance.ts';
 import type { Asked, Plan, Procedure } from './procedure.ts';
 
 export const restart: Procedure = {
@@ -19,11 +20,8 @@ export const restart: Procedure = {
     const { facts } = cluster;
     const wanted = wantedInstances(facts);
     const only = asked?.instance;
-    if (only !== undefined && !wanted.includes(only))
-      return {
-        verdict: 'refused',
-        because: `${only} is no instance of ${facts.cluster.metadata.name}: choose one of ${wanted.join(', ')}`,
-      };
+    const unknown = only === undefined ? undefined : unknownInstance(cluster, only);
+    if (unknown !== undefined) return { verdict: 'refused', because: unknown };
     const targets = only === undefined ? wanted : [only];
     const next = nextStep(cluster, targets, []);
     if (next.verdict === 'nothing') return { verdict: 'nothing-to-do', message: 'There is no instance.' };

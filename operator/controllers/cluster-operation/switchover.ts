@@ -1,7 +1,8 @@
 import { keys, type InstanceName } from '../../api/cluster-state.ts';
-import { eligibleForSwitchover, runningPrimary, wantedInstances } from '../postgres-cluster/instances.ts';
+import { eligibleForSwitchover, runningPrimary } from '../postgres-cluster/instances.ts';
 import { isWell, publishedTags, switchoverCandidate } from '../switchover-candidate.ts';
 import type { ClusterNow } from './facts.ts';
+import { unknownInstance } from './instance.ts';
 import type { Plan, Procedure } from './procedure.ts';
 
 export const switchover: Procedure = {
@@ -51,10 +52,9 @@ export const switchover: Procedure = {
 
 /** Why this instance can't take over, by the rule of the agents. */
 function unfitness(cluster: ClusterNow, instance: InstanceName): string | undefined {
-  const { facts, runtime } = cluster;
-  const wanted = wantedInstances(facts);
-  if (!wanted.includes(instance))
-    return `${instance} is no instance of ${facts.cluster.metadata.name}: choose one of ${wanted.join(', ')}`;
+  const { runtime } = cluster;
+  const unknown = unknownInstance(cluster, instance);
+  if (unknown !== undefined) return unknown;
   if (publishedTags(runtime, instance).noFailover) return `${instance} is tagged noFailover`;
   const member = runtime.members.get(instance);
   if (!isWell(member))

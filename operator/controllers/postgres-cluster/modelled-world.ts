@@ -53,6 +53,7 @@ export const emptyRuntime: ClusterRuntime = {
   emergency: undefined,
   answer: undefined,
   requests: new Map(),
+  fences: new Map(),
   operations: new Map(),
   explanation: undefined,
   empty: true,

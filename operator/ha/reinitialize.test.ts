@@ -1,0 +1,56 @@
+import { expect, test } from '@jest/globals';
+import { memberState } from './member-state.ts';
+import type { HaState } from './state.ts';
+import { first, member, of, primary, replica, time, view, voter, written, type ViewParts } from './testing.ts';
+
+const heard = { dcsHeardAt: time.now - 400 };
+const following = replica({ following: { epoch: 1, instance: 'a', address: member('a').address } });
+const asked: ViewParts = {
+  reinitialized: ['b'],
+  members: [member('a', { role: 'primary' }), member('b'), member('c')],
+};
+const b = (parts: ViewParts, over: Partial<HaState> = {}): HaState =>
+  of('b', parts, { ...heard, database: following, ...over });
+const without: ViewParts = { ...asked, sync: { members: [voter('c')] } };
+
+test('as long as it counts, it only tells that its data will go', () => {
+  expect(first(b(asked))).toBe('wait: waiting to leave the sync set before the data is replaced');
+  expect(memberState(b(asked), true)).toBe('diverged');
+});
+
+test('out of the sync set it says so once more, then clones', () => {
+  expect(first(b(without))).toBe('retire');
+  expect(first(b(without, { retired: { epoch: 1, settled: true } }))).toBe('clone');
+});
+
+test('with new data it answers, once it follows', () => {
+  const cloned = b(without);
+  const state = { ...cloned, self: { ...cloned.self, incarnation: 'v2' } };
+  expect(first(state)).toBe('answer-reinitialize');
+  expect(written(state, 'answer')).toMatchObject({ id: 'reinitialize-b', outcome: 'done' });
+  expect(memberState(state, true)).toBe('streaming');
+});
+
+test('too late, it is refused; what is under way goes on', () => {
+  const wall = '2026-01-01T00:02:00Z';
+  expect(written(b(without, { wall }), 'answer')).toMatchObject({ outcome: 'refused' });
+  expect(first(b(without, { wall, retired: { epoch: 1, settled: true } }))).toBe('clone');
+});
+
+test('a primary refuses, and nobody else is meant', () => {
+  const serving = { ...heard, database: primary(), proven: { epoch: 1, until: time.now + 4000 } };
+  const state = of('a', { reinitialized: ['a'] }, serving);
+  expect(first(state)).toBe('answer-reinitialize');
+  expect(written(state, 'answer')).toMatchObject({
+    outcome: 'refused',
+    reason: 'a is primary: ask for a switchover first',
+  });
+  expect(first(of('c', asked, { ...heard, database: following }))).toBe('wait: following a');
+});
+
+test('without a primary its data may be what is left: it takes part in the election', () => {
+  const parts = { ...asked, leader: undefined };
+  expect(first(b(parts))).toBe('seal');
+  expect(memberState(b(parts), true)).toBe('streaming');
+  expect(view(parts).reinitializations.size).toBe(1);
+});
