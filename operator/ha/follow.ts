@@ -44,10 +44,11 @@ export function followLeader(state: Known, leader: Leader): Decision {
   if (state.vow < view.epoch) return vow(state, view.epoch);
   if (isOutgrown(view, database.systemIdentifier)) return replaceData(state, primary, { type: 'clone' });
   if (database.diverged?.epoch === view.epoch) return replaceData(state, primary, { type: database.diverged.remedy });
-  if (mustRepair(state) || mustReinitialize(state))
+  if (mustReinitialize(state)) return replaceData(state, primary, { type: 'clone' });
+  if (mustRepair(state))
     return isSound(view, leader.instance)
       ? replaceData(state, primary, { type: 'clone' })
-      : wait('awaiting-primary', 'its data are to be replaced: waiting for a primary that is sound to copy from');
+      : wait('awaiting-primary', 'damaged, and waiting for a primary that is sound to copy from');
   if (!primary) return wait('awaiting-primary', `waiting for ${leader.instance} to announce its address`);
   const { following } = database;
   if (
