@@ -21,6 +21,7 @@ import {
 } from '../ha/state.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { Clock } from '../platform/clock.ts';
+import { within } from '../platform/deadline.ts';
 import type { Logger } from '../platform/log.ts';
 import { createAlarm } from './alarm.ts';
 import { startDeadman } from './deadman.ts';
@@ -79,6 +80,7 @@ const effectLimits: Readonly<Record<DatabaseEffect['type'], number>> = {
   upgrade: hours,
   'take-upgraded': 30_000,
 };
+const vowLimit = 20_000;
 const handOverLimit = 45_000;
 
 export interface RunningAgent {
@@ -184,7 +186,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           });
         return;
       case 'write-vow':
-        void volume.writeVow(effect.epoch).then(
+        // A vow that comes late binds more than it must, and nobody has been promised anything yet.
+        void within(vowLimit, clock, 'the vow', volume.writeVow(effect.epoch)).then(
           () => dispatch({ type: 'vow-written', epoch: effect.epoch }),
           (error: unknown) => {
             log.error({ err: error, epoch: effect.epoch }, 'the vow could not be written; trying again');

@@ -7,6 +7,7 @@ import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
 import { epochOfEnd, epochOfTimeline } from '../../ha/view.ts';
 import { parseLsn } from '../../ha/position.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { endedBy, within } from '../../platform/deadline.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { CopyProgress, EffectInContext, Engine, EngineContext, Observation } from '../engine.ts';
@@ -23,9 +24,9 @@ import {
   writePasswordFile,
   type Dynamic,
 } from './config.ts';
-import { within } from './deadline.ts';
 import { watchDamage } from './damage.ts';
 import { diskCanary, foldersWrittenTo } from './disk-canary.ts';
+import { patienceWithDisk } from './disk-patience.ts';
 import { keepDiskSpace, spareBytes } from './disk-space.ts';
 import { watchHealth, type HealthWatch } from './health.ts';
 import { installedVersions, versionOfData, walDirectory, withVersion, type Layout } from './layout.ts';
@@ -77,6 +78,9 @@ const limits = {
   check: 600_000,
   /** Of all tables, after an upgrade, beside a database that serves. */
   statistics: 24 * 3600_000,
+  /** What an effect may take after its end has come: a server that has just begun is killed. */
+  cleaningUp: 5000,
+  observation: 5000,
   /** For processes to be gone after SIGKILL, where no effect's own limit holds. */
   dying: 60_000,
 };
@@ -85,6 +89,11 @@ const limits = {
 const brokenStream = /could not (receive data from|send data to) WAL stream|replication terminated by primary server/;
 
 const checkpointDelay = 2000;
+
+/** Without a server on whose health one could go. */
+const effectsOnDisk: ReadonlySet<string> = new Set<EffectInContext['type']>(['initialize', 'start', 'rewind', 'clone']);
+
+const nothing = (): void => undefined;
 
 type Replica = DatabaseState & { readonly status: 'replica' };
 
@@ -106,6 +115,9 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   let healthListener: (health: Health) => void = () => undefined;
   /** End of the log as last seen while a server ran. */
   let lastFlushed: bigint | undefined;
+  /** What has been begun and has not ended. */
+  let heldUp: { readonly effect: string; readonly ended: Promise<void> } | undefined;
+  let observation: Promise<Observation> | undefined;
   /** An inspection that hangs on a stalled disk is waited for again instead of being repeated. */
   let inspection: Promise<DatabaseState> | undefined;
   let dynamic: Dynamic = bootSettings;
@@ -248,6 +260,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     await writeFile(join(layout.data, 'standby.signal'), '');
     await mkdir(layout.run, { recursive: true });
 
+    signal.throwIfAborted();
     serverLog.forget();
     const started = await startServer(layout, clock, serverLog.tell);
     server = started;
@@ -397,6 +410,31 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     if (ending) await ending.exited;
     if (server === ending) forgetServer();
     return inspectEnded();
+  }
+
+  /**
+   * An effect that a stalled disk holds up counts as failed soon after its limit. It goes on all the same, and would do what it
+   * does into whatever came next: nothing else is begun before it has ended.
+   */
+  async function oneAtATime(
+    effect: EffectInContext,
+    context: EngineContext,
+    signal: AbortSignal,
+  ): Promise<DatabaseState> {
+    if (heldUp) {
+      log.warn({ effect: effect.type, heldUp: heldUp.effect }, 'waiting for what the disk still holds up');
+      await endedBy(signal, 0, clock, heldUp.effect, heldUp.ended);
+    }
+    const disk = effectsOnDisk.has(effect.type) ? patienceWithDisk(layout, clock) : undefined;
+    const limit = disk ? AbortSignal.any([signal, disk.signal]) : signal;
+    const work = run(effect, context, limit);
+    const mine = { effect: effect.type, ended: work.then(nothing, nothing) };
+    heldUp = mine;
+    void mine.ended.then(() => {
+      disk?.stop();
+      if (heldUp === mine) heldUp = undefined;
+    });
+    return endedBy(limit, limits.cleaningUp, clock, effect.type, work);
   }
 
   async function run(effect: EffectInContext, context: EngineContext, signal: AbortSignal): Promise<DatabaseState> {
@@ -598,7 +636,8 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   }
 
   async function observe(context: EngineContext, signal: AbortSignal): Promise<Observation> {
-    const seen = await measure(context, signal);
+    observation ??= measure(context, signal).finally(() => (observation = undefined));
+    const seen = await within(limits.observation, clock, 'a look at the database', observation);
     const unusable = certificates.problem();
     const trouble =
       refusal !== undefined
@@ -774,7 +813,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     },
     inspect: async () => (state = await inspect()),
     run: async (effect, context, signal) => {
-      const after = await run(effect, context, signal).catch(async (error: unknown) => {
+      const after = await oneAtATime(effect, context, signal).catch(async (error: unknown) => {
         if (!server) state = await inspectEnded();
         throw error;
       });

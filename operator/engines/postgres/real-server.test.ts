@@ -117,6 +117,23 @@ onRealServer(
 );
 
 onRealServer(
+  title('a start on a frozen disk fails, and what comes next waits for it: nothing is begun twice'),
+  async () => {
+    const pg = await serving({ ownDisk: true });
+    await pg.run({ type: 'stop' });
+    freeze(pg);
+    await expect(pg.run({ type: 'start' }, 2000)).rejects.toThrow('start waits for the disk');
+    await expect(pg.run({ type: 'start' }, 500)).rejects.toThrow('start waits for the disk');
+    await pg.run(kill, 5000);
+    const next = pg.run({ type: 'start' });
+    thaw(pg);
+    expect(await next).toMatchObject({ status: 'replica' });
+    expect(pg.server().filter(({ command }) => command.includes('/bin/postgres -D'))).toHaveLength(1);
+  },
+  60_000,
+);
+
+onRealServer(
   title('a full disk: told, and told to be over'),
   async () => {
     const pg = await serving({ ownDisk: true });
