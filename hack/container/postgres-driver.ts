@@ -2,7 +2,14 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
-import type { Definition, Epoch, HistoryEntry, InstanceName, Position } from '../../operator/api/cluster-state.ts';
+import type {
+  Definition,
+  Epoch,
+  Finding,
+  HistoryEntry,
+  InstanceName,
+  Position,
+} from '../../operator/api/cluster-state.ts';
 import type { CopyProgress, Engine, EngineContext, Observation } from '../../operator/engines/engine.ts';
 import { postgresEngine } from '../../operator/engines/postgres/engine.ts';
 import { layout, versionFor } from '../../operator/engines/postgres/layout.ts';
@@ -15,6 +22,8 @@ export interface DriverOptions {
   readonly incarnation: string;
   readonly walVolume?: string;
   readonly definition: Partial<Definition>;
+  /** Files for `bootstrap.postInitSql`. */
+  readonly sql: Readonly<Record<string, string>>;
 }
 
 /** What an instance is told of the cluster, as JSON: maps are lists of pairs. */
@@ -28,6 +37,7 @@ export type Request = { readonly id: number; readonly context?: TestContext } & 
   | { readonly effect: DatabaseEffect; readonly limit?: number }
   | { readonly inspect: true; readonly limit?: number }
   | { readonly observe: true }
+  | { readonly declare: string; readonly lacking: readonly string[] }
   | { readonly configure: true; readonly limit?: number }
 );
 
@@ -37,6 +47,7 @@ export interface Answer {
   readonly observation?: Observation;
   readonly standing: ReturnType<Engine['standing']>;
   readonly error?: string;
+  readonly findings?: readonly Finding[];
 }
 
 export type Report =
@@ -52,7 +63,6 @@ const secrets = '/tmp/secrets';
 for (const [file, text] of [
   ['system/replication-password', 'replication'],
   ['system/rewind-password', 'rewind'],
-  ['app/password', 'app'],
 ] as const) {
   await mkdir(`${secrets}/${file.split('/')[0] ?? ''}`, { recursive: true });
   await writeFile(`${secrets}/${file}`, text);
@@ -64,6 +74,8 @@ await mkdir('/run/mainstay', { recursive: true });
 const options = JSON.parse(process.argv[2] ?? '{}') as DriverOptions;
 const volume = '/var/lib/mainstay';
 const version = await versionFor(volume);
+await mkdir(`${secrets}/init`, { recursive: true });
+for (const [file, text] of Object.entries(options.sql)) await writeFile(`${secrets}/init/${file}`, text);
 const initial: EngineContext = {
   definition: {
     generation: 1,
@@ -108,18 +120,21 @@ createInterface({ input: process.stdin }).on('line', (line) => {
     history: new Map(told?.history),
     positions: new Map(told?.positions),
   };
-  const work = async (): Promise<Observation | undefined> => {
-    if ('observe' in request) return engine.observe(context, AbortSignal.timeout(5000));
+  const work = async (): Promise<Pick<Answer, 'observation' | 'findings'>> => {
+    if ('observe' in request) return { observation: await engine.observe(context, AbortSignal.timeout(5000)) };
+    if ('declare' in request)
+      return {
+        findings: await engine.declare(request.declare, () => request.lacking, AbortSignal.timeout(60_000)),
+      };
     const limit = AbortSignal.timeout(request.limit ?? 60_000);
     if ('inspect' in request) await engine.inspect();
     else if ('configure' in request) await engine.configure(context.definition, limit);
     else if (request.effect.type === 'kill') await engine.kill(limit);
     else await engine.run(request.effect, context, limit);
-    return undefined;
+    return {};
   };
   void work().then(
-    (observation) =>
-      tell({ id, state: engine.state(), standing: engine.standing(), ...(observation && { observation }) }),
+    (told) => tell({ id, state: engine.state(), standing: engine.standing(), ...told }),
     (error: unknown) => tell({ id, state: engine.state(), standing: engine.standing(), error: String(error) }),
   );
 });

@@ -5,6 +5,8 @@ import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Definition, Finding } from '../../operator/api/cluster-state.ts';
+import type { PostgresDeclaration } from '../../operator/api/postgres-declaration.ts';
 import type { CopyProgress, Observation } from '../../operator/engines/engine.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../operator/ha/state.ts';
 import { systemClock } from '../../operator/platform/clock.ts';
@@ -23,6 +25,7 @@ export interface DrivenPostgres {
   inspect(): Promise<DatabaseState>;
   /** What it told of the instance with its last answer. */
   standing(): Answer['standing'];
+  declare(declaration: PostgresDeclaration, lacking?: readonly string[]): Promise<readonly Finding[]>;
   /** From nothing to a primary that serves. */
   serve(): Promise<void>;
   /** Everything told so far, newest last. */
@@ -35,7 +38,12 @@ export interface DrivenPostgres {
   untilHealth(status: Health['status'], limitMs: number): Promise<number>;
   /** Of the server, the postmaster first. */
   server(): readonly ContainerProcess[];
-  psql(sql: string, timeoutMs?: number): { readonly ok: boolean; readonly output: string };
+  /** As superuser; `as`: another role, over TCP with its password, as an application would. */
+  psql(
+    sql: string,
+    timeoutMs?: number,
+    as?: { readonly role: string; readonly password: string; readonly database: string },
+  ): { readonly ok: boolean; readonly output: string };
   /** A session of its own, until its end or the container's. */
   session(...statements: readonly string[]): ChildProcess;
   remove(): Promise<void>;
@@ -53,6 +61,9 @@ interface DrivenOptions {
   readonly parameters?: Readonly<Record<string, string>>;
   /** With which an image of several versions begins. Default: the highest. */
   readonly version?: string;
+  readonly bootstrap?: Definition['bootstrap'];
+  /** Files for `bootstrap.postInitSql`. */
+  readonly sql?: Readonly<Record<string, string>>;
   /** Where others find it; alone if absent. */
   readonly plug?: { readonly network: TestNetwork; readonly address: string };
 }
@@ -86,7 +97,9 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
     definition: {
       ...(options.parameters && { parameters: options.parameters }),
       ...(options.version !== undefined && { version: options.version }),
+      ...(options.bootstrap && { bootstrap: options.bootstrap }),
     },
+    sql: options.sql ?? {},
   };
   const container = startContainer({
     root,
@@ -169,6 +182,8 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
       if (!observation) throw new Error('nothing observed');
       return observation;
     },
+    declare: async (declaration, lacking = []) =>
+      (await ask({ declare: JSON.stringify(declaration), lacking })).findings ?? [],
     serve: async () => {
       for (const effect of [
         { type: 'initialize' },
@@ -187,16 +202,22 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
       }
       return systemClock.now() - begun;
     },
-    psql: (sql, timeoutMs = 10_000) => {
+    psql: (sql, timeoutMs = 10_000, as) => {
       const inside = container.processes().find(({ innerPid }) => innerPid === 1);
       const done = spawnSync(
         'nsenter',
         [
-          ...['--target', String(inside?.pid), '--mount', '--pid', '--root', '--wd=/'],
+          ...['--target', String(inside?.pid), '--mount', '--pid', '--net', '--root', '--wd=/'],
           ...['--setuid', String(user), '--setgid', String(user)],
-          ...['--', 'psql', '-h', '/run/mainstay', '-U', 'postgres', '-XAtq', '-c', sql, 'postgres'],
+          ...['--', 'psql', '-h', as ? '127.0.0.1' : '/run/mainstay', '-U', as?.role ?? 'postgres'],
+          ...['-XAtq', '-c', sql, as?.database ?? 'postgres'],
         ],
-        { encoding: 'utf8', timeout: timeoutMs, killSignal: 'SIGKILL', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } },
+        {
+          encoding: 'utf8',
+          timeout: timeoutMs,
+          killSignal: 'SIGKILL',
+          env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', PGPASSWORD: as?.password ?? '' },
+        },
       );
       return { ok: done.status === 0, output: (done.stdout + done.stderr).trim() };
     },

@@ -25,6 +25,7 @@ import { within } from '../platform/deadline.ts';
 import type { Logger } from '../platform/log.ts';
 import { createAlarm } from './alarm.ts';
 import { startDeadman } from './deadman.ts';
+import { keepDeclared, type Declaring } from './declaring.ts';
 import { issueStamps, watchPrimary } from './heartbeat.ts';
 import { serveHttp, type Answers } from './http.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -131,6 +132,9 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   const heartbeatDue = createAlarm(clock, signal);
   const routeDue = createAlarm(clock, signal);
   const electionDue = createAlarm(clock, signal);
+  const declaringDue = createAlarm(clock, signal);
+  /** Why the first data could not be made, at the last attempt. */
+  let bootstrapFailure: string | undefined;
 
   function dispatch(event: Event): void {
     const before = state;
@@ -152,6 +156,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     )
       publishDue.ring();
     if (routeIsDue()) routeDue.ring();
+    if (state.view?.declaration !== before.view?.declaration || isOpen(state) !== isOpen(before)) declaringDue.ring();
     for (const effect of result.effects) carryOut(effect);
   }
 
@@ -224,8 +229,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           if (effect.type === 'initialize' || effect.type === 'clone' || effect.type === 'take-upgraded')
             version = await engine.version();
         }
+        if (effect.type === 'initialize') bootstrapFailure = undefined;
         return true;
       } catch (error) {
+        if (effect.type === 'initialize') bootstrapFailure = error instanceof Error ? error.message : String(error);
         log.warn({ err: error, effect: effect.type }, `${effect.type} failed`);
         return false;
       }
@@ -445,6 +452,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         positions: new Map(
           [...view.members.values()].flatMap(({ instance, position }) => (position ? [[instance, position]] : [])),
         ),
+        ...(view.declaration !== undefined && { declaration: view.declaration }),
       }
     );
   }
@@ -475,7 +483,23 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       ...(configured === undefined ? {} : { generation: configured }),
       ...engine.standing(),
       ...observation.member,
+      ...(bootstrapFailure === undefined ? {} : { bootstrapFailure: bootstrapFailure.slice(0, 900) }),
       ...(state.lostPrimaryOf === undefined ? {} : { lostPrimaryOf: state.lostPrimaryOf }),
+    };
+  }
+
+  function declaring(): Declaring | undefined {
+    const { view } = state;
+    if (view?.declaration === undefined || !view.leader || !servesAsPrimary()) return undefined;
+    return {
+      declaration: view.declaration,
+      reported: view.declared?.value,
+      leaderRevision: view.leader.modRevision,
+      lacking: (credentials) =>
+        [...(state.view?.members.values() ?? [])]
+          .filter((member) => member.credentials !== credentials)
+          .map((member) => member.instance)
+          .sort(),
     };
   }
 
@@ -535,6 +559,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     publish(),
     keepRoute(),
     lookAtElection(),
+    keepDeclared(
+      { instance: settings.instance, prefix, engine, dcs, clock, log, now: declaring, due: declaringDue },
+      signal,
+    ),
     reader.follow(
       (view, askedAt) => dispatch({ type: 'view', view, ...(askedAt === undefined ? {} : { askedAt }) }),
       signal,
@@ -597,6 +625,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     },
   };
 }
+
+const isOpen = ({ database }: HaState): boolean => database.status === 'primary' && database.open;
 
 /** The epoch of a transaction that puts `leader` on this instance's lease. */
 function claimedEpoch({ writes }: Txn): number | undefined {

@@ -1,7 +1,8 @@
 /**
  * What a cluster keeps in etcd: the keys under its prefix and the shapes of their values (JSON).
- * The operator writes `definition`, `requests/*`, `fences/*` and `operations/*`; everything else is written by the agents.
+ * The operator writes `definition`, `declaration`, `requests/*`, `fences/*` and `operations/*`; everything else is written by the agents.
  */
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
 export type InstanceName = string;
@@ -21,6 +22,8 @@ export function clusterPrefix(cluster: ClusterIdentity): string {
 /** Keys relative to the cluster's prefix. */
 export const keys = {
   definition: 'definition',
+  declaration: 'declaration',
+  declared: 'declared',
   bootstrap: 'bootstrap',
   initialize: 'initialize',
   epoch: 'epoch',
@@ -93,6 +96,32 @@ export const PostgresSettings = z
   .readonly();
 export type PostgresSettings = z.output<typeof PostgresSettings>;
 
+const BootstrapDefinition = z
+  .object({
+    encoding: z.string(),
+    localeProvider: z.enum(['builtin', 'icu', 'libc']),
+    locale: z.string(),
+    icuLocale: z.string().optional(),
+    dataChecksums: z.boolean(),
+    walSegmentMegabytes: z.int().positive(),
+    /** In order; `file` is its name in the agent's folder for them, `source` what people call it. */
+    postInitSql: z
+      .array(
+        z
+          .object({
+            database: z.enum(['application', 'postgres']),
+            file: z.string(),
+            source: z.string(),
+            /** Its text must not be shown. */
+            secret: z.boolean(),
+          })
+          .readonly(),
+      )
+      .readonly(),
+  })
+  .readonly();
+export type BootstrapDefinition = z.output<typeof BootstrapDefinition>;
+
 /** Cluster definition, published by the operator, cached by the agents on their volumes. */
 export const Definition = z
   .object({
@@ -112,6 +141,8 @@ export const Definition = z
     postgres: PostgresSettings.optional(),
     /** Database and owner made at bootstrap. */
     application: z.object({ database: z.string(), owner: z.string() }).readonly(),
+    /** How the first data are made. */
+    bootstrap: BootstrapDefinition.optional(),
     paused: z.boolean().default(false),
     /** The cluster has had data: an etcd that knows nothing of it must not make it found itself anew. */
     founded: z.boolean().optional(),
@@ -123,6 +154,35 @@ export const Definition = z
   })
   .readonly();
 export type Definition = z.output<typeof Definition>;
+
+/** `declared`: what the primary has made of `declaration`, whose text only the engine and who wrote it understand. */
+export const Declared = z
+  .object({
+    /** Digest of the text it is about. */
+    declaration: z.string(),
+    instance,
+    /** One for each object that is not, or no longer, as it was asked for. */
+    findings: z
+      .array(
+        z
+          .object({
+            kind: z.enum(['role', 'database']),
+            name: z.string(),
+            /** failed: could not be brought about. waiting: will be, by itself. drifted: was, and somebody has changed it. */
+            state: z.enum(['failed', 'waiting', 'drifted']),
+            /** What is so, and what to do. */
+            text: z.string(),
+          })
+          .readonly(),
+      )
+      .readonly(),
+    at: z.string(),
+  })
+  .readonly();
+export type Declared = z.output<typeof Declared>;
+export type Finding = Declared['findings'][number];
+
+export const declarationDigest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
 /** `initialize`: this cluster has data, and which. */
 export const Initialize = z
@@ -259,6 +319,10 @@ export const Member = z
     effective: z.record(z.string(), z.string()).readonly().optional(),
     /** A successor could not bring them about: this primary has to come back with them itself. */
     restartInPlace: z.boolean().optional(),
+    /** Which passwords of `declaration` for connections among the instances it holds, as a digest of their verifiers. */
+    credentials: z.string().optional(),
+    /** Why its first data could not be made. */
+    bootstrapFailure: z.string().optional(),
     /** What the instance is waiting for or failing at, for people. */
     message: z.string().optional(),
   })

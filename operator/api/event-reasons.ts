@@ -59,7 +59,7 @@ export const eventReasons = {
   VolumeConflict: { type: 'Warning', meaning: 'Retained volumes do not fit the spec.' },
   SecretRemade: {
     type: 'Warning',
-    meaning: 'A Secret was lost and made anew, with passwords that the database does not have.',
+    meaning: 'A Secret was lost and made anew; its new passwords are being set in the database.',
   },
   AuthorityReplaced: {
     type: 'Normal',
@@ -75,6 +75,16 @@ export const eventReasons = {
     meaning:
       'Parameters or access rules of spec.postgresql are wrong; the note names them. The former ones stay in force.',
   },
+  BootstrapFailed: { type: 'Warning', meaning: 'The first data can’t be made; the note says why.' },
+  DeclarationFailed: {
+    type: 'Warning',
+    meaning: 'A role or database can’t be brought to what the spec says; the note says why.',
+  },
+  DeclarationDrifted: {
+    type: 'Warning',
+    meaning: 'Somebody has changed a role or database that the spec names; it is left as it is.',
+  },
+  DeclarationApplied: { type: 'Normal', meaning: 'Roles or databases are as the spec says again.' },
   ReconcileFailed: { type: 'Warning', meaning: 'The operator could not carry out a step; it tries again.' },
 } as const satisfies Readonly<Record<string, { readonly type: 'Normal' | 'Warning'; readonly meaning: string }>>;
 

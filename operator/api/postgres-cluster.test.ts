@@ -35,7 +35,10 @@ test('four lines make a whole cluster', () => {
     affinity: { nodeSpread: 'Preferred', topologyKey: 'topology.kubernetes.io/zone' },
     postgresql: { parameters: {}, sharedPreloadLibraries: [], pgHba: [], pgIdent: [] },
     tls: { mode: 'Optional', minVersion: 'TLSv1.2', names: [], authorityLeadDays: 7 },
+    bootstrap: { dataChecksums: true, walSegmentSize: '16Mi', postInitSql: [] },
     application: { database: 'app', owner: 'app' },
+    roles: [],
+    databases: [],
     deletionPolicy: 'Retain',
     paused: false,
   });

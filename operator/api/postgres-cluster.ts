@@ -1,12 +1,14 @@
 /** The PostgresCluster resource: the one source of its CRD, its reference page and its types. */
 import { z } from 'zod';
 import { MainstayError } from '../platform/errors.ts';
+import { Bootstrap, keyReference } from './bootstrap.ts';
 import type { DeepReadonly } from './deep-readonly.ts';
 import { Failover, failoverRules } from './failover.ts';
 import { parameterRules } from './parameters.ts';
 import { PostgresClusterStatusSchema } from './postgres-cluster-status.ts';
 import { quantityPattern, quantityValue } from './quantity.ts';
 import { Replication } from './replication.ts';
+import { Databases, declaredRules, Roles } from './roles-and-databases.ts';
 import { described, matching, type Rule } from './rules.ts';
 import { Tls } from './tls.ts';
 
@@ -140,6 +142,10 @@ const application = (what: string, reserved: readonly string[]) =>
 const Application = z.object({
   database: application('Database made with the cluster.', ['postgres', 'template0', 'template1']),
   owner: application('Role that owns it; its password is in the Secret <cluster>-app.', ['postgres', 'public', 'none']),
+  passwordSecret: described(
+    keyReference('Secret', 'password').exactOptional(),
+    'A Secret of yours with the owner’s password; <cluster>-app is then not made.',
+  ),
 });
 
 const ParameterValue = described(z.string().max(1024), 'Value, as in postgresql.conf without the quotes.', [
@@ -277,12 +283,20 @@ const Spec = z.object({
     'Settings of the database.',
   ),
   tls: described(Tls.prefault({}), 'Encryption and certificates. All is there without a word: this changes it.'),
-  application: described(Application.prefault({}), 'The first database and its owner. Can’t be changed later.', [
-    {
-      cel: 'self == oldSelf',
-      message: 'can’t be changed: the database was made with the cluster; add databases and roles with SQL',
-    },
-  ]),
+  bootstrap: Bootstrap,
+  application: described(
+    Application.prefault({}),
+    'The first database and its owner. Can’t be changed later, but for the Secret.',
+    [
+      {
+        cel: 'self.database == oldSelf.database && self.owner == oldSelf.owner',
+        message:
+          'database and owner can’t be changed: they were made with the cluster; add others under spec.databases and spec.roles',
+      },
+    ],
+  ),
+  roles: Roles,
+  databases: Databases,
   deletionPolicy: described(
     z.enum(['Retain', 'Delete']).default('Retain'),
     'What becomes of the volumes when the cluster is deleted or shrinks. Retain: they stay, and the same manifest finds its data again. Delete: they go.',
@@ -310,7 +324,7 @@ export const PostgresClusterResource = described(
       annotations: z.record(z.string(), z.string()).exactOptional(),
       finalizers: z.array(z.string()).exactOptional(),
     }),
-    spec: described(Spec, 'What is wanted.', [...specRules, ...failoverRules]),
+    spec: described(Spec, 'What is wanted.', [...specRules, ...failoverRules, ...declaredRules]),
     status: described(PostgresClusterStatusSchema.prefault({}), 'What is; written by the operator only.'),
   }),
   'A highly available PostgreSQL cluster: one primary, replicas that follow it, and agents that fail over by themselves.',

@@ -217,6 +217,6 @@ export const refusedSpecs: readonly RefusedSpec[] = [
     title: 'another application database',
     before: { storage },
     spec: { storage, application: { database: 'shop' } },
-    says: ['spec.application', 'add databases and roles with SQL'],
+    says: ['spec.application', 'add others under spec.databases and spec.roles'],
   },
 ];

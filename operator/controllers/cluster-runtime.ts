@@ -3,6 +3,7 @@ import { z, type ZodType } from 'zod';
 import {
   AdoptRequest,
   Answer,
+  Declared,
   FailoverRequest,
   Fence,
   HistoryEntry,
@@ -34,6 +35,9 @@ export interface ClusterRuntime {
   /** The etcd that says so, as it calls itself. */
   readonly etcdClusterId: string;
   readonly definition: PublishedDefinition | undefined;
+  readonly declaration: StoredValue | undefined;
+  /** What the agents have made of it. */
+  readonly declared: Declared | undefined;
   /** The cluster has had data. */
   readonly initialized: boolean;
   readonly epoch: Epoch;
@@ -108,6 +112,8 @@ export function parseRuntime(
   return {
     etcdClusterId,
     definition: definition && publishedDefinition(definition),
+    declaration: entries.get(keys.declaration),
+    declared: Declared.safeParse(parsedJson(entries.get(keys.declared)?.value ?? '')).data,
     initialized: entries.has(keys.initialize),
     epoch: Number(entries.get(keys.epoch)?.value ?? '0'),
     leader: parsed(keys.leader, Leader),

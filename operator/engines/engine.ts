@@ -1,5 +1,5 @@
 /** The seam between the protocol and a database: one folder beside this file per database, with the same files. */
-import type { Definition, Epoch, HistoryEntry, InstanceName, Member, Position } from '../api/cluster-state.ts';
+import type { Definition, Epoch, Finding, HistoryEntry, InstanceName, Member, Position } from '../api/cluster-state.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../ha/state.ts';
 import type { ReplicaHealth } from '../ha/sync-set.ts';
 
@@ -12,11 +12,16 @@ export interface EngineContext {
   readonly incarnation: string;
   /** Where the logs of the instances that live end, by their own word. */
   readonly positions: ReadonlyMap<InstanceName, Position>;
+  /** What shall be inside the database, as the operator has written it. */
+  readonly declaration?: string;
 }
 
 /** What can be measured of a living database, for peers and people. */
 export interface Observation {
-  readonly member: Pick<Member, 'timeline' | 'position' | 'replayLsn' | 'pendingRestart' | 'certificates' | 'message'>;
+  readonly member: Pick<
+    Member,
+    'timeline' | 'position' | 'replayLsn' | 'pendingRestart' | 'certificates' | 'credentials' | 'message'
+  >;
   /** Replica: receiving from its primary now. */
   readonly streaming: boolean;
   /** Primary: its replicas. */
@@ -47,6 +52,15 @@ export interface Engine {
   observe(context: EngineContext, signal: AbortSignal): Promise<Observation>;
   /** Brings the settings of a running database to the definition; does nothing where they are. */
   configure(definition: Definition, signal: AbortSignal): Promise<void>;
+  /**
+   * Primary: brings about what the declaration asks for inside the database, and tells what is not, or no longer, so.
+   * `lacking`: which instances don't hold the credentials of this digest yet.
+   */
+  declare(
+    declaration: string,
+    lacking: (credentials: string) => readonly InstanceName[],
+    signal: AbortSignal,
+  ): Promise<readonly Finding[]>;
   /** Called when the state changed by itself: the process has ended, all its children gone, or it cannot follow any more. */
   onChange(listener: (state: DatabaseState) => void): void;
   /** Called when the replica's stream from its primary has broken, as soon as it says so. */

@@ -3,6 +3,7 @@ import type { ZodType } from 'zod';
 import {
   AdoptionRecord,
   AdoptRequest,
+  Declared,
   Definition,
   Fence,
   FailoverRequest,
@@ -34,6 +35,9 @@ export interface ClusterView {
   readonly revision: number;
   readonly etcdClusterId: string;
   readonly definition: Definition | undefined;
+  /** What shall be inside the database; for the engine alone. */
+  readonly declaration?: string;
+  readonly declared?: Versioned<Declared>;
   readonly bootstrap: Versioned<string> | undefined;
   readonly initialize: Initialize | undefined;
   readonly epoch: Epoch;
@@ -101,10 +105,14 @@ export function parseView(
     );
 
   const bootstrap = entries.get(keys.bootstrap);
+  const declaration = entries.get(keys.declaration);
+  const declared = lenient(keys.declared, Declared);
   return {
     revision: at.revision,
     etcdClusterId: at.clusterId,
     definition: parsed(keys.definition, Definition)?.value,
+    ...(declaration && { declaration: declaration.value }),
+    ...(declared && { declared }),
     bootstrap: bootstrap && { value: bootstrap.value, modRevision: bootstrap.modRevision, lease: bootstrap.lease },
     initialize: parsed(keys.initialize, Initialize)?.value,
     epoch: Number(entries.get(keys.epoch)?.value ?? '0'),

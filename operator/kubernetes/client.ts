@@ -111,7 +111,8 @@ export function kubernetesClient(access: ClusterAccess, options: KubernetesClien
     async get<T extends ApiObject>(kind: ResourceKind<T>, ref: ObjectRef, call?: CallOptions) {
       try {
         const path = pathOf(kind, ref);
-        return (await transport.call({ verb: 'get', method: 'GET', path, idempotent: true }, call)) as T;
+        const request = { verb: 'get', method: 'GET', path, idempotent: true, ...formOf(kind) } as const;
+        return (await transport.call(request, call)) as T;
       } catch (error) {
         if (isNotFound(error)) return undefined;
         throw error;
@@ -214,6 +215,7 @@ export function kubernetesClient(access: ClusterAccess, options: KubernetesClien
         method: 'GET',
         path: collectionPath(kind, where.namespace, 'any'),
         query: { ...selectors(where), ...start, watch: true, allowWatchBookmarks: true },
+        ...formOf(kind),
         idempotent: false, // who watches decides from where to go on
       };
       for await (const line of transport.lines(request, call)) {
@@ -246,6 +248,7 @@ export function kubernetesClient(access: ClusterAccess, options: KubernetesClien
         method: 'GET',
         path: collectionPath(kind, where.namespace, 'any'),
         query: { ...selectors(where), limit, continue: next },
+        ...formOf(kind, 'List'),
         idempotent: true,
       };
       const page = (await transport.call(request, call)) as ListAnswer<T>;
@@ -264,6 +267,10 @@ interface ListAnswer<T> {
 
 function withType<T extends ApiObject>(kind: ResourceKind<T>, object: T): T {
   return { ...object, apiVersion: kind.apiVersion, kind: kind.kind };
+}
+
+function formOf<T extends ApiObject>(kind: ResourceKind<T>, list: 'List' | '' = ''): { readonly accept?: string } {
+  return kind.metadataOnly ? { accept: `application/json;as=PartialObjectMetadata${list};g=meta.k8s.io;v=v1` } : {};
 }
 
 const selectors = ({ labelSelector, fieldSelector }: Selection) => ({ labelSelector, fieldSelector });

@@ -25,6 +25,8 @@ export interface ResourceKind<T extends ApiObject> {
   readonly kind: string;
   readonly plural: string;
   readonly namespaced: boolean;
+  /** Reads bring the metadata alone. */
+  readonly metadataOnly?: true;
   /** Never there; carries the type. */
   readonly [objectType]?: T;
 }
@@ -37,6 +39,15 @@ export function defineKind<T extends ApiObject>(
 ): ResourceKind<T> {
   return { apiVersion, kind, plural, namespaced: scope === 'namespaced' };
 }
+
+/** The same objects, of which nothing but the metadata leaves the API server. */
+export const metadataOf = <T extends ApiObject>(kind: ResourceKind<T>): ResourceKind<Pick<T, 'metadata'>> => ({
+  apiVersion: kind.apiVersion,
+  kind: kind.kind,
+  plural: kind.plural,
+  namespaced: kind.namespaced,
+  metadataOnly: true,
+});
 
 export const pods = defineKind<Wire<k8s.V1Pod>>('v1', 'Pod', 'pods');
 export const persistentVolumeClaims = defineKind<Wire<k8s.V1PersistentVolumeClaim>>(

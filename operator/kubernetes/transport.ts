@@ -12,6 +12,8 @@ export interface ApiRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly contentType?: string;
+  /** In which form the answer is wanted; JSON of the whole object if absent. */
+  readonly accept?: string;
   readonly body?: unknown;
   /** Doing it twice is the same as doing it once: only then is it tried again. */
   readonly idempotent: boolean;
@@ -119,7 +121,7 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
         path: prefix + request.path + queryString(request.query),
         method: request.method,
         headers: {
-          accept: 'application/json',
+          accept: request.accept ?? 'application/json',
           'user-agent': 'mainstay',
           ...(credentials.token === undefined ? {} : { authorization: `Bearer ${credentials.token}` }),
           ...(request.body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json' }),

@@ -1,8 +1,8 @@
-import type { Definition, InstanceName, PostgresSettings, Tags } from '../api/cluster-state.ts';
+import type { BootstrapDefinition, Definition, InstanceName, PostgresSettings, Tags } from '../api/cluster-state.ts';
 import { delaySeconds } from '../api/failover.ts';
 import { effectiveDurability, type PostgresCluster } from '../api/postgres-cluster.ts';
-import { parameterDefaults } from './parameter-defaults.ts';
 import { quantityValue } from '../api/quantity.ts';
+import { parameterDefaults } from './parameter-defaults.ts';
 import { instanceNames, instanceNumber } from './names.ts';
 
 /** What the user sets of the database, as far as it may reach the agents. */
@@ -60,7 +60,8 @@ export function definitionFor(
     parameters: { ...settings.parameters },
     ...(Object.keys(defaults).length > 0 && { defaults }),
     ...(settings.postgres && { postgres: settings.postgres }),
-    application: { ...spec.application },
+    application: { database: spec.application.database, owner: spec.application.owner },
+    bootstrap: bootstrapFor(cluster),
     ...(copyRate !== undefined && { copyRate }),
     // spec.paused stops the operator, not the agents.
     paused: false,
@@ -87,6 +88,30 @@ export function settingsOf({ spec: { postgresql } }: PostgresCluster): Settings 
 
 /** Whose parameters mean nothing unless they are loaded at the start. */
 const ownPreload = ['auto_explain', 'pg_prewarm', 'pg_stat_statements', 'pgaudit'];
+
+/** Of the mount that holds the user's SQL: its files are numbered in their order. */
+export const postInitFile = (index: number): string => String(index);
+
+function bootstrapFor({ spec: { bootstrap } }: PostgresCluster): BootstrapDefinition {
+  const { encoding = 'UTF8', localeProvider = 'builtin', locale = 'C.UTF-8', icuLocale } = bootstrap;
+  return {
+    encoding,
+    localeProvider,
+    locale,
+    ...(icuLocale !== undefined && { icuLocale }),
+    dataChecksums: bootstrap.dataChecksums,
+    walSegmentMegabytes: (quantityValue(bootstrap.walSegmentSize) ?? 0) / 2 ** 20,
+    postInitSql: bootstrap.postInitSql.map(({ database, configMap, secret }, index) => ({
+      database,
+      file: postInitFile(index),
+      source:
+        secret === undefined
+          ? `ConfigMap ${configMap?.name ?? ''}, key ${configMap?.key ?? ''}`
+          : `Secret ${secret.name}, key ${secret.key}`,
+      secret: secret !== undefined,
+    })),
+  };
+}
 
 function tagsFor({ metadata, spec }: PostgresCluster, instance: InstanceName, zone: string | undefined): Tags {
   const { preferredZone, instances } = spec.failover;

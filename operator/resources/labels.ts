@@ -17,8 +17,8 @@ export const annotations = {
   generation: 'mainstay.dev/generation',
   /** On a Pod, which certificates there are: a change makes the kubelet look at once, which it else does once a minute. */
   certificates: 'mainstay.dev/certificates',
-  /** On a Secret made in place of one that was lost, and when: its passwords are not those of the database. */
-  remade: 'mainstay.dev/remade',
+  /** On a cluster: another value has roles and databases brought about anew, drift included. */
+  applyAgain: 'mainstay.dev/apply-again',
 } as const;
 
 export const manager = 'mainstay';

@@ -59,7 +59,6 @@ test('the contract with the agent', () => {
     '/tmp',
     '/dev/shm',
     '/etc/mainstay/system',
-    '/etc/mainstay/app',
     '/etc/mainstay/tls',
   ]);
   expect(pod.metadata?.labels).toMatchObject({

@@ -1,7 +1,16 @@
-import type { V1Affinity, V1EnvVar, V1Pod, V1SecurityContext, V1Toleration, V1Volume } from '@kubernetes/client-node';
+import type {
+  V1Affinity,
+  V1EnvVar,
+  V1Pod,
+  V1SecurityContext,
+  V1Toleration,
+  V1Volume,
+  V1VolumeProjection,
+} from '@kubernetes/client-node';
 import type { InstanceName } from '../api/cluster-state.ts';
 import type { PostgresCluster } from '../api/postgres-cluster.ts';
 import type { Wire } from '../platform/wire.ts';
+import { postInitFile } from './definition.ts';
 import type { Installation } from './installation.ts';
 import { intentHash } from './intent.ts';
 import { annotations, instanceLabels, podSelector } from './labels.ts';
@@ -120,8 +129,8 @@ function intent(cluster: PostgresCluster, instance: InstanceName, facts: PodFact
             { name: 'tmp', mountPath: '/tmp' },
             { name: 'shm', mountPath: '/dev/shm' },
             { name: 'system', mountPath: '/etc/mainstay/system', readOnly: true },
-            { name: 'app', mountPath: '/etc/mainstay/app', readOnly: true },
             { name: 'tls', mountPath: '/etc/mainstay/tls', readOnly: true },
+            ...(hasPostInitSql(cluster) ? [{ name: 'init', mountPath: '/etc/mainstay/init', readOnly: true }] : []),
             ...(withEtcdSecret(facts) ? [{ name: 'etcd', mountPath: etcdCredentials, readOnly: true }] : []),
           ],
         },
@@ -170,11 +179,21 @@ const withEtcdSecret = ({ installation }: PodFacts): boolean => installation.etc
 /** Where the volume of the write-ahead log is, if there is one. */
 const walVolume = '/var/lib/mainstay-wal';
 
-function volumes(
-  { metadata: { name: cluster }, spec }: PostgresCluster,
-  instance: InstanceName,
-  facts: PodFacts,
-): Wire<V1Volume[]> {
+/** Can't change after the first data are made, so that no Pod is replaced for it; optional, so that none depends on it later. */
+const hasPostInitSql = ({ spec }: PostgresCluster): boolean => spec.bootstrap.postInitSql.length > 0;
+
+const postInitSources = ({ spec }: PostgresCluster): Wire<V1VolumeProjection[]> =>
+  spec.bootstrap.postInitSql.map(({ configMap, secret }, index) => {
+    const { name = '', key = '' } = configMap ?? secret ?? {};
+    const source = { name, items: [{ key, path: postInitFile(index) }], optional: true };
+    return secret === undefined ? { configMap: source } : { secret: source };
+  });
+
+function volumes(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): Wire<V1Volume[]> {
+  const {
+    metadata: { name },
+    spec,
+  } = cluster;
   return [
     { name: 'data', persistentVolumeClaim: { claimName: instance } },
     ...(spec.walStorage ? [{ name: 'wal', persistentVolumeClaim: { claimName: volumeName(instance, 'wal') } }] : []),
@@ -184,11 +203,13 @@ function volumes(
     { name: 'tmp', emptyDir: {} },
     // Parallel queries share memory here; the runtime's default of 64 MiB makes them fail.
     { name: 'shm', emptyDir: { medium: 'Memory' } },
-    { name: 'system', secret: { secretName: secretNames.system(cluster), defaultMode: 0o440 } },
-    { name: 'app', secret: { secretName: secretNames.application(cluster), defaultMode: 0o440 } },
-    { name: 'tls', secret: { secretName: secretNames.certificates(cluster), defaultMode: 0o440 } },
+    { name: 'system', secret: { secretName: secretNames.system(name), defaultMode: 0o440 } },
+    ...(hasPostInitSql(cluster)
+      ? [{ name: 'init', projected: { defaultMode: 0o440, sources: postInitSources(cluster) } }]
+      : []),
+    { name: 'tls', secret: { secretName: secretNames.certificates(name), defaultMode: 0o440 } },
     ...(withEtcdSecret(facts)
-      ? [{ name: 'etcd', secret: { secretName: secretNames.etcd(cluster), defaultMode: 0o440 } }]
+      ? [{ name: 'etcd', secret: { secretName: secretNames.etcd(name), defaultMode: 0o440 } }]
       : []),
   ];
 }

@@ -1,19 +1,29 @@
 import type { V1Secret } from '@kubernetes/client-node';
 import type { PostgresCluster } from '../api/postgres-cluster.ts';
 import type { Wire } from '../platform/wire.ts';
-import { annotations, clusterLabels } from './labels.ts';
+import { clusterLabels } from './labels.ts';
 import { ports, secretNames, serviceNames } from './names.ts';
 import { dataOwners } from './owner.ts';
 
-/** `-app`: what an application needs to connect. Made once, because the password is in the data too. */
+/** `-app`: what an application needs to connect. Made once: people may put another password into it. */
 export function applicationSecret(cluster: PostgresCluster, password: string): Wire<V1Secret> {
+  return secret(
+    cluster,
+    secretNames.application(cluster.metadata.name),
+    'kubernetes.io/basic-auth',
+    applicationContent(cluster, password),
+  );
+}
+
+/** All of it follows from the password. */
+export function applicationContent(cluster: PostgresCluster, password: string): Readonly<Record<string, string>> {
   const { name, namespace } = cluster.metadata;
   const { database, owner } = cluster.spec.application;
   const host = `${serviceNames.primary(name)}.${namespace}.svc`;
   // libpq tries every address of the headless Service in turn, so that the primary is found even before -rw follows it.
   const fallback = `${serviceNames.pods(name)}.${namespace}.svc`;
   const login = `${encodeURIComponent(owner)}:${encodeURIComponent(password)}`;
-  return secret(cluster, secretNames.application(name), 'kubernetes.io/basic-auth', {
+  return {
     username: owner,
     password,
     host,
@@ -25,7 +35,7 @@ export function applicationSecret(cluster: PostgresCluster, password: string): W
     'jdbc-uri':
       `jdbc:postgresql://${host}:${ports.postgres}/${encodeURIComponent(database)}` +
       `?user=${encodeURIComponent(owner)}&password=${encodeURIComponent(password)}&targetServerType=primary`,
-  });
+  };
 }
 
 /** `-system`: passwords among the instances. */
@@ -39,13 +49,12 @@ export function systemSecret(
   });
 }
 
-/** In place of one that was lost: its passwords are new, and no database knows them. */
-export const markRemade = (made: Wire<V1Secret>, at: Date): Wire<V1Secret> => ({
-  ...made,
-  metadata: { ...made.metadata, annotations: { [annotations.remade]: at.toISOString() } },
-});
-
-function secret(cluster: PostgresCluster, name: string, type: string, content: Record<string, string>): Wire<V1Secret> {
+function secret(
+  cluster: PostgresCluster,
+  name: string,
+  type: string,
+  content: Readonly<Record<string, string>>,
+): Wire<V1Secret> {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -56,6 +65,6 @@ function secret(cluster: PostgresCluster, name: string, type: string, content: R
       ownerReferences: dataOwners(cluster),
     },
     type,
-    stringData: content,
+    stringData: { ...content },
   };
 }

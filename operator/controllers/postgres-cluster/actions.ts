@@ -26,7 +26,7 @@ export type RoleLabel = 'primary' | 'replica' | 'delayed-replica';
 
 export type Action =
   | { readonly type: 'apply'; readonly desired: Desired }
-  /** `isLost`: the cluster has had one; what is made now is not what its data know. */
+  /** `isLost`: the cluster has had one, with other passwords. */
   | { readonly type: 'create-once'; readonly object: OnceObject; readonly isLost: boolean }
   | { readonly type: 'make-authority' }
   | { readonly type: 'write-certificates'; readonly plan: FilesPlan }
@@ -53,6 +53,9 @@ export type Action =
       /** Of the definition it replaces; undefined if there was none. */
       readonly modRevision: number | undefined;
     }
+  | { readonly type: 'publish-declaration'; readonly text: string; readonly modRevision: number | undefined }
+  /** Its addresses hold another password than it does. */
+  | { readonly type: 'complete-application-secret' }
   | {
       readonly type: 'request-switchover';
       readonly from: InstanceName;

@@ -2,7 +2,7 @@
 import { clusterPrefix, keys, type ClusterIdentity, type RestartRequest } from '../../api/cluster-state.ts';
 import type { EventReason } from '../../api/event-reasons.ts';
 import type { FilesPlan } from '../../certificates/plan.ts';
-import type { Dcs, TxnResult } from '../../dcs/dcs.ts';
+import type { Dcs, Deadline, TxnResult } from '../../dcs/dcs.ts';
 import { isAlreadyExists } from '../../kubernetes/api-error.ts';
 import type { CallOptions, KubernetesClient } from '../../kubernetes/client.ts';
 import {
@@ -18,8 +18,8 @@ import {
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { annotations, labels } from '../../resources/labels.ts';
-import { applicationSecret, markRemade, systemSecret } from '../../resources/secrets.ts';
 import { secretNames, volumeName } from '../../resources/names.ts';
+import { applicationContent, applicationSecret, systemSecret } from '../../resources/secrets.ts';
 import { nodeState } from '../node/node-state.ts';
 import type { OperatorMetrics } from '../metrics.ts';
 import type { SwitchoverRequests } from '../switchover-requests.ts';
@@ -89,7 +89,7 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
       await client.apply(kindOf(action.desired.kind), action.desired.object, ours, options);
       return;
     case 'create-once':
-      await createOnce(effector, facts, action, options);
+      await createOnce(effector, facts, action, note, options);
       return;
     case 'make-authority':
       await writeAuthority(client, facts, fieldManager, options);
@@ -145,22 +145,15 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
         options,
       );
       return;
-    case 'publish-definition': {
-      const key = clusterPrefix(identity) + keys.definition;
-      settled(
-        await dcs.txn(
-          [
-            action.modRevision === undefined
-              ? { key, is: 'absent' }
-              : { key, is: 'modRevision', modRevision: action.modRevision },
-          ],
-          [{ put: key, value: action.text }],
-          deadline,
-        ),
-        'the definition',
-      );
+    case 'publish-definition':
+      settled(await publish(dcs, clusterPrefix(identity) + keys.definition, action, deadline), 'the definition');
       return;
-    }
+    case 'publish-declaration':
+      settled(await publish(dcs, clusterPrefix(identity) + keys.declaration, action, deadline), 'the declaration');
+      return;
+    case 'complete-application-secret':
+      await completeApplicationSecret(client, facts, options);
+      return;
     case 'request-switchover': {
       const { from, to, reason } = action;
       if (await requests.request(identity, { from, to, reason }, signal))
@@ -222,10 +215,47 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
   }
 }
 
+function publish(
+  dcs: Dcs,
+  key: string,
+  { text, modRevision }: { readonly text: string; readonly modRevision: number | undefined },
+  deadline: Deadline,
+): Promise<TxnResult> {
+  return dcs.txn(
+    [modRevision === undefined ? { key, is: 'absent' } : { key, is: 'modRevision', modRevision }],
+    [{ put: key, value: text }],
+    deadline,
+  );
+}
+
+async function completeApplicationSecret(
+  client: KubernetesClient,
+  { cluster }: Facts,
+  options: CallOptions,
+): Promise<void> {
+  const { namespace, name } = cluster.metadata;
+  const ref = { namespace, name: secretNames.application(name) };
+  const found = await client.get(secrets, ref, options);
+  const password = Buffer.from(found?.data?.['password'] ?? '', 'base64')
+    .toString('utf8')
+    .trim();
+  if (password === '') return;
+  const { uri, 'jdbc-uri': jdbc } = applicationContent(cluster, password);
+  await client.patch(
+    secrets,
+    ref,
+    // The version makes it a Conflict when the password has changed once more.
+    { metadata: { resourceVersion: found?.metadata?.resourceVersion }, stringData: { uri, 'jdbc-uri': jdbc } },
+    { fieldManager },
+    options,
+  );
+}
+
 async function createOnce(
   effector: Effector,
   facts: Facts,
   { object, isLost }: { readonly object: OnceObject; readonly isLost: boolean },
+  note: Note,
   options: CallOptions,
 ): Promise<void> {
   const { client, newPassword } = effector;
@@ -237,7 +267,11 @@ async function createOnce(
     object.content === 'application'
       ? applicationSecret(facts.cluster, newPassword())
       : systemSecret(facts.cluster, { replication: newPassword(), rewind: newPassword() });
-  await created(client.create(secrets, isLost ? markRemade(secret, new Date(facts.now)) : secret, options));
+  if ((await created(client.create(secrets, secret, options))) && isLost)
+    note(
+      'SecretRemade',
+      `Secret ${object.name} was lost; it has new passwords now, which are being set in the database.`,
+    );
 }
 
 function describeChange({ server, client }: FilesPlan): string {

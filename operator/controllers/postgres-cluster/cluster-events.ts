@@ -32,6 +32,8 @@ export function eventsBetween(
       found: 'SyncQuorumRestored',
       since: (before.epoch ?? 0) > 0,
     }),
+    ...declared(before, after, 'RolesReady'),
+    ...declared(before, after, 'DatabasesReady'),
   ];
 }
 
@@ -48,6 +50,27 @@ function troubles(before: PostgresClusterStatus, after: PostgresClusterStatus): 
     if (now.status === 'True') return [{ reason: begins, note: now.message }];
     return then?.status === 'True' ? [{ reason: ends, note: now.message }] : [];
   });
+}
+
+/** Once for each reason; what is on its way is no news. */
+function declared(
+  before: PostgresClusterStatus,
+  after: PostgresClusterStatus,
+  type: 'RolesReady' | 'DatabasesReady',
+): readonly ClusterEvent[] {
+  const [then, now] = [conditionOf(before, type), conditionOf(after, type)];
+  if (!now || now.reason === then?.reason) return [];
+  switch (now.reason) {
+    case 'Failed':
+    case 'SecretUnusable':
+      return [{ reason: 'DeclarationFailed', note: now.message }];
+    case 'Drifted':
+      return [{ reason: 'DeclarationDrifted', note: now.message }];
+    case 'Applied':
+      return [{ reason: 'DeclarationApplied', note: now.message }];
+    default:
+      return [];
+  }
 }
 
 function singleInstance(before: PostgresClusterStatus, instances: number): readonly ClusterEvent[] {
@@ -101,8 +124,8 @@ function stalls(before: PostgresClusterStatus, after: PostgresClusterStatus): re
     case 'ImageUnavailable':
     case 'NameConflict':
     case 'VolumeConflict':
-    case 'SecretRemade':
     case 'SettingsRefused':
+    case 'BootstrapFailed':
       return [{ reason: stalled.reason, note: stalled.message }];
     default:
       return [{ reason: 'ReconcileFailed', note: stalled.message }];

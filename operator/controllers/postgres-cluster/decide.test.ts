@@ -79,7 +79,9 @@ describe('a new cluster', () => {
   test('gets its objects, then volumes, the definition, and Pods once the volumes are there', () => {
     const world = newWorld(sampleCluster());
     const first = decide(factsOf(world));
-    expect(new Set(types(first))).toEqual(new Set(['apply', 'create-once', 'apply-volume', 'publish-definition']));
+    expect(new Set(types(first))).toEqual(
+      new Set(['apply', 'create-once', 'apply-volume', 'publish-declaration', 'publish-definition']),
+    );
     for (const action of first) carryOut(world, action);
     expect(decide(factsOf(world)).map((action) => [action.type, 'instance' in action && action.instance])).toEqual([
       ['create-pod', 'orders-1'],
@@ -430,16 +432,21 @@ describe('instances that differ', () => {
   });
 });
 
-test('a Secret is made anew when it is lost, and says that its passwords are new', () => {
+test('a Secret is made anew when it is lost; its new password is published as soon as it is seen', () => {
   const world = converged();
-  expect(world.objects.get('Secret/orders-app')?.remade).toBeUndefined();
   world.objects.delete('Secret/orders-app');
   expect(decide(factsOf(world))).toMatchObject([{ type: 'create-once', isLost: true }]);
   converge(world);
-  const stalled = statusFor(factsOf(world)).conditions?.find(({ type }) => type === 'Stalled');
-  expect(stalled).toMatchObject({ status: 'True', reason: 'SecretRemade' });
-  expect(stalled?.message).toContain('Secret orders-app was lost');
-  expect(stalled?.message).toContain('ALTER ROLE for app');
+  world.passwords = { ...world.passwords, known: new Map([['app', { verifier: 'v2', revision: 'u/2/password' }]]) };
+  expect(types(decide(factsOf(world)))).toEqual(['publish-declaration']);
+  expect(types(converge(world))).toEqual(['publish-declaration']);
+});
+
+test('an existing Secret for the application: none is made', () => {
+  const world = newWorld(sampleCluster({ application: { passwordSecret: { name: 'mine' } } }));
+  converge(world);
+  expect([...world.objects.keys()]).not.toContain('Secret/orders-app');
+  expect([...world.objects.keys()]).toContain('Secret/orders-system');
 });
 
 test('a paused cluster is left alone', () => {

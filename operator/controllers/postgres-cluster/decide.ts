@@ -16,6 +16,7 @@ import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { publishedTags, switchoverCandidate } from '../switchover-candidate.ts';
 import type { Action, PodRemoval, RoleLabel, Seen, SwitchoverReason } from './actions.ts';
 import { describe, desiredObjects, onceObjects } from './desired-objects.ts';
+import { wantedDeclaration } from './declared.ts';
 import { currentRuntime, objectId, type Facts, type ObservedPod, type ObservedVolume } from './facts.ts';
 import { judgeFailback } from './failback.ts';
 import {
@@ -197,8 +198,23 @@ function definitionActions(facts: Facts): readonly Action[] {
   const runtime = currentRuntime(facts);
   if (!runtime) return [];
   const text = definitionText(wantedDefinition(facts, runtime));
-  if (runtime.definition?.text === text) return [];
-  return [{ type: 'publish-definition', text, modRevision: runtime.definition?.modRevision }];
+  const declaration = wantedDeclaration(facts);
+  return [
+    // First, so that whoever makes the first data knows of it.
+    ...(runtime.declaration?.value === declaration
+      ? []
+      : [
+          {
+            type: 'publish-declaration',
+            text: declaration,
+            modRevision: runtime.declaration?.modRevision,
+          } as const,
+        ]),
+    ...(runtime.definition?.text === text
+      ? []
+      : [{ type: 'publish-definition', text, modRevision: runtime.definition?.modRevision } as const]),
+    ...(facts.passwords.staleApplicationSecret ? [{ type: 'complete-application-secret' } as const] : []),
+  ];
 }
 
 function podActions(facts: Facts): readonly Action[] {

@@ -59,7 +59,11 @@ export function onceObjects(cluster: PostgresCluster): readonly OnceObject[] {
       owners: [ownerReference(cluster)],
       object: slice,
     },
-    { kind: 'Secret', name: secretNames.application(name), owners: dataOwners(cluster), content: 'application' },
+    ...(cluster.spec.application.passwordSecret
+      ? []
+      : ([
+          { kind: 'Secret', name: secretNames.application(name), owners: dataOwners(cluster), content: 'application' },
+        ] as const)),
     { kind: 'Secret', name: secretNames.system(name), owners: dataOwners(cluster), content: 'system' },
   ];
 }

@@ -5,6 +5,7 @@ import type { PostgresCluster } from '../../api/postgres-cluster.ts';
 import type { Installation } from '../../resources/installation.ts';
 import type { ClusterCertificates } from './certificates.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
+import type { ObservedPasswords } from './passwords.ts';
 import type { NodeState } from '../node/node-state.ts';
 
 export interface Facts {
@@ -24,6 +25,7 @@ export interface Facts {
   readonly nodes: ReadonlyMap<string, NodeState> | undefined;
   readonly runtime: ObservedRuntime;
   readonly certificates: ClusterCertificates;
+  readonly passwords: ObservedPasswords;
   /** Since our last request for a switchover of this cluster, so that a refusal isn't answered by the same at once. */
   readonly sinceSwitchoverRequestMs: number;
   /** For how long each replica has followed as a member of the sync set without a break, as far as we have watched. */
@@ -46,8 +48,6 @@ export interface ObservedObject {
   readonly deleting: boolean;
   /** Certificates that a Secret holds, as text by file name; its keys are not kept. */
   readonly certificates?: Readonly<Record<string, string>>;
-  /** A Secret whose predecessor was lost: what it says is not what the database knows. */
-  readonly remade?: boolean;
 }
 
 export interface ObservedPod extends ObservedObject {

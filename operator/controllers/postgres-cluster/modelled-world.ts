@@ -1,5 +1,5 @@
 /** For tests: Kubernetes and the agents, as far as decisions touch them. Actions change it at once; `settle` lets the others work. */
-import type { Member } from '../../api/cluster-state.ts';
+import { declarationDigest, type Member } from '../../api/cluster-state.ts';
 import { parsePostgresCluster, type PostgresCluster } from '../../api/postgres-cluster.ts';
 import type { PublicTlsFiles } from '../../certificates/plan.ts';
 import { annotations } from '../../resources/labels.ts';
@@ -12,6 +12,7 @@ import type { ClusterCertificates } from './certificates.ts';
 import { finalizer } from './decide.ts';
 import { objectId, type Facts, type ObservedObject, type ObservedPod, type ObservedVolume } from './facts.ts';
 import { identityOfData } from './observe.ts';
+import type { ObservedPasswords } from './passwords.ts';
 
 interface Manifest {
   readonly metadata: {
@@ -29,6 +30,7 @@ export interface World {
   readonly volumes: Map<string, ObservedVolume>;
   readonly nodes: Map<string, NodeState>;
   runtime: ClusterRuntime;
+  passwords: ObservedPasswords;
   etcdAnswers: boolean;
   certificates: ClusterCertificates;
   sinceSwitchoverRequestMs: number;
@@ -42,6 +44,8 @@ export interface World {
 export const emptyRuntime: ClusterRuntime = {
   etcdClusterId: '7',
   definition: undefined,
+  declaration: undefined,
+  declared: undefined,
   initialized: false,
   epoch: 0,
   leader: undefined,
@@ -84,6 +88,7 @@ export function newWorld(cluster: PostgresCluster): World {
     volumes: new Map(),
     nodes: new Map(['n1', 'n2', 'n3'].map((name) => [name, node])),
     runtime: emptyRuntime,
+    passwords: { known: new Map(), problems: new Map(), staleApplicationSecret: false },
     etcdAnswers: true,
     certificates: settledCertificates,
     sinceSwitchoverRequestMs: Infinity,
@@ -94,7 +99,7 @@ export function newWorld(cluster: PostgresCluster): World {
 }
 
 export function factsOf(world: World): Facts {
-  const { now, cluster, objects, pods, volumes, nodes, runtime, etcdAnswers } = world;
+  const { now, cluster, objects, pods, volumes, nodes, runtime, etcdAnswers, passwords } = world;
   return {
     now,
     cluster,
@@ -107,6 +112,7 @@ export function factsOf(world: World): Facts {
     nodes: new Map(nodes),
     runtime: etcdAnswers ? { status: 'current', state: runtime } : { status: 'lost', last: runtime, forMs: 60_000 },
     certificates: world.certificates,
+    passwords,
     sinceSwitchoverRequestMs: world.sinceSwitchoverRequestMs,
     inSyncForMs: world.inSyncForMs,
   };
@@ -135,7 +141,6 @@ export function carryOut(world: World, action: Action): void {
       const { kind, name, owners } = action.object;
       world.objects.set(objectId(kind, name), {
         ...seen(world, { metadata: { ownerReferences: owners as { uid: string }[] } }),
-        ...(action.isLost && { remade: true }),
       });
       return;
     }
@@ -192,6 +197,15 @@ export function carryOut(world: World, action: Action): void {
       world.runtime = { ...world.runtime, definition, empty: false };
       return;
     }
+    case 'publish-declaration': {
+      if (world.runtime.declaration?.modRevision !== action.modRevision) throw new Error('declaration: wrong revision');
+      const declaration = { value: action.text, modRevision: ++world.serial };
+      world.runtime = { ...world.runtime, declaration, empty: false };
+      return;
+    }
+    case 'complete-application-secret':
+      world.passwords = { ...world.passwords, staleApplicationSecret: false };
+      return;
     case 'request-switchover': {
       if (world.runtime.switchover) throw new Error('a switchover is requested already');
       const { from, to, reason } = action;
@@ -260,6 +274,14 @@ function elected(world: World, defined: readonly string[]): ClusterRuntime {
   const followers = alive.filter((instance) => instance !== leader && defined.includes(instance)).sort();
   return {
     ...runtime,
+    ...(runtime.declaration && {
+      declared: {
+        declaration: declarationDigest(runtime.declaration.value),
+        instance: leader,
+        findings: [],
+        at: new Date(world.now).toISOString(),
+      },
+    }),
     initialized: true,
     empty: false,
     epoch,

@@ -24,6 +24,7 @@ import {
   type ObservedVolume,
 } from './facts.ts';
 import { secretTexts, textsOf } from './write-certificates.ts';
+import { observePasswords } from './passwords.ts';
 import { plainKinds, postgresClusters, type LabelledObject, type Pod, type Sources, type Volume } from './sources.ts';
 
 export interface Observer {
@@ -88,6 +89,12 @@ export async function observe(
   const ourPods = foundPods
     .filter((pod) => instanceNumber(name, pod.metadata?.name ?? '') !== undefined)
     .map((pod) => observedPod(pod, name));
+  const passwords = await observePasswords(
+    observer,
+    cluster,
+    runtime.status === 'current' ? runtime.state : runtime.last,
+    options,
+  );
   return {
     now,
     cluster,
@@ -110,6 +117,7 @@ export async function observe(
       runtime: runtime.status === 'current' ? runtime.state : undefined,
       brought: await broughtSecrets(observer, cluster, now, options),
     }),
+    passwords,
     sinceSwitchoverRequestMs: requests.sinceLastMs(identity),
     inSyncForMs: streaks.see(key, runtime.status === 'current' ? runtime.state : undefined),
   };
@@ -208,7 +216,6 @@ function observedObject(object: LabelledObject, cluster: string): ObservedObject
     owners: (metadata.ownerReferences ?? []).map((owner) => owner.uid),
     deleting: metadata.deletionTimestamp !== undefined,
     ...(certificates.length > 0 && { certificates: Object.fromEntries(certificates) }),
-    ...(notes?.[annotations.remade] !== undefined && { remade: true }),
   };
 }
 

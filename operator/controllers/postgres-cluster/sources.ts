@@ -1,11 +1,12 @@
 /** What the controller watches in Kubernetes: local copies, stripped to what decisions need. */
 import type { V1Node, V1PersistentVolumeClaim, V1Pod } from '@kubernetes/client-node';
-import { apiVersion } from '../../api/postgres-cluster.ts';
+import { apiVersion, parsePostgresCluster } from '../../api/postgres-cluster.ts';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
-import { createInformer, type Informer } from '../../kubernetes/informer.ts';
+import { createInformer, keyOf, type Informer } from '../../kubernetes/informer.ts';
 import {
   defineKind,
   endpointSlices,
+  metadataOf,
   nodes,
   persistentVolumeClaims,
   podDisruptionBudgets,
@@ -21,6 +22,7 @@ import {
   type Wire,
 } from '../../kubernetes/kinds.ts';
 import type { Surroundings } from '../../kubernetes/surroundings.ts';
+import { passwordPlaces } from '../../resources/declaration.ts';
 import { labels, managedSelector } from '../../resources/labels.ts';
 import { zoneLabel } from '../node/node-state.ts';
 
@@ -63,6 +65,8 @@ export interface Sources {
   readonly volumes: Informer<Volume>;
   readonly nodes: Informer<Node>;
   readonly plain: ReadonlyMap<string, Informer<LabelledObject>>;
+  /** Which version every Secret has, anybody's: clusters name some of them. Never what is in them. */
+  readonly secretVersions: Informer<ApiObject>;
   /** Follows the API server until the signal aborts. */
   start(signal: AbortSignal): Promise<void>;
   whenSynced(signal: AbortSignal): Promise<void>;
@@ -88,7 +92,32 @@ export function createSources(options: SourceOptions): Sources {
     },
   });
 
-  const clusters = createInformer(client, postgresClusters, { namespace }, { ...options, onChange: onCluster });
+  const clusters = createInformer(
+    client,
+    postgresClusters,
+    { namespace },
+    { ...options, onChange: onCluster, indexBy: namedSecrets },
+  );
+  const secretVersions = createInformer<ApiObject>(
+    client,
+    metadataOf(secrets),
+    // Releases of Helm: large, many, and nobody's password.
+    { namespace, fieldSelector: 'type!=helm.sh/release.v1' },
+    {
+      ...options,
+      transform: ({ metadata }) => ({
+        metadata: {
+          name: metadata?.name,
+          namespace: metadata?.namespace,
+          uid: metadata?.uid,
+          resourceVersion: metadata?.resourceVersion,
+        },
+      }),
+      onChange: (key) => {
+        for (const cluster of clusters.withIndex(key)) onCluster(keyOf(cluster));
+      },
+    },
+  );
   const podInformer = createInformer(client, pods, managed, ofCluster(stripPod));
   const volumeInformer = createInformer(
     client,
@@ -114,13 +143,14 @@ export function createSources(options: SourceOptions): Sources {
       },
     },
   );
-  const all = [clusters, podInformer, volumeInformer, nodeInformer, ...plain.values()];
+  const all = [clusters, podInformer, volumeInformer, nodeInformer, secretVersions, ...plain.values()];
   return {
     clusters,
     pods: podInformer,
     volumes: volumeInformer,
     nodes: nodeInformer,
     plain,
+    secretVersions,
     start: async (signal) => {
       await Promise.all(all.map((informer) => informer.start(signal)));
     },
@@ -128,6 +158,16 @@ export function createSources(options: SourceOptions): Sources {
       await Promise.all(all.map((informer) => informer.whenSynced(signal)));
     },
   };
+}
+
+/** Secrets on whose content a cluster depends, as `namespace/name`; of one that can't be understood, none. */
+function namedSecrets(stored: StoredCluster): readonly string[] {
+  try {
+    const cluster = parsePostgresCluster(stored);
+    return passwordPlaces(cluster).map(({ secret }) => `${cluster.metadata.namespace}/${secret}`);
+  } catch {
+    return [];
+  }
 }
 
 /** The cluster that an object's labels name, as `namespace/name`. */

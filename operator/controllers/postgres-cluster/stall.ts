@@ -1,6 +1,5 @@
 import type { ConditionReason } from '../../api/conditions.ts';
 import { databaseImage } from '../../resources/installation.ts';
-import { annotations } from '../../resources/labels.ts';
 import { secretNames, volumeName } from '../../resources/names.ts';
 import { desiredObjects, onceObjects } from './desired-objects.ts';
 import { currentRuntime, objectId, type Facts } from './facts.ts';
@@ -25,7 +24,7 @@ export function stallOf(facts: Facts): Stall | undefined {
     foreignVolume(facts) ??
     unusedWalVolume(facts) ??
     stuckPod(facts) ??
-    remadeSecret(facts) ??
+    failedBootstrap(facts) ??
     refusedSettings(facts)
   );
 }
@@ -172,18 +171,14 @@ function stuckPod(facts: Facts): Stall | undefined {
   return undefined;
 }
 
-/** The database goes on with the passwords it knows; who reads the Secret can't log in. */
-function remadeSecret(facts: Facts): Stall | undefined {
-  const secret = onceObjects(facts.cluster).find(
-    ({ kind, name }) => kind === 'Secret' && facts.objects.get(objectId(kind, name))?.remade === true,
-  );
-  if (secret?.kind !== 'Secret') return undefined;
-  const roles = secret.content === 'application' ? facts.cluster.spec.application.owner : 'replication and rewind';
+/** It is tried again and again; what it fails at is the user's own SQL, or a wish that the image can't fulfil. */
+function failedBootstrap(facts: Facts): Stall | undefined {
+  const runtime = currentRuntime(facts);
+  if (!runtime || runtime.epoch > 0) return undefined;
+  const failing = [...runtime.members.values()].find(({ bootstrapFailure }) => bootstrapFailure !== undefined);
+  if (!failing) return undefined;
   return {
-    reason: 'SecretRemade',
-    message:
-      `Secret ${secret.name} was lost and has been made anew with passwords that the database doesn’t have. ` +
-      `Put the old ones back into it, or set the new ones in the database (ALTER ROLE for ${roles}); ` +
-      `then remove the annotation ${annotations.remade} from the Secret.`,
+    reason: 'BootstrapFailed',
+    message: `${failing.instance} can’t make the first data: ${failing.bootstrapFailure ?? ''}`,
   };
 }

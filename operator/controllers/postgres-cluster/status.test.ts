@@ -44,6 +44,8 @@ describe('conditions', () => {
     LossAccepted: 'False NotForced',
     DiskPressure: 'False EnoughRoom',
     DataCorrupted: 'False NoneFound',
+    RolesReady: 'True NothingAsked',
+    DatabasesReady: 'True NothingAsked',
   };
   const silence = (world: World, instance: string): void => {
     const members = new Map(world.runtime.members);
@@ -107,6 +109,8 @@ describe('conditions', () => {
         LossAccepted: 'Unknown RuntimeUnknown',
         DiskPressure: 'Unknown RuntimeUnknown',
         DataCorrupted: 'Unknown RuntimeUnknown',
+        RolesReady: 'Unknown RuntimeUnknown',
+        DatabasesReady: 'Unknown RuntimeUnknown',
       },
     ],
     [

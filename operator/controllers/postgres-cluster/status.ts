@@ -15,6 +15,7 @@ import { ifLostText } from '../explanation.ts';
 import { lsnOffset } from '../switchover-candidate.ts';
 import { certificateState } from './certificates.ts';
 import { currentRuntime, type Facts, type ObservedPod } from './facts.ts';
+import { judgeDeclared, type DeclaredJudgement } from './declared.ts';
 import { lastForce, standingForce } from './forced-failover.ts';
 import { isAvailable, isOutdated, podOf, runningPrimary, surplusPods, wantedInstances } from './instances.ts';
 import { nextRestart, pendingRestarts } from './pending-restart.ts';
@@ -148,8 +149,10 @@ function judge(
   const stalled = judgeStalled(facts);
   const reconciling = judgeReconciling(facts, runtime, available);
   const isAvailableNow = judgeAvailable(facts, runtime);
+  const roles = judgeDeclared(facts, runtime, 'role');
+  const databases = judgeDeclared(facts, runtime, 'database');
   return [
-    judgeReady(facts, { stalled, reconciling, isAvailableNow }, available),
+    judgeReady(facts, { stalled, reconciling, isAvailableNow, declared: [roles, databases] }, available),
     reconciling,
     stalled,
     isAvailableNow,
@@ -158,6 +161,8 @@ function judge(
     ...judgeData(runtime),
     judgePendingRestart(facts, runtime),
     { type: 'CertificatesValid', ...certificateState(facts) },
+    roles,
+    databases,
     judgeLossAccepted(runtime),
   ];
 }
@@ -168,11 +173,12 @@ function judgeReady(
     readonly stalled: Judgement<'Stalled'>;
     readonly reconciling: Judgement<'Reconciling'>;
     readonly isAvailableNow: Judgement<'Available'>;
+    readonly declared: readonly DeclaredJudgement[];
   },
   available: readonly InstanceName[],
 ): Judgement<'Ready'> {
   const type = 'Ready';
-  const { stalled, reconciling, isAvailableNow } = others;
+  const { stalled, reconciling, isAvailableNow, declared } = others;
   if (stalled.status === 'True') return { type, status: 'False', reason: 'Stalled', message: stalled.message };
   if (isAvailableNow.status === 'Unknown')
     return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: isAvailableNow.message };
@@ -183,6 +189,9 @@ function judgeReady(
   const missing = wantedInstances(facts).filter((instance) => !available.includes(instance));
   if (missing.length > 0)
     return { type, status: 'False', reason: 'Progressing', message: `Waiting for ${missing.join(', ')}.` };
+  const undone = declared.find(({ reason }) => ['Applying', 'Failed', 'SecretUnusable'].includes(reason));
+  if (undone)
+    return { type, status: 'False', reason: 'Progressing', message: `${undone.type} is False: ${undone.message}` };
   return { type, status: 'True', reason: 'Converged', message: `All ${available.length} instances are ready.` };
 }
 

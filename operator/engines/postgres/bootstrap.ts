@@ -1,23 +1,44 @@
 /** The first data directory of a cluster. */
-import { readFile, rename } from 'node:fs/promises';
+import { access, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Definition } from '../../api/cluster-state.ts';
+import type { BootstrapDefinition, Definition } from '../../api/cluster-state.ts';
+import { PostgresDeclaration } from '../../api/postgres-declaration.ts';
+import { MainstayError } from '../../platform/errors.ts';
 import { command } from './command.ts';
 import { syncDirectory } from './config.ts';
+import { mountedPasswords } from './credentials.ts';
 import { newWalDirectory, type Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';
 import { forgetSocketOwner } from './process.ts';
 import { discard } from './rejoin.ts';
 import { identifier, literal, withSession } from './sql.ts';
 
-/** initdb beside `data`, roles and the application's database, a clean stop, then one rename: whole or not at all. */
-export async function initialize(definition: Definition, layout: Layout, signal: AbortSignal): Promise<void> {
+const bootstrapDefaults: BootstrapDefinition = {
+  encoding: 'UTF8',
+  localeProvider: 'builtin',
+  locale: 'C.UTF-8',
+  dataChecksums: true,
+  walSegmentMegabytes: 16,
+  postInitSql: [],
+};
+
+/**
+ * initdb beside `data`, roles, the application's database and the user's SQL, a clean stop, then one rename: whole or not
+ * at all. What an attempt before has left is thrown away: nobody has been served from it.
+ */
+export async function initialize(
+  definition: Definition,
+  declaration: string | undefined,
+  layout: Layout,
+  signal: AbortSignal,
+): Promise<void> {
+  const { bootstrap = bootstrapDefaults, application, postgres } = definition;
   await discard(layout.incoming);
   const wal = newWalDirectory(layout);
   await command(
     join(layout.bin, 'initdb'),
     [
-      ...['-D', layout.incoming, '-U', 'postgres', '--encoding=UTF8', '--locale=C.UTF-8', '--data-checksums'],
+      ...['-D', layout.incoming, '-U', 'postgres', ...initdbOptions(definition)],
       ...['--auth-local=peer', '--auth-host=scram-sha-256', '--no-instructions'],
       ...(wal === undefined ? [] : [`--waldir=${wal}`]),
     ],
@@ -26,10 +47,17 @@ export async function initialize(definition: Definition, layout: Layout, signal:
   const control = (...args: string[]): Promise<string> =>
     command(join(layout.bin, 'pg_ctl'), ['-D', layout.incoming, '-w', '-s', ...args], { signal });
   await forgetSocketOwner(layout);
-  const options = `-c listen_addresses= -c unix_socket_directories=${layout.run}`;
-  await control('-o', options, '-l', '/dev/null', 'start');
+  const libraries = postgres?.libraries ?? [];
+  const options = [
+    `-c listen_addresses= -c unix_socket_directories=${layout.run}`,
+    // Extensions that the user's SQL makes may have to be loaded first.
+    ...(libraries.length === 0 ? [] : [`-c shared_preload_libraries=${libraries.join(',')}`]),
+  ];
+  await control('-o', options.join(' '), '-l', '/dev/null', 'start');
   try {
-    await makeRoles(definition, layout, signal);
+    await makeRoles(definition, declaration, layout, signal);
+    for (const sql of bootstrap.postInitSql)
+      await runSql(sql, sql.database === 'application' ? application.database : 'postgres', layout, signal);
   } finally {
     await control('-m', 'fast', 'stop');
   }
@@ -37,18 +65,36 @@ export async function initialize(definition: Definition, layout: Layout, signal:
   await syncDirectory(dirname(layout.data));
 }
 
-async function makeRoles(definition: Definition, layout: Layout, signal: AbortSignal): Promise<void> {
-  const secret = async (directory: string, key: string): Promise<string> =>
-    (await readFile(join(directory, key), 'utf8')).trim();
+function initdbOptions({ version, bootstrap = bootstrapDefaults }: Definition): readonly string[] {
+  const { encoding, localeProvider, locale, icuLocale, dataChecksums, walSegmentMegabytes } = bootstrap;
+  // 17 makes none unless asked, and knows no word for it.
+  const without = version === '17' ? [] : ['--no-data-checksums'];
+  return [
+    `--encoding=${encoding}`,
+    `--locale-provider=${localeProvider}`,
+    // The C library keeps the language of messages, numbers and the like in any case.
+    `--locale=${localeProvider === 'builtin' ? 'C.UTF-8' : locale}`,
+    ...(localeProvider === 'builtin' ? [`--builtin-locale=${locale}`] : []),
+    ...(icuLocale === undefined ? [] : [`--icu-locale=${icuLocale}`]),
+    ...(dataChecksums ? ['--data-checksums'] : without),
+    `--wal-segsize=${walSegmentMegabytes}`,
+  ];
+}
+
+async function makeRoles(
+  definition: Definition,
+  declaration: string | undefined,
+  layout: Layout,
+  signal: AbortSignal,
+): Promise<void> {
   const { database, owner } = definition.application;
-  const password = {
-    replication: await secret(layout.systemSecrets, 'replication-password'),
-    rewind: await secret(layout.systemSecrets, 'rewind-password'),
-    owner: await secret(layout.applicationSecrets, 'password'),
-  };
+  const { replication, rewind } = await mountedPasswords(layout);
+  const declared = declaration === undefined ? undefined : PostgresDeclaration.parse(JSON.parse(declaration));
+  // Without one it is set as soon as the operator has seen the Secret.
+  const password = declared?.roles.find(({ name }) => name === owner)?.password?.verifier;
   await withSession(layout.run, 30_000, signal, async (session) => {
-    await session.query(`CREATE ROLE ${replicationRole} LOGIN REPLICATION PASSWORD ${literal(password.replication)}`);
-    await session.query(`CREATE ROLE ${rewindRole} LOGIN PASSWORD ${literal(password.rewind)}`);
+    await session.query(`CREATE ROLE ${replicationRole} LOGIN REPLICATION PASSWORD ${literal(replication)}`);
+    await session.query(`CREATE ROLE ${rewindRole} LOGIN PASSWORD ${literal(rewind)}`);
     // What pg_rewind needs from its source without being superuser (pg-lab.md §7).
     for (const signature of [
       'pg_ls_dir(text, boolean, boolean)',
@@ -57,7 +103,47 @@ async function makeRoles(definition: Definition, layout: Layout, signal: AbortSi
       'pg_read_binary_file(text, bigint, bigint, boolean)',
     ])
       await session.query(`GRANT EXECUTE ON FUNCTION pg_catalog.${signature} TO ${rewindRole}`);
-    await session.query(`CREATE ROLE ${identifier(owner)} LOGIN PASSWORD ${literal(password.owner)}`);
+    await session.query(
+      `CREATE ROLE ${identifier(owner)} LOGIN${password === undefined ? '' : ` PASSWORD ${literal(password)}`}`,
+    );
     await session.query(`CREATE DATABASE ${identifier(database)} OWNER ${identifier(owner)}`);
   });
+}
+
+type PostInitSql = BootstrapDefinition['postInitSql'][number];
+
+async function runSql(sql: PostInitSql, database: string, layout: Layout, signal: AbortSignal): Promise<void> {
+  const file = join(layout.postInitSql, sql.file);
+  await access(file).catch(() => {
+    throw refused(sql, 'is not there, or holds no such key. Make it: the kubelet brings it within two minutes');
+  });
+  try {
+    await command(
+      join(layout.bin, 'psql'),
+      [
+        ...['-X', '-q', '--no-password', '-h', layout.run, '-U', 'postgres', '-d', database],
+        ...['-v', 'ON_ERROR_STOP=1', ...(sql.secret ? [] : ['--echo-errors']), '-f', file],
+      ],
+      { signal, env: { PGOPTIONS: '-c client_min_messages=error' } },
+    );
+  } catch (error) {
+    if (signal.aborted || !(error instanceof Error)) throw error;
+    throw refused(sql, `failed: ${psqlComplaint(error.message, file, sql.secret)}`);
+  }
+}
+
+const refused = ({ source }: PostInitSql, problem: string): MainstayError =>
+  new MainstayError(
+    'DatabaseCommandFailed',
+    `spec.bootstrap.postInitSql: ${source} ${problem}. Nothing has been made; it is tried again with what it then holds.`,
+    { retryable: true },
+  );
+
+/** "… psql:FILE:3: ERROR:  …\nLINE 1: …\npsql:FILE:3: STATEMENT:  …" → line, error and statement. Of a Secret, only what can't quote it. */
+export function psqlComplaint(text: string, file: string, secret: boolean): string {
+  const [, line = '?', error = 'see the log of the instance'] =
+    new RegExp(`${file.replaceAll('.', '\\.')}:(\\d+): (?:ERROR|FATAL): +(.*)`).exec(text) ?? [];
+  const statement = /STATEMENT: +([\s\S]*)$/.exec(text)?.[1]?.replaceAll(/\s+/g, ' ').trim().slice(0, 200);
+  if (secret) return `line ${line} (it is a Secret: nothing of it is shown here)`;
+  return `line ${line}: ${error}${statement === undefined ? '' : ` in: ${statement}`}`;
 }

@@ -1,5 +1,5 @@
 /** The configuration files, kept outside the data directory so that neither pg_rewind nor a base backup touches them. */
-import { open, readFile, rename, writeFile } from 'node:fs/promises';
+import { open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Definition, TlsRules } from '../../api/cluster-state.ts';
 import { tlsFileNames } from '../../api/tls-files.ts';
@@ -82,6 +82,7 @@ export function postgresqlConf(
   /** For parameters that the user leaves to us, by what this instance runs on. */
   measured: Readonly<Record<string, string>> = {},
 ): string {
+  const segment = definition.bootstrap?.walSegmentMegabytes ?? 16;
   const users = Object.entries(definition.parameters).toSorted(([a], [b]) => a.localeCompare(b, 'en'));
   const defaults: Record<string, string> = {
     max_connections: '200',
@@ -98,6 +99,11 @@ export function postgresqlConf(
     tcp_user_timeout: '10s',
     ...measured,
     ...(isLogical(definition) ? { hot_standby_feedback: 'on' } : {}),
+    // PostgreSQL refuses to start with room for fewer than two segments.
+    ...(segment > 16 && {
+      min_wal_size: `${Math.max(80, 2 * segment)}MB`,
+      max_wal_size: `${Math.max(4 * segment, parseInt(measured['max_wal_size'] ?? '1024', 10))}MB`,
+    }),
   };
   const locked: Record<string, string> = {
     listen_addresses: '*',
@@ -275,19 +281,6 @@ export async function writeDynamic(layout: Layout, dynamic: Dynamic): Promise<vo
 /** While closed, only the agent and replicas get in: `all` does not match replication connections (pg-lab.md §4). */
 export async function writeGate(layout: Layout, gate: 'open' | 'closed'): Promise<void> {
   await replaceFile(gateFile(layout), gate === 'open' ? '' : 'local all all reject\nhost all all all reject\n');
-}
-
-/** Passwords for the connections that replicas make, in a file that only this user reads. */
-export async function writePasswordFile(layout: Layout): Promise<string> {
-  const file = join(layout.run, 'pgpass');
-  const secret = async (key: string): Promise<string> =>
-    (await readFile(join(layout.systemSecrets, key), 'utf8')).trim();
-  const lines = [
-    `*:*:*:${replicationRole}:${await secret('replication-password')}`,
-    `*:*:*:${rewindRole}:${await secret('rewind-password')}`,
-  ];
-  await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 });
-  return file;
 }
 
 /** Replaces a file as a whole: a crash leaves the old text or the new one. */

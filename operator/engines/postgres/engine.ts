@@ -21,10 +21,11 @@ import {
   writeConfiguration,
   writeDynamic,
   writeGate,
-  writePasswordFile,
   type Dynamic,
 } from './config.ts';
+import { heldCredentials, isRefusedPassword, tryOtherPassword, writePasswordFile } from './credentials.ts';
 import { watchDamage } from './damage.ts';
+import { declare } from './declare.ts';
 import { diskCanary, foldersWrittenTo } from './disk-canary.ts';
 import { patienceWithDisk } from './disk-patience.ts';
 import { keepDiskSpace, spareBytes } from './disk-space.ts';
@@ -73,6 +74,8 @@ const limits = {
   catchingUp: 120_000,
   cleanStop: 10_000,
   checkpoint: 30_000,
+  /** For one statement on a role or a database; those that copy one take the longest. */
+  declaration: 90_000,
   inspection: 5000,
   /** Of whether an upgrade is possible, beside a database that serves. */
   check: 600_000,
@@ -142,6 +145,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   /** Why PostgreSQL refused the newest ones, if it did. */
   let refusal: string | undefined;
   const observer = keptSession(layout.run, limits.query);
+  const credentials = heldCredentials(layout);
   let changeListener: (state: DatabaseState) => void = () => undefined;
   let streamLostListener: () => void = () => undefined;
   let incarnationListener: () => Promise<void> = () => Promise.resolve();
@@ -149,6 +153,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   const serverLog = followServerLog(layout, clock, log, (record) => {
     noticeHopeless(record.message);
     noticeFormerSlot(record.message);
+    noticeRefusedPassword(record.message);
     if (brokenStream.test(record.message)) streamLostListener();
     damage.hear(record);
   });
@@ -291,6 +296,14 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       diverged: undefined,
       highestTimeline: highest,
     };
+  }
+
+  /** It tries again in a moment, with what the file then holds. */
+  function noticeRefusedPassword(line: string): void {
+    if (!line.includes('connect to the primary server') || !isRefusedPassword(line)) return;
+    void tryOtherPassword(layout).catch((error: unknown) => {
+      log.warn({ err: error }, 'the other password could not be tried');
+    });
   }
 
   /** What a standby says, again and again, when it will never follow: PostgreSQL has no other word for it. */
@@ -441,7 +454,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     const access = accessTo(signal);
     switch (effect.type) {
       case 'initialize':
-        await initialize(context.definition, await layoutOf(context.definition.version), signal);
+        await initialize(context.definition, context.declaration, await layoutOf(context.definition.version), signal);
         return inspect();
       case 'start':
         return start(effect, context, signal);
@@ -643,12 +656,14 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       refusal !== undefined
         ? `Parameters refused, the former ones stay: ${refusal}`
         : unusable && `Certificates can’t be used, the former ones stay: ${unusable}`;
+    const held = await credentials(context.declaration);
     return {
       ...seen,
       member: {
         ...seen.member,
         ...(served && { certificates: served.fingerprint }),
         ...(trouble !== undefined && { message: trouble.slice(0, 900) }),
+        ...(held !== undefined && { credentials: held }),
       },
     };
   }
@@ -827,6 +842,12 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     copyProgress: () => copied,
     observe,
     configure,
+    declare: (declaration, lacking, signal) =>
+      declare(
+        declaration,
+        (database, use) => withSession(layout.run, limits.declaration, signal, use, database),
+        lacking,
+      ),
     onChange: (listener) => (changeListener = listener),
     onHealth: (listener) => (healthListener = listener),
     onStreamLost: (listener) => (streamLostListener = listener),

@@ -34,9 +34,10 @@ export interface Layout {
   /** Unix socket and password file; not on the volume. */
   readonly run: string;
   readonly systemSecrets: string;
-  readonly applicationSecrets: string;
   /** Where the Secret with certificates is mounted (operator/api/tls-files.ts); empty where there is none. */
   readonly tlsSecrets: string;
+  /** SQL to run once the first data are made. */
+  readonly postInitSql: string;
 }
 
 const installed = '/usr/lib/postgresql';
@@ -98,8 +99,8 @@ export function layout(
     lock: join(volume, 'lock'),
     run,
     systemSecrets: join(secrets, 'system'),
-    applicationSecrets: join(secrets, 'app'),
     tlsSecrets: join(secrets, 'tls'),
+    postInitSql: join(secrets, 'init'),
   };
 }
 

@@ -6,7 +6,8 @@ import { secured } from './certificates.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { CopyProgress } from '../engine.ts';
 import { command } from './command.ts';
-import { configFile, replaceFile, syncDirectory, writePasswordFile } from './config.ts';
+import { configFile, replaceFile, syncDirectory } from './config.ts';
+import { withPasswords } from './credentials.ts';
 import { isWalOfData, newWalDirectory, walDirectory, type Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';
 
@@ -28,29 +29,31 @@ export async function rewind(
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
-  const passfile = await writePasswordFile(layout);
   await replaceFile(layout.rewinding, `${new URL(`tcp://${primary.address}:${primary.databasePort}`).host}\n`);
   // pg_rewind runs a single-user server for an unclean directory, which refuses standby mode.
   await rm(join(layout.data, 'standby.signal'), { force: true });
   const progress = progressReader(report);
   const seen = { writing: false };
   try {
-    await command(
-      join(layout.bin, 'pg_rewind'),
-      [
-        `--target-pgdata=${layout.data}`,
-        `--config-file=${configFile(layout)}`,
-        `--source-server=host=${primary.address} port=${primary.databasePort} user=${rewindRole} dbname=postgres ${brokenLinks} ${secured(layout, definition)}`,
-        '--progress',
-      ],
-      {
-        signal,
-        env: { PGPASSFILE: passfile },
-        onStderr: (text) => {
-          seen.writing ||= text.includes(beginsToWrite);
-          progress(text);
+    // A refused password is refused before anything is touched.
+    await withPasswords(layout, (passfile) =>
+      command(
+        join(layout.bin, 'pg_rewind'),
+        [
+          `--target-pgdata=${layout.data}`,
+          `--config-file=${configFile(layout)}`,
+          `--source-server=host=${primary.address} port=${primary.databasePort} user=${rewindRole} dbname=postgres ${brokenLinks} ${secured(layout, definition)}`,
+          '--progress',
+        ],
+        {
+          signal,
+          env: { PGPASSFILE: passfile },
+          onStderr: (text) => {
+            seen.writing ||= text.includes(beginsToWrite);
+            progress(text);
+          },
         },
-      },
+      ),
     );
   } catch (error) {
     // A source that was only out of reach is worth another try; after any other failure another rewind would fare no better.
@@ -115,7 +118,6 @@ async function download(
   signal: AbortSignal,
 ): Promise<void> {
   const rate = definition.copyRate;
-  const passfile = await writePasswordFile(layout);
   const wal = newWalDirectory(layout);
   const noRoom = new AbortController();
   let asked = false;
@@ -128,18 +130,20 @@ async function download(
     );
   });
   try {
-    await command(
-      join(layout.bin, 'pg_basebackup'),
-      [
-        ...[
-          '-d',
-          `host=${source.address} port=${source.databasePort} user=${replicationRole} ${brokenLinks} ${secured(layout, definition)}`,
+    await withPasswords(layout, (passfile) =>
+      command(
+        join(layout.bin, 'pg_basebackup'),
+        [
+          ...[
+            '-d',
+            `host=${source.address} port=${source.databasePort} user=${replicationRole} ${brokenLinks} ${secured(layout, definition)}`,
+          ],
+          ...['-D', layout.incoming, '-X', 'stream', '--checkpoint=fast', '--no-password', '--progress'],
+          ...(wal === undefined ? [] : [`--waldir=${wal}`]),
+          ...(rate === undefined ? [] : [`--max-rate=${Math.min(1048576, Math.max(32, Math.floor(rate / 1024)))}k`]),
         ],
-        ...['-D', layout.incoming, '-X', 'stream', '--checkpoint=fast', '--no-password', '--progress'],
-        ...(wal === undefined ? [] : [`--waldir=${wal}`]),
-        ...(rate === undefined ? [] : [`--max-rate=${Math.min(1048576, Math.max(32, Math.floor(rate / 1024)))}k`]),
-      ],
-      { signal: AbortSignal.any([signal, noRoom.signal]), env: { PGPASSFILE: passfile }, onStderr: progress },
+        { signal: AbortSignal.any([signal, noRoom.signal]), env: { PGPASSFILE: passfile }, onStderr: progress },
+      ),
     );
   } catch (error) {
     if (wal !== undefined) await remove(wal);

@@ -2,7 +2,7 @@
  * Timelines on disk. A timeline belongs to one epoch only; which one the log really ends on is read from the WAL itself,
  * since pg_control lags behind what a replica has acknowledged (pg-lab.md §1).
  */
-import { mkdir, open, readdir, readFile, realpath, rename } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, realpath, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HistoryEntry } from '../../api/cluster-state.ts';
 import { parseLsn } from '../../ha/position.ts';
@@ -10,7 +10,6 @@ import { command } from './command.ts';
 import { syncDirectory } from './config.ts';
 import { walDirectory, type Layout } from './layout.ts';
 
-const segmentBytes = 16n * 1024n * 1024n;
 const stubText = '# reserved by mainstay\n';
 
 export type Lineage = NonNullable<HistoryEntry['lineage']>;
@@ -59,6 +58,7 @@ async function hasRecords(layout: Layout, timeline: number, wal: WalFiles, signa
   if (!wal.names.includes(`${timelineName(timeline)}.history`)) return true; // began by a base backup of this timeline
   const begin = (await readLineage(layout.data, timeline)).at(-1)?.end;
   if (begin === undefined) return false; // a stub
+  const segmentBytes = await sizeOfSegments(layout.data, wal);
   const number = parseLsn(begin) / segmentBytes;
   const perId = 0x100000000n / segmentBytes;
   const hex = (n: bigint): string => n.toString(16).toUpperCase().padStart(8, '0');
@@ -76,6 +76,13 @@ async function hasRecords(layout: Layout, timeline: number, wal: WalFiles, signa
     throw error;
   });
   return record.includes('END_OF_RECOVERY');
+}
+
+/** They are made whole; one that a crash left short is smaller than the others. */
+async function sizeOfSegments(data: string, { names }: WalFiles): Promise<bigint> {
+  const segments = names.filter((name) => /^[0-9A-F]{24}$/.test(name));
+  const sizes = await Promise.all(segments.map(async (name) => (await stat(join(walDirectory(data), name))).size));
+  return BigInt(Math.max(...sizes, 1024 * 1024));
 }
 
 /**
