@@ -6,7 +6,7 @@ import type { Measurement } from './scenario.ts';
 import { median } from './statistics.ts';
 
 const goal = 0.97;
-const pairs = 6;
+const pairs = 5;
 const defaultMinutes = 1 / 3;
 const warmUpSeconds = 5;
 /** Accounts in memory: it is the way of a commit that is measured, not the disk. */
