@@ -22,6 +22,8 @@ export const budgets = {
   stallMs: noise * seconds(1),
   /** Replicas stream again after an outage of etcd: expected ≤ 2 s. */
   streamingMs: noise * seconds(2),
+  /** A major upgrade of a small database: stop, pg_upgrade, a clone that may acknowledge; expected ≤ 20 s. */
+  upgradeMs: noise * seconds(20),
   /** Planned, and nobody has to be elected. */
   undisturbedMs: seconds(5),
 } as const;

@@ -19,6 +19,7 @@ import './drain.ts';
 import './scale.ts';
 import './certificates.ts';
 import './volumes-kept.ts';
+import './versions.ts';
 // For `make soak` only:
 import './orphaned-backend.ts';
 import './container-processes-killed.ts';

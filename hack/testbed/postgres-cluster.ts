@@ -28,6 +28,8 @@ export interface InstancePod {
   readonly uid: string;
   readonly node: string;
   readonly ip: string;
+  /** Of the database’s container. */
+  readonly image: string;
   readonly ready: boolean;
   readonly restarts: number;
 }
@@ -186,6 +188,7 @@ function instancePod(pod: V1Pod): InstancePod {
     uid: pod.metadata?.uid ?? '',
     node: pod.spec?.nodeName ?? '',
     ip: pod.status?.podIP ?? '',
+    image: pod.spec?.containers.at(0)?.image ?? '',
     ready:
       pod.metadata?.deletionTimestamp === undefined &&
       conditions.some((condition) => condition.type === 'Ready' && condition.status === 'True'),

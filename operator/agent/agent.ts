@@ -102,6 +102,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     log,
   );
   let version = await engine.version();
+  const versions = await engine.versions();
 
   const time = (): { now: number; wall: string } => ({ now: clock.now(), wall: clock.wall().toISOString() });
   let state: HaState = initialState(
@@ -476,6 +477,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       agentPort: settings.agentPort,
       node: settings.node,
       version,
+      versions,
       message: because,
       ...(copy && { copy }),
       vow: state.vow,

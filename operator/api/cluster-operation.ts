@@ -48,6 +48,19 @@ const members = {
     z.object({ instance: described(instance, 'Whose database shall run again.') }).exactOptional(),
     'Options of an Unfence.',
   ),
+  upgrade: described(
+    z
+      .object({
+        to: described(z.enum(['18']), 'Major version to upgrade to.'),
+        transfer: described(
+          z.enum(['Copy', 'Clone', 'Link']).default('Copy'),
+          'How data files get into the new version. Copy: needs as much free space again. Clone: shares blocks, where the file system can (XFS, Btrfs). ' +
+            'Link: the files themselves, so that the old version is no way back once the new one has served. Copy is the default because it works everywhere and keeps the way back.',
+        ),
+      })
+      .exactOptional(),
+    'Options of an Upgrade.',
+  ),
   failover: described(
     z
       .object({
@@ -84,7 +97,16 @@ const members = {
 };
 
 export type OperationType = z.output<typeof OperationType>;
-const OperationType = z.enum(['Switchover', 'Restart', 'Reinitialize', 'Fence', 'Unfence', 'Failover', 'Adopt']);
+const OperationType = z.enum([
+  'Switchover',
+  'Restart',
+  'Reinitialize',
+  'Fence',
+  'Unfence',
+  'Upgrade',
+  'Failover',
+  'Adopt',
+]);
 
 /** Which options belong to which type, and whether the type can do without. */
 const options: readonly {
@@ -97,6 +119,7 @@ const options: readonly {
   { type: 'Reinitialize', member: 'reinitialize', needed: true },
   { type: 'Fence', member: 'fence', needed: true },
   { type: 'Unfence', member: 'unfence', needed: true },
+  { type: 'Upgrade', member: 'upgrade', needed: true },
   { type: 'Failover', member: 'failover', needed: true },
   { type: 'Adopt', member: 'adopt', needed: true },
 ];
@@ -136,6 +159,7 @@ const fields = {
       'Restart: databases end cleanly and start anew in place; their Pods stay. ' +
       'Reinitialize: a replica clones anew, beside its old data. ' +
       'Fence: one database is stopped and stays so until Unfence, whatever restarts its Pod; a primary hands over first. ' +
+      'Upgrade: to the next major version of PostgreSQL, by the primary from its data; replicas are then copied from it. ' +
       'Failover: somebody shall lead although nobody can prove to hold every acknowledged write. ' +
       'Adopt: etcd was restored or replaced, and the cluster shall go on with this one.',
   ),
@@ -148,7 +172,7 @@ const fields = {
   deadlineSeconds: described(
     z.int().min(5).max(604_800).exactOptional(),
     'Seconds from its creation within which it must be over. One that can’t begin by then never does; one under way is taken back where that is safe. ' +
-      'Default: 60 for Switchover, Fence and Failover, 600 for Unfence and Adopt, 3600 for Restart, 86400 for Reinitialize.',
+      'Default: 60 for Switchover, Fence and Failover, 600 for Unfence and Adopt, 3600 for Restart, 14400 for Upgrade, 86400 for Reinitialize.',
   ),
   ttlSecondsAfterFinished: described(
     z.int().min(0).max(31_536_000).exactOptional(),
@@ -221,6 +245,7 @@ const defaultDeadlineSeconds: Readonly<Record<OperationType, number>> = {
   Reinitialize: 86_400,
   Fence: 60,
   Unfence: 600,
+  Upgrade: 14_400,
   Failover: 60,
   Adopt: 600,
 };

@@ -291,6 +291,8 @@ export const Member = z
     agentPort: z.int(),
     node: z.string(),
     version: z.string(),
+    /** Major versions in its image. */
+    versions: z.array(z.string()).readonly().optional(),
     timeline: z.int().optional(),
     /** Last flushed position; absent while unknown. */
     position: Position.optional(),

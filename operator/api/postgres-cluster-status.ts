@@ -66,6 +66,10 @@ export const PostgresClusterStatusSchema = z.object({
   ready: described(text(16).exactOptional(), 'Ready and wanted instances, as in "3/3".'),
   selector: described(text(512).exactOptional(), 'Label selector of the Pods, for the scale subresource.'),
   primary: described(text(63).exactOptional(), 'Instance that leads; absent while nobody does.'),
+  version: described(
+    z.enum(['17', '18']).exactOptional(),
+    'Major version of the data, once there are any. An upgrade changes it; spec.version follows by your hand.',
+  ),
   epoch: described(z.int().min(0).exactOptional(), 'Number of the current primary’s reign; grows with every change.'),
   timeline: described(z.int().min(0).exactOptional(), 'PostgreSQL timeline of the current epoch.'),
   durability: described(

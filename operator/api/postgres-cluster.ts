@@ -221,15 +221,10 @@ const Spec = z.object({
     z.int().min(1).max(9).default(3),
     'Number of database instances: one primary, the others replicas. 3 survive the loss of any node without losing a write or stopping for long; 1 is for trials.',
   ),
-  version: described(z.enum(['17', '18']).default('18'), 'Major version of PostgreSQL.', [
-    {
-      cel: 'self == oldSelf',
-      message:
-        'can’t be changed yet: make a new cluster of the other version and move the data with pg_dump or logical replication',
-      messageCel:
-        "'is ' + self + ' but was ' + oldSelf + ', and can’t be changed yet: make a new cluster of version ' + self + ' and move the data with pg_dump or logical replication'",
-    },
-  ]),
+  version: described(
+    z.enum(['17', '18']).default('18'),
+    'Major version of PostgreSQL. A ClusterOperation of type Upgrade changes that of the data (status.version); this one follows by your hand.',
+  ),
   image: described(
     z.string().min(1).max(512).exactOptional(),
     'Image to run instead of the operator’s own for spec.version. It must hold that major version of PostgreSQL.',
@@ -334,6 +329,12 @@ export const PostgresClusterResource = described(
       message:
         'metadata.name must be at most 50 lower-case letters, digits and hyphens and begin with a letter, because Services and Pods are named after it: choose another name',
       holds: (self) => clusterNamePattern.test(self.metadata.name),
+    },
+    {
+      cel: 'self.spec.version == oldSelf.spec.version || (has(self.status) && has(self.status.version) && self.status.version == self.spec.version)',
+      fieldPath: '.spec.version',
+      message:
+        'can’t be changed before the data are of that version: make a ClusterOperation of type Upgrade first (status.version tells)',
     },
   ],
 );

@@ -211,7 +211,7 @@ export const refusedSpecs: readonly RefusedSpec[] = [
     title: 'another version',
     before: { version: '18', storage },
     spec: { version: '17', storage },
-    says: ['spec.version', 'is 17 but was 18', 'make a new cluster'],
+    says: ['spec.version', 'ClusterOperation of type Upgrade'],
   },
   {
     title: 'another application database',

@@ -7,6 +7,7 @@ import {
   FailoverRequest,
   Fence,
   HistoryEntry,
+  Initialize,
   Leader,
   Member,
   OperationRecord,
@@ -19,6 +20,7 @@ import {
   type Epoch,
   type InstanceName,
 } from '../api/cluster-state.ts';
+import type { MajorVersion } from '../api/parameter-catalogue.ts';
 import type { Explanation } from './explanation.ts';
 
 export interface StoredValue {
@@ -40,6 +42,8 @@ export interface ClusterRuntime {
   readonly declared: Declared | undefined;
   /** The cluster has had data. */
   readonly initialized: boolean;
+  /** Major version of the data since an upgrade; undefined: there was none. */
+  readonly version: MajorVersion | undefined;
   readonly epoch: Epoch;
   readonly leader: Leader | undefined;
   readonly sync: SyncState | undefined;
@@ -115,6 +119,7 @@ export function parseRuntime(
     declaration: entries.get(keys.declaration),
     declared: Declared.safeParse(parsedJson(entries.get(keys.declared)?.value ?? '')).data,
     initialized: entries.has(keys.initialize),
+    version: (['17', '18'] as const).find((one) => one === parsed(keys.initialize, Initialize)?.version),
     epoch: Number(entries.get(keys.epoch)?.value ?? '0'),
     leader: parsed(keys.leader, Leader),
     sync: parsed(keys.sync, SyncState),

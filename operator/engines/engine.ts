@@ -73,5 +73,7 @@ export interface Engine {
   /** Called before the data directory is replaced: from then on its word counts anew. */
   onNewIncarnation(listener: () => Promise<void>): void;
   version(): Promise<string>;
+  /** Major versions that it could run. */
+  versions(): Promise<readonly string[]>;
   readonly databasePort: number;
 }

@@ -3,6 +3,7 @@ import { delaySeconds } from '../api/failover.ts';
 import { effectiveDurability, type PostgresCluster } from '../api/postgres-cluster.ts';
 import { quantityValue } from '../api/quantity.ts';
 import { parameterDefaults } from './parameter-defaults.ts';
+import { dataVersion } from './installation.ts';
 import { instanceNames, instanceNumber } from './names.ts';
 
 /** What the user sets of the database, as far as it may reach the agents. */
@@ -54,7 +55,7 @@ export function definitionFor(
   return {
     generation: metadata.generation,
     engine: 'postgres',
-    version: spec.version,
+    version: dataVersion(cluster),
     instances: [...wanted, ...leaving.filter((instance) => !wanted.includes(instance)).sort()],
     durability: effectiveDurability(spec),
     parameters: { ...settings.parameters },

@@ -11,7 +11,11 @@ export interface Installation {
   readonly etcdCredentials?: Readonly<Record<string, string>>;
 }
 
+/** Major version of the data: what the spec says, but for an upgrade that it doesn't know of yet. */
+export const dataVersion = ({ spec, status }: PostgresCluster): PostgresCluster['spec']['version'] =>
+  status.version ?? spec.version;
+
 /** The image that a cluster's instances run; undefined when nobody knows one for its version. */
 export function databaseImage(cluster: PostgresCluster, installation: Installation): string | undefined {
-  return cluster.spec.image ?? installation.postgresImages[cluster.spec.version];
+  return cluster.spec.image ?? installation.postgresImages[dataVersion(cluster)];
 }

@@ -8,6 +8,7 @@ import { fence, unfence } from './fence.ts';
 import { reinitialize } from './reinitialize.ts';
 import { restart } from './restart.ts';
 import { switchover } from './switchover.ts';
+import { upgrade } from './upgrade.ts';
 
 /** Whether an operation may begin. */
 export type Plan =
@@ -65,6 +66,7 @@ const procedures: Readonly<Record<OperationType, Procedure>> = {
   Reinitialize: reinitialize,
   Fence: fence,
   Unfence: unfence,
+  Upgrade: upgrade,
 };
 
 /** Undefined for a type that only another version of the operator knows. */

@@ -47,6 +47,7 @@ export const emptyRuntime: ClusterRuntime = {
   declaration: undefined,
   declared: undefined,
   initialized: false,
+  version: undefined,
   epoch: 0,
   leader: undefined,
   sync: undefined,

@@ -3,6 +3,7 @@ import { parameterProblems } from '../../api/parameter-check.ts';
 import { hbaProblem, identProblem } from '../../api/pg-hba.ts';
 import type { PostgresCluster } from '../../api/postgres-cluster.ts';
 import { settingsOf, type Settings } from '../../resources/definition.ts';
+import { dataVersion } from '../../resources/installation.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 
 export interface JudgedSettings {
@@ -18,14 +19,17 @@ export function judgeSettings(cluster: PostgresCluster, runtime: ClusterRuntime 
   return { settings: { parameters, postgres }, problems };
 }
 
-function problemsOf({ spec: { version, postgresql } }: PostgresCluster): readonly string[] {
+function problemsOf(cluster: PostgresCluster): readonly string[] {
+  const { postgresql } = cluster.spec;
   const lines = (field: string, all: readonly string[], problemOf: (line: string) => string | undefined) =>
     all.flatMap((line, index) => {
       const problem = problemOf(line);
       return problem === undefined ? [] : [`spec.postgresql.${field}[${index}] "${line.slice(0, 120)}" ${problem}`];
     });
   return [
-    ...parameterProblems(version, postgresql.parameters).map((problem) => `spec.postgresql.parameters: ${problem}`),
+    ...parameterProblems(dataVersion(cluster), postgresql.parameters).map(
+      (problem) => `spec.postgresql.parameters: ${problem}`,
+    ),
     ...lines('pgHba', postgresql.pgHba, hbaProblem),
     ...lines('pgIdent', postgresql.pgIdent, identProblem),
   ];

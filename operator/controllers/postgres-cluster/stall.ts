@@ -1,5 +1,5 @@
 import type { ConditionReason } from '../../api/conditions.ts';
-import { databaseImage } from '../../resources/installation.ts';
+import { databaseImage, dataVersion } from '../../resources/installation.ts';
 import { secretNames, volumeName } from '../../resources/names.ts';
 import { desiredObjects, onceObjects } from './desired-objects.ts';
 import { currentRuntime, objectId, type Facts } from './facts.ts';
@@ -43,7 +43,7 @@ function unknownImage({ cluster, installation }: Facts): Stall | undefined {
   if (databaseImage(cluster, installation) !== undefined) return undefined;
   return {
     reason: 'ImageUnavailable',
-    message: `The operator knows no image for PostgreSQL ${cluster.spec.version}. Set spec.image, or configure one in the chart.`,
+    message: `The operator knows no image for PostgreSQL ${dataVersion(cluster)}. Set spec.image, or configure one in the chart.`,
   };
 }
 

@@ -182,8 +182,8 @@ describe('conditions', () => {
     ],
     ['paused', (world) => respec(world, { paused: true }), { ...well, Reconciling: 'False Paused' }],
     [
-      'no image for the version',
-      (world) => respec(world, { version: '17' }),
+      'no image for the version of the data',
+      (world) => (world.cluster = { ...world.cluster, status: { ...world.cluster.status, version: '17' } }),
       { ...well, Ready: 'False Stalled', Reconciling: 'True CreatingInstances', Stalled: 'True ImageUnavailable' },
     ],
   ])('%s', (_, change, expected) => {

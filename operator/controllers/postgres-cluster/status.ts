@@ -8,6 +8,7 @@ import {
 } from '../../api/postgres-cluster.ts';
 import type { ConditionReason, ConditionType } from '../../api/conditions.ts';
 import { quantityValue } from '../../api/quantity.ts';
+import { dataVersion } from '../../resources/installation.ts';
 import { podSelector } from '../../resources/labels.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { judgeDamage, judgeDisks } from './data-conditions.ts';
@@ -44,6 +45,7 @@ export function statusFor(facts: Facts): PostgresClusterStatus {
   const leader = runtime?.leader?.instance;
   const latest = runtime?.history.at(-1);
   const zones = zonesOf(facts);
+  const version = runtime?.version ?? (runtime?.initialized ? dataVersion(cluster) : cluster.status.version);
   return {
     observedGeneration: generation,
     summary: summary(judged),
@@ -55,6 +57,7 @@ export function statusFor(facts: Facts): PostgresClusterStatus {
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
     ...(leader !== undefined && { primary: leader }),
+    ...(version !== undefined && { version }),
     ...(runtime && runtime.epoch > 0 && { epoch: runtime.epoch }),
     ...(latest?.timeline !== undefined && { timeline: latest.timeline }),
     durability: effectiveDurability(cluster.spec),

@@ -852,6 +852,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     onHealth: (listener) => (healthListener = listener),
     onStreamLost: (listener) => (streamLostListener = listener),
     onNewIncarnation: (listener) => (incarnationListener = listener),
+    versions: installedVersions,
     version: async () =>
       (await command(join(layout.bin, 'postgres'), ['--version'], { signal: AbortSignal.timeout(5000) }))
         .replace(/^\D*/, '')
