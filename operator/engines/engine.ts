@@ -20,7 +20,16 @@ export interface EngineContext {
 export interface Observation {
   readonly member: Pick<
     Member,
-    'timeline' | 'position' | 'replayLsn' | 'pendingRestart' | 'certificates' | 'credentials' | 'message'
+    | 'timeline'
+    | 'position'
+    | 'replayLsn'
+    | 'pendingRestart'
+    | 'restartInPlace'
+    | 'settingsRefused'
+    | 'effective'
+    | 'certificates'
+    | 'message'
+    | 'credentials'
   >;
   /** Replica: receiving from its primary now. */
   readonly streaming: boolean;

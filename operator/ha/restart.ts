@@ -9,7 +9,7 @@ export function restartIfAsked(state: Known): Decision | undefined {
   if (!request || !etcdAnswers(state)) return undefined;
   return request.value.deadline <= state.wall
     ? answer(state, 'refused', 'its deadline is over')
-    : act(state, 'restarting', `stopping for a restart (${request.value.reason})`, { type: 'stop' });
+    : act(state, 'restarting', `stopping for a restart (${request.value.reason})`, { type: 'stop', inPlace: true });
 }
 
 /** The replica's database has ended, and will start at once. While etcd is silent that is what matters, and the answer waits. */

@@ -278,7 +278,11 @@ export type DatabaseEffect =
   | { readonly type: 'open' }
   | { readonly type: 'configure-sync'; readonly to: SyncSet; readonly barrier: boolean }
   /** Clean stop for a planned hand-over: checkpoint while serving, then clients out, then the shutdown checkpoint. */
-  | { readonly type: 'stop' }
+  | {
+      readonly type: 'stop';
+      /** It shall come back as what it is: nobody else is waiting for its log. */
+      readonly inPlace?: true;
+    }
   /** Begins to look whether the upgrade is possible, while the database serves. */
   | { readonly type: 'check-upgrade'; readonly request: UpgradeRequest }
   /** Makes the next version's data beside those of the stopped database. */

@@ -54,7 +54,7 @@ test('the gate comes after the agent and the replicas and before every client', 
     .filter((line) => line && !line.startsWith('#'));
   const gate = lines.indexOf('include_if_exists gate.conf');
   expect(lines.slice(0, gate).every((line) => /postgres peer|mainstay_/.test(line))).toBe(true);
-  expect(lines[gate + 1]).toBe('host all postgres all reject');
+  expect(lines[gate + 1]).toBe('host all,replication postgres all reject');
 });
 
 test('a lowered setting does not stop a standby whose primary had more', () => {
@@ -77,13 +77,13 @@ describe('who is let in how', () => {
       'hostssl replication mainstay_replication all cert map=mainstay',
       'hostssl postgres mainstay_replication all cert map=mainstay',
       'hostssl all mainstay_rewind all cert map=mainstay',
-      'host all mainstay_replication,mainstay_rewind all reject',
+      'host all,replication mainstay_replication,mainstay_rewind all reject',
     ]);
   });
 
   test('plain text is refused before any line that could let it in', () => {
     const lines = linesOf({ ...rules, required: true });
-    const refusal = lines.indexOf('hostnossl all all all reject');
+    const refusal = lines.indexOf('hostnossl all,replication all all reject');
     const clients = lines.findIndex((line) => /^host(nossl)? all all .*scram/.test(line));
     expect(refusal).toBeGreaterThan(0);
     expect(refusal).toBeLessThan(clients);

@@ -7,6 +7,7 @@ import { knowsCiphers, type Certificates } from './certificates.ts';
 import { command } from './command.ts';
 import type { Layout } from './layout.ts';
 import { fileName, rotationSize } from './log-files.ts';
+import { missingLibrary } from './libraries.ts';
 import { nobody, replicationRole, rewindRole } from './names.ts';
 import { logDirectory } from './server-log.ts';
 import { walLimits, walVolumeOf } from './wal-limits.ts';
@@ -82,29 +83,8 @@ export function postgresqlConf(
   /** For parameters that the user leaves to us, by what this instance runs on. */
   measured: Readonly<Record<string, string>> = {},
 ): string {
-  const segment = definition.bootstrap?.walSegmentMegabytes ?? 16;
-  const users = Object.entries(definition.parameters).toSorted(([a], [b]) => a.localeCompare(b, 'en'));
-  const defaults: Record<string, string> = {
-    max_connections: '200',
-    max_wal_senders: '20',
-    max_replication_slots: '20',
-    wal_level: 'replica',
-    log_checkpoints: 'on',
-    log_min_duration_statement: '-1',
-    tcp_keepalives_idle: '5',
-    tcp_keepalives_interval: '1',
-    tcp_keepalives_count: '3',
-    // A walsender whose replica lost power must not hold its slot and its row for minutes.
-    wal_sender_timeout: '5s',
-    tcp_user_timeout: '10s',
-    ...measured,
-    ...(isLogical(definition) ? { hot_standby_feedback: 'on' } : {}),
-    // PostgreSQL refuses to start with room for fewer than two segments.
-    ...(segment > 16 && {
-      min_wal_size: `${Math.max(80, 2 * segment)}MB`,
-      max_wal_size: `${Math.max(4 * segment, parseInt(measured['max_wal_size'] ?? '1024', 10))}MB`,
-    }),
-  };
+  const users = Object.entries(userSettings(definition)).toSorted(([a], [b]) => a.localeCompare(b, 'en'));
+  const defaults = defaultsFor(definition, measured);
   const locked: Record<string, string> = {
     listen_addresses: '*',
     port: '5432',
@@ -138,16 +118,12 @@ export function postgresqlConf(
     ...(definition.parameters['synchronous_commit'] === 'remote_apply' ? {} : { synchronous_commit: 'on' }),
   };
   const line = ([name, value]: readonly [string, string]): string => `${name} = ${quote(value)}`;
-  const wanted: Record<string, string> = { ...defaults, ...definition.parameters };
-  const raised = Object.entries(floors).filter(([name, floor]) => {
-    const value = wanted[name];
-    return value !== undefined && Number(value) < floor;
-  });
+  const raised = Object.entries(heldBack(definition, floors));
   return [
     '# Written by Mainstay; changes here are overwritten. Set parameters in the custom resource.',
     ...Object.entries(defaults).map(line),
     ...users.map(line),
-    ...raised.map(([name, floor]) => line([name, String(floor)])),
+    ...raised.map(line),
     ...Object.entries(locked).map(line),
     "include_if_exists 'tls.conf'",
     "include 'dynamic.conf'",
@@ -155,10 +131,84 @@ export function postgresqlConf(
   ].join('\n');
 }
 
+/** For parameters that the user leaves to us. */
+function defaultsFor(definition: Definition, measured: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const segment = definition.bootstrap?.walSegmentMegabytes ?? 16;
+  return {
+    max_connections: '200',
+    max_wal_senders: '20',
+    max_replication_slots: '20',
+    wal_level: 'replica',
+    log_checkpoints: 'on',
+    log_min_duration_statement: '-1',
+    tcp_keepalives_idle: '5',
+    tcp_keepalives_interval: '1',
+    tcp_keepalives_count: '3',
+    // A walsender whose replica lost power must not hold its slot and its row for minutes.
+    wal_sender_timeout: '5s',
+    tcp_user_timeout: '10s',
+    ...measured,
+    ...(isLogical(definition) ? { hot_standby_feedback: 'on' } : {}),
+    // PostgreSQL refuses to start with room for fewer than two segments.
+    ...(segment > 16 && {
+      min_wal_size: `${Math.max(80, 2 * segment)}MB`,
+      max_wal_size: `${Math.max(4 * segment, parseInt(measured['max_wal_size'] ?? '1024', 10))}MB`,
+    }),
+    ...definition.defaults,
+  };
+}
+
+/** Those that Mainstay has a default for, and people like to know. */
+export const effectiveParameters = [
+  'max_connections',
+  'shared_buffers',
+  'effective_cache_size',
+  'work_mem',
+  'maintenance_work_mem',
+  'max_worker_processes',
+  'max_parallel_workers',
+  'max_parallel_workers_per_gather',
+  'max_parallel_maintenance_workers',
+  'max_wal_size',
+  'wal_keep_size',
+  'max_slot_wal_keep_size',
+  'shared_preload_libraries',
+] as const;
+
+/** What stays above what is asked for, because a standby with less than its primary had would not start. */
+export function heldBack(
+  definition: Definition,
+  floors: Readonly<Record<string, number>>,
+): Readonly<Record<string, string>> {
+  const wanted = { ...bootValues, ...defaultsFor(definition), ...definition.parameters };
+  return Object.fromEntries(
+    Object.entries(floors).flatMap(([name, floor]) =>
+      Number(wanted[name] ?? floor) < floor ? [[name, String(floor)]] : [],
+    ),
+  );
+}
+
+/** PostgreSQL's own, for those that nobody sets. */
+const bootValues: Readonly<Record<string, string>> = {
+  max_worker_processes: '8',
+  max_prepared_transactions: '0',
+  max_locks_per_transaction: '64',
+};
+
+/** The user's parameters, the libraries among them. */
+function userSettings({ parameters, postgres }: Definition): Readonly<Record<string, string>> {
+  const listed = postgres?.libraries ?? [];
+  if (listed.length === 0) return parameters;
+  const others = (parameters['shared_preload_libraries'] ?? '').split(',').map((library) => library.trim());
+  const all = [...new Set([...others, ...listed])].filter((library) => library !== '');
+  return { ...parameters, shared_preload_libraries: all.join(',') };
+}
+
 /** Replicas then keep copies of the primary's failover slots, for which their snapshots must be known to it. */
 export const isLogical = ({ parameters }: Definition): boolean => parameters['wal_level'] === 'logical';
 
-export function pgHba(tls: TlsRules | undefined): string {
+/** The first rule that fits decides: what comes before the user's rules can't be undone by them. */
+export function pgHba(tls: TlsRules | undefined, users: readonly string[] = []): string {
   const agents = [
     ['replication', replicationRole],
     ['postgres', replicationRole], // to copy the logical slots
@@ -172,10 +222,11 @@ export function pgHba(tls: TlsRules | undefined): string {
         ? `hostssl ${database} ${role} all cert map=${agentMap}`
         : `host ${database} ${role} all scram-sha-256`,
     ),
-    `host all ${replicationRole},${rewindRole} all reject`,
+    `host all,replication ${replicationRole},${rewindRole} all reject`,
     'include_if_exists gate.conf',
-    'host all postgres all reject',
-    ...(tls?.required ? ['hostnossl all all all reject'] : []),
+    'host all,replication postgres all reject',
+    ...(tls?.required ? ['hostnossl all,replication all all reject'] : []),
+    ...users,
     'local all all scram-sha-256',
     'host all all all scram-sha-256',
     '',
@@ -185,10 +236,10 @@ export function pgHba(tls: TlsRules | undefined): string {
 const agentMap = 'mainstay';
 
 /** Who shows the agents' certificate is let in as either of their roles. */
-export const pgIdent = (certificates: Certificates | undefined): string =>
-  certificates === undefined
-    ? ''
-    : [replicationRole, rewindRole].map((role) => `${agentMap} "${certificates.agentName}" ${role}\n`).join('');
+export function pgIdent(certificates: Certificates | undefined, users: readonly string[] = []): string {
+  const agents = certificates === undefined ? [] : [replicationRole, rewindRole];
+  return [...agents.map((role) => `${agentMap} "${certificates?.agentName ?? ''}" ${role}`), ...users, ''].join('\n');
+}
 
 /** PostgreSQL reads all of it again at a reload, `ssl` itself included. */
 export function tlsConf(tls: TlsRules | undefined, certificates: Certificates | undefined): string {
@@ -205,20 +256,22 @@ export function tlsConf(tls: TlsRules | undefined, certificates: Certificates | 
   ].join('\n');
 }
 
-/**
- * Writes the configuration, if PostgreSQL accepts it; otherwise what was there stays (or, the first time, our settings
- * without the user's), and the text of the refusal is returned: a typing error must not keep a database from starting.
- */
+/** What the files are made from. */
+export interface Configuration {
+  readonly definition: Definition;
+  readonly floors: Readonly<Record<string, number>>;
+  readonly certificates: Certificates | undefined;
+}
+
+/** Writes the configuration, if PostgreSQL takes it; else nothing changes, and why is returned. */
 export async function writeConfiguration(
-  definition: Definition,
+  { definition, floors, certificates }: Configuration,
   layout: Layout,
-  floors: Readonly<Record<string, number>>,
-  certificates: Certificates | undefined,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  const missing = await missingLibrary(userSettings(definition), layout);
+  if (missing !== undefined) return missing;
   const measured = walLimits(await walVolumeOf(layout));
-  await replaceFile(join(layout.configuration, 'pg_hba.conf'), pgHba(definition.tls));
-  await replaceFile(join(layout.configuration, 'pg_ident.conf'), pgIdent(certificates));
   await replaceFile(join(layout.configuration, 'tls.conf'), tlsConf(definition.tls, certificates));
   const candidate = `${configFile(layout)}.candidate`;
   await replaceFile(candidate, postgresqlConf(definition, layout, floors, measured));
@@ -227,18 +280,21 @@ export async function writeConfiguration(
       signal,
     });
   } catch (error) {
-    const refusal = error instanceof Error ? error.message : String(error);
-    const present = await readFile(configFile(layout), 'utf8').catch(() => undefined);
-    if (present === undefined)
-      await replaceFile(
-        configFile(layout),
-        postgresqlConf({ ...definition, parameters: {} }, layout, floors, measured),
-      );
-    return refusal;
+    signal.throwIfAborted();
+    return complaintIn(error);
   }
+  await replaceFile(join(layout.configuration, 'pg_hba.conf'), pgHba(definition.tls, definition.postgres?.hba));
+  await replaceFile(join(layout.configuration, 'pg_ident.conf'), pgIdent(certificates, definition.postgres?.ident));
   await rename(candidate, configFile(layout));
   await syncDirectory(layout.configuration);
   return undefined;
+}
+
+/** "…/postgres ended with 1: 2026-… LOG:  invalid value for parameter …" → "invalid value for parameter …" */
+function complaintIn(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const lines = [...text.matchAll(/(?:LOG|ERROR|FATAL|DETAIL|HINT): {2}(.*)/g)].map(([, line]) => line ?? '');
+  return lines.length === 0 ? text : lines.filter((line) => !line.startsWith('configuration file')).join(' ');
 }
 
 /** Why the version of `next` would not start with these settings on `data`; undefined if it would. Leaves them in `upgradeConfigFile`. */
@@ -248,6 +304,8 @@ export async function unacceptable(
   data: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  const missing = await missingLibrary(userSettings(definition), next);
+  if (missing !== undefined) return missing;
   const file = upgradeConfigFile(next);
   await replaceFile(file, postgresqlConf(definition, next));
   return command(join(next.bin, 'postgres'), ['-D', data, '-c', `config_file=${file}`, '-C', 'port'], { signal }).then(
@@ -278,9 +336,12 @@ export async function writeDynamic(layout: Layout, dynamic: Dynamic): Promise<vo
   );
 }
 
-/** While closed, only the agent and replicas get in: `all` does not match replication connections (pg-lab.md §4). */
+/** While closed, only the agent and replicas get in, whose rules come first. */
 export async function writeGate(layout: Layout, gate: 'open' | 'closed'): Promise<void> {
-  await replaceFile(gateFile(layout), gate === 'open' ? '' : 'local all all reject\nhost all all all reject\n');
+  await replaceFile(
+    gateFile(layout),
+    gate === 'open' ? '' : 'local all,replication all reject\nhost all,replication all all reject\n',
+  );
 }
 
 /** Replaces a file as a whole: a crash leaves the old text or the new one. */

@@ -11,12 +11,23 @@ import { endedBy, within } from '../../platform/deadline.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { CopyProgress, EffectInContext, Engine, EngineContext, Observation } from '../engine.ts';
+import {
+  acceptedSettings,
+  noteAccepted,
+  noteTrial,
+  settingsIn,
+  settingsText,
+  type Settings,
+} from './accepted-settings.ts';
 import { initialize } from './bootstrap.ts';
 import { certificatesFrom, discardOtherCertificates, secured, type Certificates } from './certificates.ts';
 import { command } from './command.ts';
 import {
   bootSettings,
+  configFile,
+  effectiveParameters,
   floorsFromControlData,
+  heldBack,
   isLogical,
   writeConfiguration,
   writeDynamic,
@@ -84,6 +95,9 @@ const limits = {
   /** What an effect may take after its end has come: a server that has just begun is killed. */
   cleaningUp: 5000,
   observation: 5000,
+  /** Between two looks at what changes rarely. */
+  floors: 3000,
+  effective: 10_000,
   /** For processes to be gone after SIGKILL, where no effect's own limit holds. */
   dying: 60_000,
 };
@@ -92,6 +106,8 @@ const limits = {
 const brokenStream = /could not (receive data from|send data to) WAL stream|replication terminated by primary server/;
 
 const checkpointDelay = 2000;
+/** A node may lose power while a server starts, but hardly twice. */
+const silentStarts = 2;
 
 /** Without a server on whose health one could go. */
 const effectsOnDisk: ReadonlySet<string> = new Set<EffectInContext['type']>(['initialize', 'start', 'rewind', 'clone']);
@@ -142,8 +158,13 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   let served: Certificates | undefined;
   /** What the last primary's settings oblige this server to, as of its start. */
   let floors: Readonly<Record<string, number>> = {};
-  /** Why PostgreSQL refused the newest ones, if it did. */
+  /** Why PostgreSQL refused the newest settings, if it did. */
   let refusal: string | undefined;
+  /** Those that the files were made from last. */
+  let inForce: Settings | undefined;
+  /** Values that the running server has, looked at now and then. */
+  let effective: { readonly at: number; readonly values: Readonly<Record<string, string>> } | undefined;
+  let floorsReadAt = -Infinity;
   const observer = keptSession(layout.run, limits.query);
   const credentials = heldCredentials(layout);
   let changeListener: (state: DatabaseState) => void = () => undefined;
@@ -258,32 +279,22 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       replayDelay: replayDelay(context.definition),
       ...(from && followSettings(from.primary, context)),
     });
-    floors = floorsFromControlData(await controlData());
+    inForce = undefined;
     await writeSettings(context.definition, signal);
+    await giveUpTrial(context.definition, signal);
     await writeGate(layout, 'open');
     await writePasswordFile(layout);
     await writeFile(join(layout.data, 'standby.signal'), '');
     await mkdir(layout.run, { recursive: true });
 
-    signal.throwIfAborted();
-    serverLog.forget();
-    const started = await startServer(layout, clock, serverLog.tell);
-    server = started;
-    void started.exited.then((exit) => onExit(started, exit));
     const limit = from ? limits.catchingUp : limits.crashRecovery;
-    try {
-      await untilConnectable(
-        started,
-        layout,
-        clock,
-        serverLog.lastWords,
-        AbortSignal.any([signal, AbortSignal.timeout(limit)]),
-      );
-    } catch (error) {
-      await end('kill', signal);
-      if (from && !signal.aborted) await giveUpRewound(layout);
-      throw error;
-    }
+    const started = await launch(limit, signal)
+      .catch((error: unknown) => launchAsBefore(context.definition, error, limit, signal))
+      .catch(async (error: unknown) => {
+        if (from && !signal.aborted) await giveUpRewound(layout);
+        throw error;
+      });
+    if (refusal === undefined) await noteAccepted(layout, context.definition);
     await beginWatch(started);
     await forgetRewound(layout);
     timeline = await lastTimeline(layout, signal);
@@ -304,6 +315,49 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     void tryOtherPassword(layout).catch((error: unknown) => {
       log.warn({ err: error }, 'the other password could not be tried');
     });
+  }
+
+  async function launch(limit: number, signal: AbortSignal): Promise<ServerProcess> {
+    signal.throwIfAborted();
+    serverLog.forget();
+    const started = await startServer(layout, clock, serverLog.tell);
+    server = started;
+    void started.exited.then((exit) => onExit(started, exit));
+    try {
+      await untilConnectable(
+        started,
+        layout,
+        clock,
+        serverLog.lastWords,
+        AbortSignal.any([signal, AbortSignal.timeout(limit)]),
+      );
+      return started;
+    } catch (error) {
+      await end('kill', signal);
+      throw error;
+    }
+  }
+
+  async function giveUpTrial(definition: Definition, signal: AbortSignal): Promise<void> {
+    if (refusal !== undefined || (await noteTrial(layout, definition)) < silentStarts) return;
+    await writeAccepted(definition, await acceptedSettings(layout), signal);
+    refuse(`the server did not come up with them, ${silentStarts} times: do they ask for more memory than there is?`);
+  }
+
+  /** New settings that only a start shows to be wrong must not keep a database down whose former ones are known to work. */
+  async function launchAsBefore(
+    definition: Definition,
+    error: unknown,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<ServerProcess> {
+    const accepted = await acceptedSettings(layout);
+    const isSame = settingsText(definition) === settingsText(accepted);
+    if (signal.aborted || refusal !== undefined || isSame) throw error;
+    await writeAccepted(definition, accepted, signal);
+    const started = await launch(limit, signal);
+    refuse(error instanceof Error ? error.message.replace(/^\w+: /, '') : String(error));
+    return started;
   }
 
   /** What a standby says, again and again, when it will never follow: PostgreSQL has no other word for it. */
@@ -363,6 +417,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   function forgetServer(): void {
     server = undefined;
     served = undefined;
+    effective = undefined;
     observer.close();
     health?.stop();
     health = undefined;
@@ -595,7 +650,13 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
           await access.reload();
           await access.session(endClientSessions);
         }
-        return end('clean', signal);
+        const wasPrimary = state.status === 'primary';
+        const ended = await end('clean', signal);
+        if (!effect.inPlace || !wasPrimary) return ended;
+        await lowerHotStandbySettings(context.definition, signal).catch((error: unknown) => {
+          log.warn({ err: error }, 'what standbys can’t lower stays as it was');
+        });
+        return inspectEnded();
       }
     }
   }
@@ -652,10 +713,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     observation ??= measure(context, signal).finally(() => (observation = undefined));
     const seen = await within(limits.observation, clock, 'a look at the database', observation);
     const unusable = certificates.problem();
-    const trouble =
-      refusal !== undefined
-        ? `Parameters refused, the former ones stay: ${refusal}`
-        : unusable && `Certificates can’t be used, the former ones stay: ${unusable}`;
+    const trouble = unusable && `Certificates can’t be used, the former ones stay: ${unusable}`;
     const held = await credentials(context.declaration);
     return {
       ...seen,
@@ -664,6 +722,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         ...(served && { certificates: served.fingerprint }),
         ...(trouble !== undefined && { message: trouble.slice(0, 900) }),
         ...(held !== undefined && { credentials: held }),
+        ...(refusal !== undefined && { settingsRefused: refusal.slice(0, 900) }),
       },
     };
   }
@@ -679,13 +738,17 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         const pending = await pendingRestart(session);
         await protectFullDisk();
         await damage.look(session);
+        const held = Object.keys(heldBack(context.definition, floors));
+        const waiting = [...new Set([...pending, ...held])].sort();
         return {
           member: {
             timeline,
             position,
             replayLsn: position.lsn,
-            ...pending,
             ...(dynamic.clientsReadOnly && { keepsClientsFromWriting: true }),
+            ...(waiting.length > 0 && { pendingRestart: waiting }),
+            ...(held.length > 0 && { restartInPlace: true }),
+            effective: await effectiveNow(session),
           },
           streaming: false,
           replicas: await replicas(session, context.definition.instances),
@@ -723,7 +786,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         timeline: shown,
         position: { epoch: epochOfTimeline(context.history, shown), lsn: String(row?.['lsn']) },
         ...(replayed ? { replayLsn: replayed } : {}),
-        ...pending,
+        ...(pending.length > 0 && { pendingRestart: pending }),
       },
       streaming,
       replicas: [],
@@ -776,9 +839,13 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
 
   async function configure(definition: Definition, signal: AbortSignal): Promise<void> {
     const newest = await certificates.newest();
+    await refreshFloors(definition);
     if (configured !== settingsOf(definition, newest)) {
+      const former = inForce;
       await writeSettings(definition, signal);
+      await checkAccessRules(definition, former ?? (await acceptedSettings(layout)), signal);
       await accessTo(signal).reload();
+      effective = undefined;
       log.info({ parameters: Object.keys(definition.parameters), certificates: newest?.fingerprint }, 'reloaded');
     }
     if (state.status === 'replica' && dynamic.replayDelay !== replayDelay(definition)) {
@@ -800,14 +867,89 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     await discardOtherCertificates(layout, newest);
   }
 
-  const settingsOf = ({ parameters, tls }: Definition, newest: Certificates | undefined): string =>
-    JSON.stringify([parameters, tls, newest?.fingerprint]);
+  const settingsOf = (definition: Definition, newest: Certificates | undefined): string =>
+    JSON.stringify([settingsIn(definition), definition.tls, newest?.fingerprint]);
 
   async function writeSettings(definition: Definition, signal: AbortSignal): Promise<void> {
     const newest = await certificates.newest();
-    refusal = await writeConfiguration(definition, layout, floors, newest, signal);
+    floors = floorsFromControlData(await controlData());
+    const problem = await writeConfiguration({ definition, floors, certificates: newest }, layout, signal);
+    if (problem === undefined) {
+      refusal = undefined;
+      inForce = settingsIn(definition);
+    } else {
+      await writeAccepted(definition, inForce ?? (await acceptedSettings(layout)), signal);
+      refuse(problem);
+    }
     configured = settingsOf(definition, newest);
-    if (refusal !== undefined) log.error({ refusal }, 'PostgreSQL refuses the parameters; the former ones stay');
+  }
+
+  async function writeAccepted(definition: Definition, accepted: Settings, signal: AbortSignal): Promise<void> {
+    const bare: Definition = { ...definition, parameters: {}, defaults: undefined, postgres: undefined };
+    const former: Definition = { ...bare, ...accepted };
+    const newest = await certificates.newest();
+    const problem = await writeConfiguration({ definition: former, floors, certificates: newest }, layout, signal);
+    inForce = settingsIn(problem === undefined ? former : bare);
+    if (problem === undefined) return;
+    log.error({ problem }, 'PostgreSQL refuses the former settings too: going on without any');
+    await writeConfiguration({ definition: bare, floors, certificates: newest }, layout, signal);
+  }
+
+  function refuse(problem: string): void {
+    refusal = problem;
+    log.error({ problem }, 'PostgreSQL refuses the settings; the former ones stay');
+  }
+
+  /** A reload would go on with the former rules in silence, but a restart would not. */
+  async function checkAccessRules(definition: Definition, former: Settings, signal: AbortSignal): Promise<void> {
+    if (!definition.postgres || refusal !== undefined) return;
+    const [wrong] = await accessTo(signal).session((session) =>
+      session.query(
+        `SELECT 'pg_hba' AS file, error FROM pg_hba_file_rules WHERE error IS NOT NULL
+         UNION ALL SELECT 'pg_ident', error FROM pg_ident_file_mappings WHERE error IS NOT NULL`,
+      ),
+    );
+    if (!wrong) return;
+    await writeAccepted(definition, former, signal);
+    refuse(`${String(wrong['file'])}: ${String(wrong['error'])}`);
+  }
+
+  /** On a replica they fall when its primary has come back with less. */
+  async function refreshFloors(definition: Definition): Promise<void> {
+    const isLower = Object.keys(heldBack(definition, floors)).length > 0;
+    if (!isLower || state.status !== 'replica' || clock.now() - floorsReadAt < limits.floors) return;
+    floorsReadAt = clock.now();
+    const now = floorsFromControlData(await controlData());
+    if (JSON.stringify(now) !== JSON.stringify(floors)) configured = '';
+  }
+
+  async function effectiveNow(session: Session): Promise<Readonly<Record<string, string>>> {
+    if (effective && clock.now() - effective.at < limits.effective) return effective.values;
+    const rows = await session.query('SELECT name, current_setting(name) AS value FROM unnest($1::text[]) AS name', [
+      effectiveParameters,
+    ]);
+    const values = Object.fromEntries(rows.map((row) => [String(row['name']), String(row['value'])]));
+    effective = { at: clock.now(), values };
+    return values;
+  }
+
+  /**
+   * A standby can't have less of what its log says that its primary had, and every database here boots as a standby. So a
+   * primary that stopped cleanly and leads still writes what it shall have from now on to its log, alone and without clients.
+   */
+  async function lowerHotStandbySettings(definition: Definition, signal: AbortSignal): Promise<void> {
+    const control = await controlData();
+    const held = heldBack(definition, floorsFromControlData(control));
+    if (Object.keys(held).length === 0 || !/^Database cluster state:\s+shut down$/m.test(control)) return;
+    const problem = await writeConfiguration(
+      { definition, floors: {}, certificates: await certificates.newest() },
+      layout,
+      signal,
+    );
+    if (problem !== undefined) return;
+    const settings = ['-D', layout.data, '-c', `config_file=${configFile(layout)}`, '-c', 'logging_collector=off'];
+    await command(join(layout.bin, 'postgres'), ['--single', ...settings, 'postgres'], { signal });
+    log.info({ parameters: Object.keys(held) }, 'lowered what standbys can’t lower');
   }
 
   function asReplica(effect: string): Replica {
@@ -863,9 +1005,9 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
 
 const isFull = (health: Health): boolean => health.status === 'failing' && health.reason === 'DiskFull';
 
-async function pendingRestart(session: Session): Promise<{ readonly pendingRestart?: readonly string[] }> {
+async function pendingRestart(session: Session): Promise<readonly string[]> {
   const rows = await session.query('SELECT name FROM pg_settings WHERE pending_restart ORDER BY name');
-  return rows.length === 0 ? {} : { pendingRestart: rows.map((row) => String(row['name'])) };
+  return rows.map((row) => String(row['name']));
 }
 
 const unexpected = (effect: string, state: DatabaseState): MainstayError =>
