@@ -1,5 +1,5 @@
 /** The configuration files, kept outside the data directory so that neither pg_rewind nor a base backup touches them. */
-import { open, readFile, rename } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Definition, TlsRules } from '../../api/cluster-state.ts';
 import { tlsFileNames } from '../../api/tls-files.ts';
