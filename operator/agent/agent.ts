@@ -104,6 +104,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   let version = await engine.version();
   const versions = await engine.versions();
 
+  const usualLevel = log.level;
   const time = (): { now: number; wall: string } => ({ now: clock.now(), wall: clock.wall().toISOString() });
   let state: HaState = initialState(
     { instance: settings.instance, incarnation: volume.incarnation(), address: settings.podIp },
@@ -142,6 +143,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     const result = step(state, event, time());
     state = result.state;
     lastProgress = clock.now();
+    log.level = state.view?.definition?.logLevel ?? usualLevel;
     if (result.because !== because) {
       because = result.because;
       log.info({ epoch: state.view?.epoch, database: state.database.status, phase: result.phase }, because);

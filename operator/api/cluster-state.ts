@@ -122,6 +122,8 @@ const BootstrapDefinition = z
   .readonly();
 export type BootstrapDefinition = z.output<typeof BootstrapDefinition>;
 
+export const logLevels = ['error', 'warn', 'info', 'debug', 'trace'] as const;
+
 /** Cluster definition, published by the operator, cached by the agents on their volumes. */
 export const Definition = z
   .object({
@@ -144,6 +146,8 @@ export const Definition = z
     /** How the first data are made. */
     bootstrap: BootstrapDefinition.optional(),
     paused: z.boolean().default(false),
+    /** Of the agents' own lines; absent: as they were started. */
+    logLevel: z.enum(logLevels).optional(),
     /** The cluster has had data: an etcd that knows nothing of it must not make it found itself anew. */
     founded: z.boolean().optional(),
     /** Bytes a second that a clone takes from its source at most; absent: as many as it can. */

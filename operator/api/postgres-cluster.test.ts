@@ -40,6 +40,7 @@ test('four lines make a whole cluster', () => {
     roles: [],
     databases: [],
     deletionPolicy: 'Retain',
+    logLevel: 'info',
     paused: false,
   });
 });

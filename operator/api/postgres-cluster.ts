@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { MainstayError } from '../platform/errors.ts';
 import { Bootstrap, keyReference } from './bootstrap.ts';
+import { logLevels } from './cluster-state.ts';
 import type { DeepReadonly } from './deep-readonly.ts';
 import { Failover, failoverRules } from './failover.ts';
 import { parameterRules } from './parameters.ts';
@@ -299,6 +300,10 @@ const Spec = z.object({
   paused: described(
     z.boolean().default(false),
     'While true, the operator changes nothing of this cluster. The agents go on, failover included.',
+  ),
+  logLevel: described(
+    z.enum(logLevels).default('info'),
+    'How much the agents tell of themselves in the Pods’ logs; a change is heeded at once. What PostgreSQL logs is chosen by its parameters, such as log_min_messages.',
   ),
   pod: described(PodOptions.exactOptional(), 'Additions to the Pods.'),
 });

@@ -30,9 +30,6 @@ const output = {
 /** Its reader is slow: whoever has lines that can wait elsewhere keeps them. */
 export const stdoutIsBehind = (): boolean => process.stdout.writableLength > mostWaiting;
 
-export const logLevels = ['error', 'warn', 'info', 'debug', 'trace'] as const;
-export type LogLevel = (typeof logLevels)[number];
-
 /** Secrets are redacted by key. A `time` that is given is kept: the event's, where it was told of later. */
 export function createLogger(component: string, level = process.env['MAINSTAY_LOG_LEVEL'] ?? 'info'): Logger {
   // Its reader is gone: nothing can be told any more, and that must end nothing.

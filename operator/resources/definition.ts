@@ -66,6 +66,7 @@ export function definitionFor(
     ...(copyRate !== undefined && { copyRate }),
     // spec.paused stops the operator, not the agents.
     paused: false,
+    ...(spec.logLevel !== 'info' && { logLevel: spec.logLevel }),
     ...(founded && { founded: true }),
     ...(tags.length > 0 && { tags: Object.fromEntries(tags) }),
     tls: {
