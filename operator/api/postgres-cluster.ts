@@ -138,6 +138,11 @@ const application = (what: string, reserved: readonly string[]) =>
       say: (self) =>
         `${self} is reserved, like ${reserved.join(', ')} and names that begin with pg_ or mainstay_: choose another, such as app`,
     },
+    {
+      // Here and not on the object, whose default the API server tries without these.
+      cel: 'self == oldSelf',
+      message: 'can’t be changed: it was made with the cluster; add others under spec.databases and spec.roles',
+    },
   ]);
 
 const Application = z.object({
@@ -283,13 +288,6 @@ const Spec = z.object({
   application: described(
     Application.prefault({}),
     'The first database and its owner. Can’t be changed later, but for the Secret.',
-    [
-      {
-        cel: 'self.database == oldSelf.database && self.owner == oldSelf.owner',
-        message:
-          'database and owner can’t be changed: they were made with the cluster; add others under spec.databases and spec.roles',
-      },
-    ],
   ),
   roles: Roles,
   databases: Databases,

@@ -217,6 +217,73 @@ export const refusedSpecs: readonly RefusedSpec[] = [
     title: 'another application database',
     before: { storage },
     spec: { storage, application: { database: 'shop' } },
-    says: ['spec.application', 'add others under spec.databases and spec.roles'],
+    says: ['spec.application.database', 'add others under spec.databases and spec.roles'],
+  },
+  {
+    title: 'another locale later',
+    before: { storage },
+    spec: { storage, bootstrap: { localeProvider: 'icu', icuLocale: 'de-DE' } },
+    says: ['spec.bootstrap', 'the data were made by it, once', 'make a new cluster'],
+  },
+  {
+    title: 'a locale that PostgreSQL itself does not have',
+    spec: { storage, bootstrap: { locale: 'de_DE.UTF-8' } },
+    says: ['spec.bootstrap.locale', 'must be C, C.UTF-8, PG_UNICODE_FAST', 'set localeProvider to icu or libc'],
+  },
+  {
+    title: 'icu without its locale',
+    spec: { storage, bootstrap: { localeProvider: 'icu' } },
+    says: ['spec.bootstrap.icuLocale', 'set both or neither'],
+  },
+  {
+    title: 'SQL from nowhere',
+    spec: { storage, bootstrap: { postInitSql: [{}] } },
+    says: ['spec.bootstrap.postInitSql', 'needs either configMap or secret'],
+  },
+  {
+    title: 'a role with a reserved name',
+    spec: { storage, roles: [{ name: 'pg_shop' }] },
+    says: ['spec.roles', 'pg_shop is reserved', 'choose another'],
+  },
+  {
+    title: 'a role told of twice',
+    spec: { storage, roles: [{ name: 'shop' }, { name: 'shop', login: true }] },
+    says: ['spec.roles'],
+  },
+  {
+    title: 'a password for a role of which nobody says whether it may log in',
+    spec: { storage, roles: [{ name: 'shop', passwordSecret: { name: 'shop' } }] },
+    says: ['spec.roles', 'set login: true'],
+  },
+  {
+    title: 'a role that is its own member',
+    spec: { storage, roles: [{ name: 'shop', memberOf: ['shop'] }] },
+    says: ['spec.roles', 'has the role itself'],
+  },
+  {
+    title: 'an end of validity that is no moment',
+    spec: { storage, roles: [{ name: 'shop', validUntil: 'tomorrow' }] },
+    says: ['spec.roles', '"tomorrow" is no moment', '2027-01-31T00:00:00Z'],
+  },
+  {
+    title: 'the application’s owner removed',
+    spec: { storage, roles: [{ name: 'app', ensure: 'absent' }] },
+    says: ['spec.roles', 'spec.application.owner must stay'],
+  },
+  {
+    title: 'the application’s database removed',
+    spec: { storage, databases: [{ name: 'app', ensure: 'absent' }] },
+    says: ['spec.databases', 'spec.application.database must stay'],
+  },
+  {
+    title: 'the server’s own database removed',
+    spec: { storage, databases: [{ name: 'postgres', ensure: 'absent' }] },
+    says: ['spec.databases', 'postgres belongs to the server'],
+  },
+  {
+    title: 'another locale for a database that is there',
+    before: { storage, databases: [{ name: 'shop', localeProvider: 'libc', locale: 'C' }] },
+    spec: { storage, databases: [{ name: 'shop', localeProvider: 'libc', locale: 'POSIX' }] },
+    says: ['spec.databases', 'can’t be changed', 'restore the old values'],
   },
 ];

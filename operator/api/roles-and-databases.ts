@@ -170,8 +170,13 @@ const Database = described(
 );
 export type DatabaseSpec = z.output<typeof Database>;
 
+/** The API server sees to it by itself, from the key of the list. */
+const hasOneEach = (entries: readonly { readonly name: string }[]): boolean =>
+  new Set(entries.map(({ name }) => name)).size === entries.length;
+const twice = 'has one name twice: keep one entry for each';
+
 export const Roles = described(
-  z.array(Role).max(128).default([]),
+  z.array(Role).max(128).refine(hasOneEach, twice).default([]),
   'Roles that shall be there, or shall be gone. They are brought to what is said here when it changes; ' +
     'what somebody else changes afterwards is told in the condition RolesReady, and left.',
   [],
@@ -179,7 +184,7 @@ export const Roles = described(
 );
 
 export const Databases = described(
-  z.array(Database).max(64).default([]),
+  z.array(Database).max(64).refine(hasOneEach, twice).default([]),
   'Databases that shall be there, or shall be gone. One that leaves the list stays as it is.',
   [],
   list('name'),
