@@ -29,4 +29,5 @@ import './switchover-disturbed.ts';
 import './second-agent.ts';
 import './flapping-primary.ts';
 import './disk-faults.ts';
+import './replica-damaged.ts';
 import './etcd-replaced.ts';
