@@ -121,7 +121,10 @@ createInterface({ input: process.stdin }).on('line', (line) => {
     positions: new Map(told?.positions),
   };
   const work = async (): Promise<Pick<Answer, 'observation' | 'findings'>> => {
-    if ('observe' in request) return { observation: await engine.observe(context, AbortSignal.timeout(5000)) };
+    if ('observe' in request) {
+      await engine.configure(context.definition, AbortSignal.timeout(5000));
+      return { observation: await engine.observe(context, AbortSignal.timeout(5000)) };
+    }
     if ('declare' in request)
       return {
         findings: await engine.declare(request.declare, () => request.lacking, AbortSignal.timeout(60_000)),

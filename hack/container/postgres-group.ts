@@ -123,7 +123,7 @@ export async function postgresGroup(
       timeline,
       sync: { members: sync.members.map(voter), acknowledgements: sync.k },
     });
-    if (state.status === 'primary') history.set(epoch, { ...entry, lineage: state.lineage });
+    if (state.status === 'primary') history.set(epoch, { ...entry, lineage: state.lineage, marker: state.marker });
   };
 
   const beat = async (): Promise<void> => {

@@ -344,6 +344,8 @@ export const HistoryEntry = z
     timeline: z.int().optional(),
     /** The winner's final position when it claimed. */
     position: Position.optional(),
+    /** The first record of its timeline: another timeline may have been given the same number by an etcd that was lost. */
+    marker: z.string().optional(),
     /** Ancestry of the new timeline, known once the promotion is over: each earlier timeline and where it was left. */
     lineage: z
       .array(z.object({ timeline: z.int(), end: z.string() }).readonly())

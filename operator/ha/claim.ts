@@ -89,6 +89,7 @@ export function reclaim(state: Known, database: Primary): Decision {
     reason: 'PrimaryAlive',
     timeline: database.timeline,
     lineage: database.lineage,
+    marker: database.marker,
     at: state.wall,
   };
   return transact(state, 'reclaiming', `claiming epoch ${epoch} as the living primary`, 'reclaim', {

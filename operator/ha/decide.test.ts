@@ -428,6 +428,10 @@ describe('data that must be replaced', () => {
     expect(from(streaming(1))).toMatchObject({ source: { instance: 'b' }, mayDiscardOld: false });
     expect(from({ ...streaming(2), failing: 'DiskFull' })).toMatchObject({ source: { instance: 'b' } });
     expect(from({ ...streaming(2), state: 'diverged' })).toMatchObject({ source: { instance: 'b' } });
+    const delayed = { c: { priority: 0, noFailover: true, noSync: true, replayDelay: 60 } };
+    expect(
+      source('a', { ...led, members: [...members.slice(0, 2), streaming(2)], definition: { tags: delayed } }, absent),
+    ).toMatchObject({ source: { instance: 'b' }, mayDiscardOld: false });
   });
   test('is copied again only after a pause, which grows, whether copies fail or only don’t help', () => {
     const after = (ok: boolean, times: number): number => {

@@ -5,7 +5,7 @@ import { isSound, mustRepair, mustReplaceData } from './member-state.ts';
 import type { Decision } from './state.ts';
 import { answerReinitialization, mustReinitialize } from './reinitialize.ts';
 import { restartIfAsked, restartTaken } from './restart.ts';
-import { standsBack } from './successor.ts';
+import { standsBack, tagsOf } from './successor.ts';
 import { sameVoter } from './takeover.ts';
 import { isOutgrown } from './upgrade.ts';
 
@@ -114,6 +114,7 @@ function cloneSources({ view, self }: Known): readonly Member[] {
         instance !== self.instance &&
         state === 'streaming' &&
         position?.epoch === view.epoch &&
+        tagsOf(view, instance).replayDelay === undefined &&
         isSound(view, instance),
     )
     .toSorted((a, b) => counts(a) - counts(b) || a.instance.localeCompare(b.instance, 'en'));

@@ -117,7 +117,7 @@ function keepRecords(state: Known, database: Primary): Decision | undefined {
   return transact(state, 'serving', 'recording the timeline', 'history', {
     compare: [{ key: keys.leader, is: 'modRevision', modRevision: view.leader.modRevision }],
     writes: [
-      { put: keys.history(view.epoch), value: { ...entry, lineage: database.lineage } },
+      { put: keys.history(view.epoch), value: { ...entry, lineage: database.lineage, marker: database.marker } },
       ...former
         .filter(({ epoch }) => !old.includes(epoch))
         .slice(-most)

@@ -87,6 +87,7 @@ export type DatabaseState =
       /** The sync set that the database is known to keep to; undefined while that is not known. */
       readonly applied: SyncSet | undefined;
       readonly lineage: NonNullable<HistoryEntry['lineage']>;
+      readonly marker?: string | undefined;
       /** Whether it could be upgraded as asked for. */
       readonly upgradeCheck?: {
         readonly request: string;

@@ -69,7 +69,7 @@ import {
   takeUpgraded,
   upgradeData,
 } from './upgrade.ts';
-import { compatibility, lastTimeline, listWal, setAsideAbortedTimelines } from './timeline.ts';
+import { compatibility, lastTimeline, listWal, markerOf, setAsideAbortedTimelines } from './timeline.ts';
 
 export interface PostgresOptions {
   readonly instance: string;
@@ -587,7 +587,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       case 'promote': {
         const replica = asReplica('promote');
         if (!replica.sealed) throw unexpected('promote without a seal', state);
-        const lineage = await promote(access, gate, effect, (value) =>
+        const { lineage, marker } = await promote(access, gate, effect, (value) =>
           change({
             synchronousStandbyNames: value,
             synchronizedStandbySlots: synchronizedStandbySlots(effect.sync),
@@ -606,6 +606,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
           open: false,
           applied: effect.sync,
           lineage,
+          marker,
         };
       }
       case 'open': {
@@ -671,8 +672,17 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     const [row] = await access.session((session) =>
       session.query('SELECT pg_last_wal_replay_lsn()::text AS lsn, pg_last_wal_receive_lsn()::text AS received'),
     );
-    const own = { timeline, epoch: epochOfTimeline(context.history, timeline), replayed: String(row?.['lsn']) };
+    const marker = await markerOf(layout.data, timeline);
+    const own = { timeline, epoch: epochOfTimeline(context.history, timeline), replayed: String(row?.['lsn']), marker };
     const fits = compatibility(own, effect.history);
+    // pg_rewind takes one number for one history.
+    if (fits === 'mistaken')
+      return {
+        ...replica,
+        following: undefined,
+        sealed: undefined,
+        diverged: { epoch: effect.epoch, remedy: 'clone' },
+      };
     if (fits === 'unknown')
       throw new MainstayError('DatabaseUnreachable', 'The primary has not told its history yet', { retryable: true });
     if (fits === 'diverged')
@@ -727,6 +737,8 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     };
   }
 
+  const isFollowing = (): boolean => state.status === 'replica' && state.following !== undefined;
+
   async function measure(context: EngineContext, signal: AbortSignal): Promise<Observation> {
     const nothing: Observation = { member: {}, streaming: false, replicas: [] };
     if (state.status === 'primary') {
@@ -763,7 +775,8 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       });
       const rows = await session.query(
         `SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text AS lsn, pg_last_wal_replay_lsn()::text AS replayed,
-                (SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming') AS timeline`,
+                (SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming') AS timeline,
+                (SELECT wait_event = 'RecoveryApplyDelay' FROM pg_stat_activity WHERE backend_type = 'startup') AS delayed`,
       );
       await damage.look(session);
       return { row: rows[0], pending: await pendingRestart(session) };
@@ -788,7 +801,8 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         ...(replayed ? { replayLsn: replayed } : {}),
         ...(pending.length > 0 && { pendingRestart: pending }),
       },
-      streaming,
+      // One that stays behind on purpose asks for more log only when it has replayed what it has.
+      streaming: streaming || (isFollowing() && row?.['delayed'] === true),
       replicas: [],
     };
   }

@@ -5,7 +5,7 @@ import { MainstayError } from '../../platform/errors.ts';
 import { synchronousStandbyNames } from './names.ts';
 import { enoughHold, flushedLsn, until, onceSet, type ServerAccess } from './replication.ts';
 import type { Session } from './sql.ts';
-import { listWal, readLineage, reserveTimelinesBelow, timelineName, type Lineage } from './timeline.ts';
+import { listWal, markerOf, readLineage, reserveTimelinesBelow, timelineName, type Lineage } from './timeline.ts';
 
 export interface Gate {
   /** Takes effect with the next reload. */
@@ -26,7 +26,7 @@ export async function promote(
   gate: Gate,
   wanted: { readonly timeline: number; readonly sync: SyncSet },
   writeNames: (value: string) => Promise<void>,
-): Promise<Lineage> {
+): Promise<{ readonly lineage: Lineage; readonly marker: string | undefined }> {
   const names = synchronousStandbyNames(wanted.sync);
   await Promise.all([gate.write('closed'), writeNames(names)]);
   await server.reload();
@@ -48,7 +48,10 @@ export async function promote(
       'DataDirectoryUnusable',
       `Promoted to timeline ${file.slice(0, 8)} instead of ${wanted.timeline}`,
     );
-  return readLineage(server.data, wanted.timeline);
+  return {
+    lineage: await readLineage(server.data, wanted.timeline),
+    marker: await markerOf(server.data, wanted.timeline),
+  };
 }
 
 /** The WAL file that it writes to once it has left recovery, asked for in a session from before: those go on. */

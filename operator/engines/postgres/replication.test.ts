@@ -1,4 +1,5 @@
 /** Replication, promotion and the ways back, on several real servers. */
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
@@ -234,4 +235,144 @@ onRealServers(
     expect(await readdir(group.server('t-1').walVolume ?? '')).toHaveLength(1);
   },
   180_000,
+);
+
+onRealServers(
+  title('two timelines of one number: the replica on the wrong one is cloned, not rewound and not left to itself'),
+  async () => {
+    const group = await three();
+    sql(group, 't-1', 'CREATE TABLE t (n int)');
+    await group.until('the table', () => sql(group, 't-3', "SELECT to_regclass('t') IS NOT NULL") === 't');
+    await group.run('t-1', { type: 'kill', reason: 'test' });
+    for (const name of ['t-2', 't-3']) await group.run(name, { type: 'seal' });
+
+    // t-3 leads for a while in an epoch of which nobody will know.
+    const sync = { members: [], acknowledgements: 0 };
+    await group.server('t-3').run({ type: 'promote', epoch: 2, timeline: 3, sync });
+    await group.server('t-3').run({ type: 'open' });
+    sql(group, 't-3', 'INSERT INTO t VALUES (3)');
+    await group.run('t-3', { type: 'kill', reason: 'test' });
+    await group.elect('t-2', []);
+    expect(group.member('t-2')).toMatchObject({ role: 'primary' });
+    expect(
+      sql(group, 't-2', 'SELECT timeline_id FROM pg_control_checkpoint() UNION SELECT 3 ORDER BY 1 DESC LIMIT 1'),
+    ).toBe('3');
+    sql(group, 't-2', 'INSERT INTO t VALUES (2)');
+    const history = (name: string): string => sql(group, name, "SELECT pg_read_file('pg_wal/00000003.history')");
+
+    await group.run('t-3', { type: 'start' });
+    expect(history('t-3')).toBe(history('t-2'));
+    expect(await group.follow('t-3')).toMatchObject({ diverged: { remedy: 'clone' } });
+    await group.add('t-3');
+    await group.until('the row', () => sql(group, 't-3', 'SELECT string_agg(n::text, $$,$$) FROM t') === '2');
+    // One on the same branch is not mistaken.
+    await group.run('t-3', { type: 'stop' });
+    await group.return('t-3');
+  },
+  120_000,
+);
+
+onRealServers(
+  title(
+    'a frozen standby stalls nobody while another qualifies; a query on the successor does not hold up its promotion; a rewind need not wait for a checkpoint',
+  ),
+  async () => {
+    const group = await three({ max_standby_streaming_delay: '-1' });
+    sql(group, 't-1', 'CREATE TABLE t (n int); CREATE TABLE w (n int); INSERT INTO t SELECT generate_series(1, 1000)');
+    await group.sync(1, ['t-2', 't-3']);
+    const writer = group.server('t-1').session(`DO $$
+      DECLARE last timestamptz := clock_timestamp(); ends timestamptz := last + interval '6 s'; worst interval := '0';
+      BEGIN
+        WHILE last < ends LOOP
+          INSERT INTO w VALUES (1); COMMIT;
+          worst := greatest(worst, clock_timestamp() - last);
+          last := clock_timestamp();
+        END LOOP;
+        RAISE NOTICE 'worst % ms', round(1000 * extract(epoch FROM worst));
+      END $$`);
+    let told = '';
+    writer.stderr?.setEncoding('utf8').on('data', (text: string) => (told += text));
+    const ended = once(writer, 'exit');
+    await systemClock.sleep(1000);
+    const receiver = group
+      .server('t-2')
+      .server()
+      .find(({ command }) => command.includes('walreceiver'));
+    process.kill(receiver?.pid ?? 0, 'SIGSTOP');
+    const unfit = async (): Promise<boolean> =>
+      (await group.server('t-1').observe()).replicas.some(
+        ({ voter, streaming }) => voter.instance === 't-2' && !streaming,
+      );
+    await group.until('the frozen one to count as such', unfit);
+    await group.sync(1, ['t-3']);
+    await ended;
+    process.kill(receiver?.pid ?? 0, 'SIGCONT');
+    // Were it waited for, it would be for as long as it takes to count as frozen, which is 2.5 s.
+    const worst = Number(/worst (\d+) ms/.exec(told)?.[1]);
+    process.stdout.write(`write stall with a frozen sync standby: ${worst} ms\n`);
+    expect(worst).toBeLessThan(2000);
+    await group.streaming('t-2');
+
+    // Replay waits for this query for ever: it sees rows that the log has removed since.
+    const reader = group
+      .server('t-2')
+      .session('BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT count(*) FROM t', 'SELECT pg_sleep(120)');
+    await group.until(
+      'the query',
+      () => sql(group, 't-2', "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") === '1',
+    );
+    sql(group, 't-1', 'DELETE FROM t');
+    sql(group, 't-1', 'VACUUM t');
+    sql(group, 't-1', 'INSERT INTO t VALUES (-1)');
+    const end = sql(group, 't-1', 'SELECT pg_current_wal_flush_lsn()');
+    await group.until(
+      'the log to arrive',
+      () => sql(group, 't-2', `SELECT pg_last_wal_receive_lsn() >= '${end}'`) === 't',
+    );
+    expect(sql(group, 't-2', `SELECT pg_last_wal_replay_lsn() < '${end}'`)).toBe('t');
+    for (const name of ['t-2', 't-3']) group.network.cut(group.address(name));
+    group.server('t-1').session('INSERT INTO t VALUES (-2)');
+    await group.until(
+      'the write that nobody acknowledges',
+      () => sql(group, 't-1', "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") === '1',
+    );
+    await group.run('t-1', { type: 'kill', reason: 'test' });
+    group.network.cut(group.address('t-1'));
+    for (const name of ['t-2', 't-3']) group.network.mend(group.address(name));
+    const begun = performance.now();
+    await group.elect('t-2', []);
+    expect(performance.now() - begun).toBeLessThan(30_000);
+    expect(reader.exitCode).not.toBe(0);
+    group.network.mend(group.address('t-1'));
+    await group.return('t-1');
+    await group.until('the rows', () => sql(group, 't-1', 'SELECT string_agg(n::text, $$,$$) FROM t') === '-1');
+  },
+  120_000,
+);
+
+onRealServers(
+  title('a delayed replica has the log and not the rows, until the delay ends, over a failover as well'),
+  async () => {
+    const group = await three();
+    const tags = { 't-3': { priority: 0, noFailover: true, noSync: true, replayDelay: 3600 } };
+    sql(group, 't-1', 'CREATE TABLE t (n int)');
+    await group.until('the table', () => sql(group, 't-3', "SELECT to_regclass('t') IS NOT NULL") === 't');
+    group.define({ tags });
+    await group.beat();
+    await group.until('the delay', () => sql(group, 't-3', 'SHOW recovery_min_apply_delay') === '1h');
+    sql(group, 't-1', 'INSERT INTO t VALUES (1)');
+    const end = sql(group, 't-1', 'SELECT pg_current_wal_flush_lsn()');
+    await group.until('the log', () => sql(group, 't-3', `SELECT pg_last_wal_receive_lsn() >= '${end}'`) === 't');
+    await group.until('the row elsewhere', () => sql(group, 't-2', 'SELECT count(*) FROM t') === '1');
+    expect(sql(group, 't-3', 'SELECT count(*) FROM t')).toBe('0');
+
+    await group.run('t-1', { type: 'kill', reason: 'test' });
+    await group.elect('t-2', ['t-3']);
+    sql(group, 't-2', 'INSERT INTO t VALUES (2)');
+    await group.beat();
+    expect(sql(group, 't-3', 'SELECT count(*) FROM t')).toBe('0');
+    group.define({ tags: {} });
+    await group.until('all rows', () => sql(group, 't-3', 'SELECT count(*) FROM t') === '2');
+  },
+  120_000,
 );

@@ -29,6 +29,18 @@ describe('whether a log belongs to the primary’s history', () => {
   const primary = { ...untold, lineage };
   test.each([
     ['on the primary’s own timeline', { timeline: 3, epoch: 3, replayed: '0/900' }, primary, 'same'],
+    [
+      'under the same number as the primary’s, but begun by another',
+      { timeline: 3, epoch: 3, replayed: '0/900', marker: 'b' },
+      { ...primary, marker: 'a' },
+      'mistaken',
+    ],
+    [
+      'on the primary’s own timeline, begun by the same',
+      { timeline: 3, epoch: 3, replayed: '0/900', marker: 'a' },
+      { ...primary, marker: 'a' },
+      'same',
+    ],
     ['left where the primary left it, or before', { timeline: 2, epoch: 2, replayed: '0/200' }, primary, 'same'],
     ['beyond', { timeline: 2, epoch: 2, replayed: '0/201' }, primary, 'diverged'],
     ['on a timeline that the primary never was on', { timeline: 7, epoch: 2, replayed: '0/1' }, primary, 'diverged'],

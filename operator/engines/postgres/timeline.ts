@@ -54,15 +54,44 @@ export async function lastTimeline(layout: Layout, signal: AbortSignal, known = 
   return wal.withSegments.at(-1) ?? 1;
 }
 
+/** Of a WAL record, its checksum included; and of the headers of pages, which come before it. */
+const [recordHeader, pageHeader, firstPageHeader, pageBytes] = [24, 24, 40, 8192] as const;
+
+/**
+ * The head of the first record of a timeline. It holds the moment of the promotion under a checksum: two servers that take the
+ * same number from the same point write histories that are equal to the letter, and this differs (pg-lab.md §1). Undefined
+ * where it is not on disk any more.
+ */
+export async function markerOf(data: string, timeline: number): Promise<string | undefined> {
+  const end = (await readLineage(data, timeline).catch(() => [])).at(-1)?.end;
+  if (end === undefined) return undefined;
+  const segmentBytes = await sizeOfSegments(data, await listWal(data));
+  const at = Number(parseLsn(end) % segmentBytes);
+  const skipped = at === 0 ? firstPageHeader : at % pageBytes === 0 ? pageHeader : 0;
+  const file = await open(join(walDirectory(data), segmentName(timeline, end, segmentBytes))).catch(() => undefined);
+  if (!file) return undefined;
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(recordHeader), 0, recordHeader, at + skipped);
+    // A head that goes on on the next page is not worth the trouble.
+    const isWhole = bytesRead === recordHeader && (at % pageBytes) + skipped + recordHeader <= pageBytes;
+    return isWhole && buffer.some((byte) => byte !== 0) ? buffer.toString('hex') : undefined;
+  } finally {
+    await file.close();
+  }
+}
+
+function segmentName(timeline: number, lsn: string, segmentBytes: bigint): string {
+  const number = parseLsn(lsn) / segmentBytes;
+  const perId = 0x100000000n / segmentBytes;
+  const hex = (n: bigint): string => n.toString(16).toUpperCase().padStart(8, '0');
+  return `${timelineName(timeline)}${hex(number / perId)}${hex(number % perId)}`;
+}
+
 async function hasRecords(layout: Layout, timeline: number, wal: WalFiles, signal: AbortSignal): Promise<boolean> {
   if (!wal.names.includes(`${timelineName(timeline)}.history`)) return true; // began by a base backup of this timeline
   const begin = (await readLineage(layout.data, timeline)).at(-1)?.end;
   if (begin === undefined) return false; // a stub
-  const segmentBytes = await sizeOfSegments(layout.data, wal);
-  const number = parseLsn(begin) / segmentBytes;
-  const perId = 0x100000000n / segmentBytes;
-  const hex = (n: bigint): string => n.toString(16).toUpperCase().padStart(8, '0');
-  const first = `${timelineName(timeline)}${hex(number / perId)}${hex(number % perId)}`;
+  const first = segmentName(timeline, begin, await sizeOfSegments(layout.data, wal));
   // Only what has been checkpointed past is ever removed, so a missing first segment proves records after it.
   if (!wal.names.includes(first)) return true;
   // The segment is named: left to choose, pg_waldump takes the size of segments from any file, even an empty one.
@@ -79,7 +108,7 @@ async function hasRecords(layout: Layout, timeline: number, wal: WalFiles, signa
 }
 
 /** They are made whole; one that a crash left short is smaller than the others. */
-async function sizeOfSegments(data: string, { names }: WalFiles): Promise<bigint> {
+export async function sizeOfSegments(data: string, { names }: WalFiles): Promise<bigint> {
   const segments = names.filter((name) => /^[0-9A-F]{24}$/.test(name));
   const sizes = await Promise.all(segments.map(async (name) => (await stat(join(walDirectory(data), name))).size));
   return BigInt(Math.max(...sizes, 1024 * 1024));
@@ -126,18 +155,27 @@ export async function reserveTimelinesBelow(data: string, wanted: number): Promi
   if (missing.length > 0) await syncDirectory(walDirectory(data));
 }
 
-export type Compatibility = 'same' | 'diverged' | 'unknown';
+/** `mistaken`: under the same number, but not the same timeline. */
+export type Compatibility = 'same' | 'diverged' | 'mistaken' | 'unknown';
 
 /**
  * Whether a log that ends on `timeline` at `replayed` is part of the primary's history. Without the primary's lineage,
  * only a log that was judged in its election, and found not longer, is known to be.
  */
 export function compatibility(
-  own: { readonly timeline: number; readonly epoch: number; readonly replayed: string },
+  own: {
+    readonly timeline: number;
+    readonly epoch: number;
+    readonly replayed: string;
+    readonly marker?: string | undefined;
+  },
   primary: HistoryEntry | undefined,
 ): Compatibility {
   if (!primary) return 'unknown';
-  if (primary.timeline === own.timeline) return 'same';
+  if (primary.timeline === own.timeline)
+    return primary.marker !== undefined && own.marker !== undefined && primary.marker !== own.marker
+      ? 'mistaken'
+      : 'same';
   // A timeline that no epoch of this view has begun: the log is newer than the view, which says nothing about it; or older
   // than the primary's, and then forgotten by an etcd that was adopted.
   const older = primary.timeline !== undefined && own.timeline < primary.timeline;

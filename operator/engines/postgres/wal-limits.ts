@@ -2,21 +2,23 @@
 import { realpath, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { walDirectory, type Layout } from './layout.ts';
+import { listWal, sizeOfSegments } from './timeline.ts';
 
 export interface WalVolume {
   readonly bytes: number;
+  readonly segmentBytes: number;
   /** Nothing else is on it. */
   readonly separate: boolean;
 }
 
 const mebibyte = 1024 * 1024;
-/** Four segments: with less PostgreSQL hardly works. */
-const least = 64 * mebibyte;
+/** Segments: with fewer than two PostgreSQL does not start. */
+const fewest = 4;
 
 /** Defaults; a user may set each. */
-export function walLimits({ bytes, separate }: WalVolume): Readonly<Record<string, string>> {
+export function walLimits({ bytes, segmentBytes, separate }: WalVolume): Readonly<Record<string, string>> {
   const part = (ofShared: number, ofSeparate: number, most = Infinity): number =>
-    Math.max(least, Math.min(most, bytes * (separate ? ofSeparate : ofShared)));
+    Math.max(fewest * segmentBytes, Math.min(most, bytes * (separate ? ofSeparate : ofShared)));
   const setting = (size: number): string => `${Math.floor(size / mebibyte)}MB`;
   return {
     // For replicas that are away; beyond it they are cloned.
@@ -34,5 +36,6 @@ export async function walVolumeOf(layout: Layout): Promise<WalVolume> {
     stat(wal),
     stat(dirname(layout.data)),
   ]);
-  return { bytes: blocks * bsize, separate: ownDevice.dev !== dataDevice.dev };
+  const segmentBytes = Number(await sizeOfSegments(layout.data, await listWal(layout.data)));
+  return { bytes: blocks * bsize, segmentBytes, separate: ownDevice.dev !== dataDevice.dev };
 }
