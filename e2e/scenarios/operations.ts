@@ -73,6 +73,38 @@ scenario(
 );
 
 scenario(
+  'operations: instances are fenced, let go and cloned anew',
+  { operator: 'needed' },
+  async ({ orders, writeBeside, access }) => {
+    const operate = async (...args: readonly string[]): Promise<string> => {
+      const { code, stdout, stderr } = await access.mainstay([...args, '-n', orders.namespace], { timeoutMs: 300_000 });
+      assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+      return stdout;
+    };
+    const primary = await orders.primary();
+    const client = await writeBeside(primary);
+    await client.expectTrouble();
+
+    // Fenced, the primary hands over, and its database stays stopped even in a new Pod.
+    await operate('fence', 'orders', primary.instance);
+    const successor = await orders.primaryOtherThan(primary, { within: budgets.handOverMs });
+    await client.acknowledgedAgain({ within: budgets.handOverMs });
+    await access.kubectl(['delete', '--namespace', orders.namespace, `pod/${primary.instance}`]);
+    const refused = await access.mainstay(['fence', 'orders', successor.instance, '-n', orders.namespace]);
+    assert.equal(refused.code, 3, 'a second one would stop the writes');
+    await operate('unfence', 'orders', primary.instance);
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+
+    const incarnation = async () => (await orders.runtime()).members.get(primary.instance)?.incarnation;
+    const before = await incarnation();
+    assert.match(await operate('reinitialize', 'orders', primary.instance), /has new data, and follows/);
+    assert.notEqual(await incarnation(), before);
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+    await client.outageIsAtMost(budgets.handOverMs);
+  },
+);
+
+scenario(
   'operations: a failover that could lose writes is refused until that is accepted',
   { orders: 'none', operator: 'needed' },
   async ({ orders, nodes, access, api, writeBeside }) => {
@@ -91,7 +123,9 @@ scenario(
       { within: budgets.outageMs },
     );
     await client.acknowledgedAgain({ within: budgets.outageMs, writes: 100 });
-    await nodes.drain(primary.node, 60);
+    // Cordoned only: with the replica away, the budget protects the primary.
+    await nodes.drain(primary.node, 1);
+    await access.kubectl(['delete', '--namespace', orders.namespace, `pod/${primary.instance}`], { timeoutMs: 90_000 });
     await nodes.uncordon(replica.node);
 
     const force = ['failover', 'orders', '--to', replica.name, '-n', orders.namespace, '--others-are-off'];

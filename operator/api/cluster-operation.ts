@@ -82,7 +82,7 @@ const members = {
       .object({
         etcdClusterId: described(
           z.string().min(1).max(32),
-          'The etcd that is meant, by its cluster id, as `etcdctl endpoint status` shows it.',
+          'The etcd that is meant, by its cluster id, a decimal number. Another is refused, and the refusal names the one that the operator sees.',
         ),
         without: described(
           z.array(instance).max(18).default([]),

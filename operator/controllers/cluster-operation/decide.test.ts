@@ -242,6 +242,23 @@ test('one at a time, the oldest first', () => {
   expect(['a', 'b', 'c'].map((name) => ends(on, name)?.[0])).toEqual(['Complete', 'Complete', 'Complete']);
 });
 
+test('one that only another operator knows holds up the others until its deadline', () => {
+  const on = newOperations();
+  create(on, 'a', switchover());
+  look(on);
+  const kept = on.records.get('a');
+  if (kept?.record) on.records.set('a', { ...kept, record: { ...kept.record, type: 'Polish', request: undefined } });
+  on.requests.clear();
+  on.world.now += 20_000;
+  create(on, 'b', switchover());
+  look(on);
+  expect(waits(on, 'b')).toEqual(['True', 'OtherOperation']);
+  on.world.now += 50_000;
+  look(on);
+  look(on);
+  expect([ends(on, 'a')?.[1], on.begun]).toEqual(['DeadlineExceeded', ['a', 'b']]);
+});
+
 test('a dry run says what would be, and does nothing', () => {
   const on = newOperations();
   create(on, 'op', { ...switchover(), dryRun: true });

@@ -81,7 +81,11 @@ export function orphans({ cluster, operations, unreadable }: OperationFacts): re
 export function progress(cluster: ClusterNow, { record }: RunningRecord, isCalled: boolean): Standing {
   const { runtime, now } = cluster;
   const procedure = procedureOf(record.type);
-  if (!procedure) return { state: 'running', record, message: `Operations of type ${record.type} are not known here.` };
+  if (!procedure) {
+    // Of another version of the operator; it must not hold up the others for ever.
+    const unknown = `Operations of type ${record.type} are not known here.`;
+    return isPast(record, now) ? failed('DeadlineExceeded', unknown) : { state: 'running', record, message: unknown };
+  }
   if (runtime.answer?.outcome === 'refused' && runtime.answer.id === record.request?.id)
     return failed('Refused', sentence(`${runtime.answer.instance}: ${runtime.answer.reason}`));
   const isStanding = standingRequest(runtime, record) !== undefined;
@@ -98,7 +102,7 @@ export function progress(cluster: ClusterNow, { record }: RunningRecord, isCalle
     case 'running':
       break;
   }
-  const isLate = now > Date.parse(record.deadline) + graceMs;
+  const isLate = isPast(record, now);
   if ((isCalled || isLate) && isStanding && procedure.mayTakeBack(record, cluster))
     return isCalled
       ? failed('Aborted', 'It was called off before anybody had taken it up.')
@@ -108,6 +112,8 @@ export function progress(cluster: ClusterNow, { record }: RunningRecord, isCalle
   const tooLate = isCalled ? ' It is too late to call it off.' : '';
   return { state: 'running', record, message: course.message + tooLate };
 }
+
+const isPast = ({ deadline }: OperationRecord, now: number): boolean => now > Date.parse(deadline) + graceMs;
 
 /** What is asked of the agents for this operation, if nobody has taken it up yet. */
 export function standingRequest(
