@@ -31,6 +31,7 @@ export function prepareUpgrade(state: Known, database: Primary): Decision | unde
   if (!request || !state.replicas || state.inFlight.database !== undefined) return undefined;
   const refusal = reasonAgainst(state);
   if (refusal !== undefined) return refuse(state, refusal);
+  if (!isReplaceable(state)) return undefined;
   const check = database.upgradeCheck;
   if (check?.request !== request.id)
     return act(state, 'serving', `checking whether an upgrade to ${request.to} is possible`, {
@@ -71,19 +72,21 @@ export function takeUpgraded(state: Known, { upgraded }: Stopped): Decision | un
 export const isOutgrown = ({ initialize }: ClusterView, systemIdentifier: string): boolean =>
   initialize?.outgrown?.includes(systemIdentifier) === true;
 
-/** From here on a replica that dies with the primary must not matter: as many must follow as a takeover needs. */
-function reasonAgainst({ view, self, replicas, wall, health }: Known): string | undefined {
+function reasonAgainst(state: Known): string | undefined {
+  const { view, self, wall } = state;
   const request = view.upgrade?.value;
-  const sync = view.sync?.value;
-  if (!request || !sync) return 'there is no sync set';
+  if (!request) return undefined;
   if (request.from !== self.instance) return `${request.from} is not the primary, ${self.instance} is`;
-  if (request.deadline <= wall) return 'its deadline is over';
-  if (health.status !== 'well') return `the database is not well: ${health.detail}`;
+  if (request.deadline > wall) return undefined;
+  return isReplaceable(state) ? 'its deadline is over' : 'too few members of the sync set have streamed in time';
+}
+
+/** Should this instance be lost amid the upgrade, the others must be able to go on with the old version. A moment without is waited for. */
+function isReplaceable({ view, replicas, health }: Known): boolean {
+  const sync = view.sync?.value;
+  if (!sync || health.status !== 'well') return false;
   const fit = (replicas ?? []).filter((r) => r.streaming && sync.members.some((member) => sameVoter(member, r.voter)));
-  const needed = sync.acknowledgements === 0 ? 0 : takeoverQuorum(sync);
-  return fit.length < needed
-    ? `${needed} members of the sync set must stream, ${fit.length} do: too few to go on with the old version`
-    : undefined;
+  return sync.acknowledgements === 0 || fit.length >= takeoverQuorum(sync);
 }
 
 function refuse(state: Known, reason: string): Decision {
