@@ -31,6 +31,7 @@ export interface TestContext {
   readonly definition?: Partial<Definition>;
   readonly history?: readonly (readonly [Epoch, HistoryEntry])[];
   readonly positions?: readonly (readonly [InstanceName, Position])[];
+  readonly declaration?: string;
 }
 
 export type Request = { readonly id: number; readonly context?: TestContext } & (
@@ -119,6 +120,7 @@ createInterface({ input: process.stdin }).on('line', (line) => {
     definition: { ...initial.definition, ...told?.definition },
     history: new Map(told?.history),
     positions: new Map(told?.positions),
+    ...(told?.declaration !== undefined && { declaration: told.declaration }),
   };
   const work = async (): Promise<Pick<Answer, 'observation' | 'findings'>> => {
     if ('observe' in request) {
