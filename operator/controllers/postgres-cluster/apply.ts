@@ -26,7 +26,7 @@ import type { SwitchoverRequests } from '../switchover-requests.ts';
 import type { Action } from './actions.ts';
 import { finalizer } from './decide.ts';
 import type { OnceObject } from './desired-objects.ts';
-import { objectId, type Facts } from './facts.ts';
+import type { Facts } from './facts.ts';
 import { plainKinds, postgresClusters } from './sources.ts';
 import { writeAuthority, writeCertificates } from './write-certificates.ts';
 
@@ -93,7 +93,7 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
       return;
     case 'make-authority':
       await writeAuthority(client, facts, fieldManager, options);
-      if (facts.objects.has(objectId('Secret', secretNames.authorityKey(name))))
+      if (facts.certificates.files)
         note(
           'AuthorityReplaced',
           'A new certificate authority is made; certificates follow when all have learned of it.',
