@@ -19,6 +19,7 @@ export interface DiskSpace {
   makeRoom(): Promise<void>;
   /** Lends those of file systems with no room at all, where the agent itself can't write. */
   lookAgain(): void;
+  stop(): void;
 }
 
 const mebibyte = 1024 * 1024;
@@ -102,9 +103,10 @@ export function keepDiskSpace(folders: () => Promise<readonly string[]>, clock: 
   const lookAgain = (): void => {
     if (busy === 0) void queue(() => lookAfter(nothingLeft));
   };
+  let cancelLook = (): void => undefined;
   (function look(): void {
     lookAgain();
-    clock.after(period, look);
+    cancelLook = clock.after(period, look);
   })();
 
   return {
@@ -112,6 +114,7 @@ export function keepDiskSpace(folders: () => Promise<readonly string[]>, clock: 
     isLent: () => seen.some(({ reserve }) => reserve === 0),
     makeRoom: () => queue(() => lookAfter(neededToStart)),
     lookAgain,
+    stop: () => cancelLook(),
   };
 }
 
