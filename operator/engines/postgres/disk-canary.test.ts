@@ -3,8 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { diskCanary, type DiskCanary } from './disk-canary.ts';
-import { spareBytes } from './disk-space.ts';
+import { diskCanary, usualSegment, type DiskCanary } from './disk-canary.ts';
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -17,7 +16,7 @@ async function folder(): Promise<string> {
   return made;
 }
 function canaryFor(...folders: readonly string[]): DiskCanary {
-  const canary = diskCanary(folders, spareBytes);
+  const canary = diskCanary({ folders, segment: usualSegment });
   undo.unshift(() => canary.stop());
   return canary;
 }

@@ -4,9 +4,10 @@
  * even its exit. A shell that starts `dd` costs a millisecond a second; a second Node would cost 40 MiB.
  */
 import { spawn } from 'node:child_process';
-import { realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { spareBytes, type Disks } from './disk-space.ts';
 import { walDirectory, type Layout } from './layout.ts';
 
 export type Write =
@@ -22,10 +23,8 @@ export interface DiskCanary {
 }
 
 const mebibyte = 1024 * 1024;
-/** PostgreSQL ends in a panic when it can't make its next WAL segment, of 16 MiB. */
-const fullBelow = 16 * mebibyte;
 /** So that a disk at the edge isn't full and well by turns. */
-const roomAgainFrom = 64 * mebibyte;
+const roomAgain = 48 * mebibyte;
 
 /** One line in, one line out. The random bytes are for file systems that write no zeros. */
 const script = `while IFS= read -r _; do
@@ -33,8 +32,8 @@ const script = `while IFS= read -r _; do
   printf '%s\\n' "\${said//$'\\n'/ }"
 done`;
 
-/** A canary for these folders, one for each file system that the server writes to; `spare` says how many bytes one has left. */
-export function diskCanary(folders: readonly string[], spare: (folder: string) => Promise<number>): DiskCanary {
+/** A canary for these folders, one for each file system that the server writes to. */
+export function diskCanary({ folders, segment }: Disks): DiskCanary {
   const files = folders.map((folder) => join(folder, 'disk-canary'));
   let shell: Shell | undefined;
   let stopped = false;
@@ -47,8 +46,8 @@ export function diskCanary(folders: readonly string[], spare: (folder: string) =
       const line = await shell.ask();
       if (line !== 'written') return { outcome: reasonOf(line), detail: line };
       // In this process, since a disk that has just answered won't keep it.
-      const free = Math.min(...(await Promise.all(folders.map(spare))));
-      wasFull = free < (wasFull ? roomAgainFrom : fullBelow);
+      const free = Math.min(...(await Promise.all(folders.map((folder) => spareBytes(folder, segment)))));
+      wasFull = free < segment + (wasFull ? roomAgain : 0);
       return wasFull
         ? { outcome: 'full', detail: `${Math.max(0, Math.floor(free / mebibyte))} MiB left on the disk` }
         : { outcome: 'written' };
@@ -102,9 +101,20 @@ function reasonOf(message: string): 'full' | 'read-only' | 'failed' | 'unable' {
 }
 
 /** The volume, and the WAL's if it is another. */
-export async function foldersWrittenTo(layout: Layout): Promise<readonly string[]> {
+export async function disksWrittenTo(layout: Layout): Promise<Disks> {
   const volume = dirname(layout.data);
-  const wal = dirname(await realpath(walDirectory(layout.data)).catch(() => layout.data)); // no data yet
-  const devices = await Promise.all([stat(volume), stat(wal)]);
-  return devices[0].dev === devices[1].dev ? [volume] : [volume, wal];
+  const directory = await realpath(walDirectory(layout.data)).catch(() => undefined);
+  if (directory === undefined) return { folders: [volume], segment: usualSegment }; // no data yet
+  const wal = dirname(directory);
+  const [devices, segment] = await Promise.all([Promise.all([stat(volume), stat(wal)]), segmentIn(directory)]);
+  return { folders: devices[0].dev === devices[1].dev ? [volume] : [volume, wal], segment };
+}
+
+export const usualSegment = 16 * mebibyte;
+
+/** All of them have the same size. */
+async function segmentIn(directory: string): Promise<number> {
+  const file = (await readdir(directory)).find((name) => /^[0-9A-F]{24}$/.test(name));
+  const size = file === undefined ? 0 : (await stat(join(directory, file)).catch(() => undefined))?.size;
+  return Math.max(size ?? 0, usualSegment);
 }

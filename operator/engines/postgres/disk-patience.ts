@@ -2,8 +2,7 @@
 import { dirname } from 'node:path';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
-import { diskCanary } from './disk-canary.ts';
-import { spareBytes } from './disk-space.ts';
+import { diskCanary, usualSegment } from './disk-canary.ts';
 import type { Layout } from './layout.ts';
 
 /** Milliseconds. A copy at full speed can hold up a small write on a slow disk for a good while. */
@@ -16,7 +15,7 @@ export function patienceWithDisk(
 ): { readonly signal: AbortSignal; readonly stop: () => void } {
   const stalled = new AbortController();
   const stopped = new AbortController();
-  const canary = diskCanary([dirname(layout.data)], spareBytes);
+  const canary = diskCanary({ folders: [dirname(layout.data)], segment: usualSegment });
   void (async () => {
     while (!stopped.signal.aborted) {
       const cancel = clock.after(patience, () =>

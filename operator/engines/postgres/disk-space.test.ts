@@ -8,6 +8,7 @@ import { systemClock } from '../../platform/clock.ts';
 import { keepDiskSpace, reserveFor, spareBytes, type DiskSpace } from './disk-space.ts';
 
 const mebibyte = 1024 * 1024;
+const segment = 16 * mebibyte;
 const asRoot = process.getuid?.() === 0 ? test : test.skip;
 
 const undo: (() => unknown)[] = [];
@@ -34,7 +35,7 @@ async function fill(folder: string, left: number): Promise<() => Promise<void>> 
 }
 
 function keep(...folders: readonly string[]): DiskSpace {
-  const space = keepDiskSpace(() => Promise.resolve(folders), systemClock, pino({ level: 'silent' }));
+  const space = keepDiskSpace(() => Promise.resolve({ folders, segment }), systemClock, pino({ level: 'silent' }));
   undo.push(() => space.stop());
   return space;
 }
@@ -53,7 +54,11 @@ test.each([
   [20 * 1024, 409],
   [500 * 1024, 1024],
 ])('of %i MiB, %i are the reserve', (size, expected) => {
-  expect(Math.floor(reserveFor(size * mebibyte) / mebibyte)).toBe(expected);
+  expect(Math.floor(reserveFor(size * mebibyte, segment) / mebibyte)).toBe(expected);
+});
+
+test('a larger piece of the log needs a larger reserve', () => {
+  expect(reserveFor(20 * 1024 * mebibyte, 512 * mebibyte) / mebibyte).toBe(1280);
 });
 
 asRoot('lent where nothing is left, each file system by itself, and taken back when there is room', async () => {
@@ -68,7 +73,7 @@ asRoot('lent where nothing is left, each file system by itself, and taken back w
   expect(await Promise.all([data, wal].map(reserve))).toEqual([20 * mebibyte, 0]);
   expect(space.use()).toMatchObject([{ name: 'data' }, { name: 'wal', reserveLent: true }]);
   // What is lent is not room.
-  expect(await spareBytes(wal)).toBe(0);
+  expect(await spareBytes(wal, segment)).toBe(0);
   await giveBack();
   await until(() => !space.isLent(), space);
   expect(await reserve(wal)).toBe(20 * mebibyte);
@@ -93,5 +98,5 @@ asRoot('a disk that is too full already gets none, and that is no debt', async (
   await until(() => space.use().length === 1, space);
   await expect(reserve(data)).rejects.toThrow();
   expect(space.isLent()).toBe(false);
-  expect(await spareBytes(data)).toBe(60 * mebibyte);
+  expect(await spareBytes(data, segment)).toBe(60 * mebibyte);
 });

@@ -15,7 +15,7 @@ export interface DiskSpace {
   use(): readonly DiskUse[];
   /** A reserve has been lent and is not back. */
   isLent(): boolean;
-  /** Lends the reserves of file systems that have less room than a server needs to start. */
+  /** Lends the reserves of file systems that have less room than a server needs to start: three pieces of its log. */
   makeRoom(): Promise<void>;
   /** Lends those of file systems with no room at all, where the agent itself can't write. */
   lookAgain(): void;
@@ -26,15 +26,15 @@ const mebibyte = 1024 * 1024;
 /** Milliseconds. */
 const period = 5000;
 const allocationLimit = 60_000;
-/** Recovery writes a segment or two of the log, of 16 MiB each, before it can remove others. */
-const neededToStart = 48 * mebibyte;
+/** Recovery writes a segment or two of the log before it can remove others. */
+const segmentsToStart = 3;
 const nothingLeft = mebibyte;
 /** That must be free besides the reserve before it is taken back. */
 const roomAgain = 64 * mebibyte;
 
 /** For the end of a recovery, its checkpoint, and a person's clearing up. */
-export const reserveFor = (bytes: number): number =>
-  Math.floor(Math.min(Math.max(bytes / 50, 64 * mebibyte), 1024 * mebibyte, bytes / 16));
+export const reserveFor = (bytes: number, segment: number): number =>
+  Math.floor(Math.min(Math.max(bytes / 50, 4 * segment), Math.max(1024 * mebibyte, 4 * segment), bytes / 16));
 
 const reserveFile = (folder: string): string => join(folder, 'disk-reserve');
 
@@ -47,13 +47,19 @@ interface Seen {
 }
 
 /** Bytes that are free, what is lent of the reserve counted as used: the disk is full until it is back. */
-export async function spareBytes(folder: string): Promise<number> {
+export async function spareBytes(folder: string, segment: number): Promise<number> {
   const { free, size, reserve } = await lookAt(folder);
-  return reserve === 0 ? free - reserveFor(size) : free;
+  return reserve === 0 ? free - reserveFor(size, segment) : free;
 }
 
-/** `folders`: one in each file system that the server writes to; a second is the log's. */
-export function keepDiskSpace(folders: () => Promise<readonly string[]>, clock: Clock, log: Logger): DiskSpace {
+export interface Disks {
+  /** One in each file system that the server writes to; a second is the log's. */
+  readonly folders: readonly string[];
+  /** Bytes of a piece of the log: PostgreSQL ends in a panic when it can't make the next one. */
+  readonly segment: number;
+}
+
+export function keepDiskSpace(disks: () => Promise<Disks>, clock: Clock, log: Logger): DiskSpace {
   let seen: readonly Seen[] = [];
   let last: Promise<void> = Promise.resolve();
   let busy = 0;
@@ -68,11 +74,12 @@ export function keepDiskSpace(folders: () => Promise<readonly string[]>, clock: 
     return last;
   }
 
-  async function lookAfter(enough: number): Promise<void> {
+  async function lookAfter(enough: (segment: number) => number): Promise<void> {
     const now: Seen[] = [];
-    for (const folder of await folders()) {
+    const { folders, segment } = await disks();
+    for (const folder of folders) {
       const before = await lookAt(folder);
-      await (before.free < enough ? lend(folder, before) : takeBack(folder, before));
+      await (before.free < enough(segment) ? lend(folder, before) : takeBack(folder, before, segment));
       now.push(await lookAt(folder));
     }
     seen = now;
@@ -85,8 +92,8 @@ export function keepDiskSpace(folders: () => Promise<readonly string[]>, clock: 
     log.error(`${left ?? ''} left on the disk of ${basename(folder)}: lending PostgreSQL the reserve of ${lent ?? ''}`);
   }
 
-  async function takeBack(folder: string, { size, free, reserve = 0 }: Seen): Promise<void> {
-    const wanted = reserveFor(size);
+  async function takeBack(folder: string, { size, free, reserve = 0 }: Seen, segment: number): Promise<void> {
+    const wanted = reserveFor(size, segment);
     if (reserve >= wanted || free < wanted - reserve + roomAgain) return;
     const signal = AbortSignal.timeout(allocationLimit);
     const file = reserveFile(folder);
@@ -101,7 +108,7 @@ export function keepDiskSpace(folders: () => Promise<readonly string[]>, clock: 
   }
 
   const lookAgain = (): void => {
-    if (busy === 0) void queue(() => lookAfter(nothingLeft));
+    if (busy === 0) void queue(() => lookAfter(() => nothingLeft));
   };
   let cancelLook = (): void => undefined;
   (function look(): void {
@@ -112,7 +119,7 @@ export function keepDiskSpace(folders: () => Promise<readonly string[]>, clock: 
   return {
     use: () => seen.map((one, index) => ({ name: index === 0 ? 'data' : 'wal', ...told(one) })),
     isLent: () => seen.some(({ reserve }) => reserve === 0),
-    makeRoom: () => queue(() => lookAfter(neededToStart)),
+    makeRoom: () => queue(() => lookAfter((segment) => segmentsToStart * segment)),
     lookAgain,
     stop: () => cancelLook(),
   };

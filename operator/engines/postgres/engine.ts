@@ -37,9 +37,9 @@ import {
 import { heldCredentials, isRefusedPassword, tryOtherPassword, writePasswordFile } from './credentials.ts';
 import { watchDamage } from './damage.ts';
 import { declare } from './declare.ts';
-import { diskCanary, foldersWrittenTo } from './disk-canary.ts';
+import { diskCanary, disksWrittenTo } from './disk-canary.ts';
 import { patienceWithDisk } from './disk-patience.ts';
-import { keepDiskSpace, spareBytes } from './disk-space.ts';
+import { keepDiskSpace } from './disk-space.ts';
 import { watchHealth, type HealthWatch } from './health.ts';
 import { installedVersions, versionOfData, walDirectory, withVersion, type Layout } from './layout.ts';
 import { replicationRole, slotName, standbyName, synchronizedStandbySlots } from './names.ts';
@@ -141,7 +141,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   let inspection: Promise<DatabaseState> | undefined;
   let dynamic: Dynamic = bootSettings;
   let changing: Promise<void> = Promise.resolve();
-  const space = keepDiskSpace(() => foldersWrittenTo(layout), clock, log);
+  const space = keepDiskSpace(() => disksWrittenTo(layout), clock, log);
   const damage = watchDamage(clock);
   /** When damaged data was last replaced. */
   let repairedAt: Date | undefined;
@@ -387,12 +387,12 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   }
 
   async function beginWatch(of: ServerProcess): Promise<void> {
-    const folders = await foldersWrittenTo(layout);
+    const disks = await disksWrittenTo(layout);
     if (server !== of) return; // it has ended meanwhile
     health = watchHealth(
       {
         canary: (signal) => canary(layout.run, signal),
-        disk: diskCanary(folders, spareBytes),
+        disk: diskCanary(disks),
         progress: progressOf(layout.data, of.pid),
       },
       clock,

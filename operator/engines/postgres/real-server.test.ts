@@ -169,7 +169,7 @@ onRealServer(
 
     await pg.run({ type: 'start' });
     expect(await reserve()).toBe(0);
-    await pg.run({ type: 'seal' });
+    await pg.run({ type: 'seal', adopting: true });
     await pg.run({ type: 'promote', epoch: 2, timeline: 3, sync: { members: [], acknowledgements: 0 } });
     await pg.run({ type: 'open' });
     expect(pg.psql('CHECKPOINT').ok).toBe(true);
