@@ -174,6 +174,20 @@ describe('a switchover', () => {
   });
 });
 
+test('one whose cluster was deleted and came back with its data holds nobody up', () => {
+  const on = newOperations();
+  create(on, 'op', switchover());
+  look(on);
+  on.clusterExists = false;
+  look(on);
+  expect(ends(on)?.[1]).toBe('ClusterGone');
+  on.clusterExists = true;
+  create(on, 'next', switchover());
+  look(on);
+  look(on);
+  expect(on.begun).toEqual(['op', 'next']);
+});
+
 test.each<[string, (on: Operations) => void, string]>([
   [
     'there is no such cluster',

@@ -66,11 +66,12 @@ export function judge(facts: OperationFacts, operation: ClusterOperation): Stand
   return progress(now, { name: operation.metadata.name, record, modRevision }, called);
 }
 
-/** Records under way whose object is gone: deleting it calls the operation off. */
+/** Records under way whose object is gone, or was over when its cluster was deleted and came back: both call it off. */
 export function orphans({ cluster, operations, unreadable }: OperationFacts): readonly RunningRecord[] {
   const runtime = cluster && currentRuntime(cluster);
   if (!runtime) return [];
-  const present = new Set([...operations.map(({ metadata }) => metadata.uid), ...unreadable]);
+  const followed = operations.filter((operation) => !isOver(operation));
+  const present = new Set([...followed.map(({ metadata }) => metadata.uid), ...unreadable]);
   return [...runtime.operations].flatMap(([name, { record, modRevision }]) => {
     if (record?.state !== 'running' || present.has(record.uid)) return [];
     return [{ name, record, modRevision }];
