@@ -67,6 +67,24 @@ export const restart = operation({
   spec: ({ operands }) => ({ type: 'Restart', restart: { ...only('instance', operands[1]) } }),
 });
 
+const transfers = ['Copy', 'Clone', 'Link'] as const;
+
+export const upgrade = operation({
+  name: 'upgrade',
+  summary: 'to the next major version, made from the data that are there',
+  details: 'What is checked, what it costs and how to go back: docs/postgresql.md. Begin with --dry-run.',
+  options: [
+    { name: 'to', value: 'VERSION', description: 'major version to upgrade to', choices: ['18'] },
+    { name: 'transfer', value: 'HOW', description: 'how data files get there; Copy by default', choices: transfers },
+  ],
+  examples: ['kubectl mainstay upgrade orders --to 18 --dry-run', 'kubectl mainstay upgrade orders --to 18'],
+  spec: ({ values }) => {
+    const transfer = transfers.find((one) => one === values.get('transfer')) ?? 'Copy';
+    // The choices above have been compared.
+    return { type: 'Upgrade', upgrade: { to: needed(values, 'to', 'upgrade') as '18', transfer } };
+  },
+});
+
 const oneInstance: Command['operands'] = [{ name: 'CLUSTER' }, { name: 'INSTANCE' }];
 
 export const reinitialize = operation({
@@ -145,7 +163,16 @@ export const adopt = operation({
   }),
 });
 
-export const operations: readonly Command[] = [switchover, restart, reinitialize, fence, unfence, failover, adopt];
+export const operations: readonly Command[] = [
+  switchover,
+  restart,
+  reinitialize,
+  fence,
+  unfence,
+  upgrade,
+  failover,
+  adopt,
+];
 
 async function operate(kind: Kind, input: Input, world: World): Promise<ExitCode> {
   const spec = kind.spec(input);

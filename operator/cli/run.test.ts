@@ -263,6 +263,7 @@ test.each([
   ],
   [['status', '-o', ''], ['json']],
   [['failover', 'orders', '--acc'], ['--accept-data-loss']],
+  [['upgrade', 'orders', '--to', ''], ['18']],
   [['completion', 'z'], ['zsh']],
   [['nonsense', ''], []],
 ])('%j completes to %j', async (words, expected) => {
