@@ -1,4 +1,6 @@
 /** Every generated file of the repository with its content. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import {
   clusterOperation,
   customResources,
@@ -13,8 +15,11 @@ import {
   metricsPage,
   parametersPage,
   resourcePage,
+  withParameterTables,
 } from './reference-pages.ts';
 import { stateMachinePage } from './state-machine-page.ts';
+
+const dbaPage = 'docs/postgresql.md';
 
 /** Path from the repository's root → content. */
 export function generatedFiles(): ReadonlyMap<string, string> {
@@ -29,6 +34,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['docs/reference/postgres-cluster.md', resourcePage(postgresCluster())],
     ['docs/reference/cluster-operation.md', resourcePage(clusterOperation())],
     ['docs/reference/postgres-parameters.md', parametersPage()],
+    [dbaPage, withParameterTables(readFileSync(path.join(import.meta.dirname, '../..', dbaPage), 'utf8'))],
     ['docs/reference/conditions.md', conditionsPage()],
     ['docs/reference/events.md', eventsPage()],
     ['docs/reference/errors.md', errorsPage()],

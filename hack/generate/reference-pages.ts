@@ -99,21 +99,41 @@ export function parametersPage(): string {
   return page('PostgreSQL parameters', [
     'Everything in `spec.postgresql.parameters` is yours except the following. The API server refuses them with the reason.',
     '## Managed by Mainstay',
-    markdownTable(
-      ['Parameters', 'Why'],
-      lockedParameters.map(({ names, reason }) => [names.map(code).join(', '), reason]),
-    ),
+    lockedTable(),
     '## Restricted values',
-    markdownTable(
-      ['Parameter', 'Allowed', 'Why'],
-      restrictedParameters.map(({ name, allowed, reason }) => [
-        code(name),
-        'values' in allowed ? allowed.values.map(code).join(', ') : `${allowed.minimum} or more`,
-        reason,
-      ]),
-    ),
+    restrictedTable(),
   ]);
 }
+
+const marks = {
+  begin: '<!-- By `make generate`: -->\n\n<!-- prettier-ignore-start -->',
+  end: '<!-- prettier-ignore-end -->',
+};
+
+/** The page for DBAs, its tables of parameters renewed. */
+export function withParameterTables(text: string): string {
+  const [before, rest] = text.split(marks.begin);
+  const [, after] = (rest ?? '').split(marks.end);
+  if (before === undefined || after === undefined)
+    throw new Error(`docs/postgresql.md has lost its marks: ${marks.begin} and ${marks.end}`);
+  return [`${before}${marks.begin}`, lockedTable(), restrictedTable(), `${marks.end}${after}`].join('\n\n');
+}
+
+const lockedTable = (): string =>
+  markdownTable(
+    ['Refused', 'Why'],
+    lockedParameters.map(({ names, reason }) => [names.map(code).join(', '), reason]),
+  );
+
+const restrictedTable = (): string =>
+  markdownTable(
+    ['Restricted', 'Allowed', 'Why'],
+    restrictedParameters.map(({ name, allowed, reason }) => [
+      code(name),
+      'values' in allowed ? allowed.values.map(code).join(', ') : `${allowed.minimum} or more`,
+      reason,
+    ]),
+  );
 
 export function page(title: string, parts: readonly string[]): string {
   return `<!-- ${generatedMark} -->\n\n# ${title}\n\n${parts.filter((part) => part !== '').join('\n\n')}\n`;

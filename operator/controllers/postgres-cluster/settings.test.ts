@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { sampleCluster } from '../../resources/sample-cluster.ts';
 import { decide } from './decide.ts';
 import { carryOut, factsOf, newWorld, respec, settle, type World } from './modelled-world.ts';
+import { judgeSettings } from './settings.ts';
 import { statusFor } from './status.ts';
 
 function converge(world: World): void {
@@ -41,6 +42,16 @@ test('what PostgreSQL would not take changes nothing; the rest of the spec goes 
   expect(published(world)).toMatchObject({ parameters: { work_mem: '16MB' } });
   expect(published(world)).not.toHaveProperty('postgres');
   expect(stalled(world)).toMatchObject({ status: 'False' });
+});
+
+test('shared buffers for which the container has no memory are refused', () => {
+  const problems = (shared_buffers: string) =>
+    judgeSettings(
+      sampleCluster({ resources: { limits: { memory: '1Gi' } }, postgresql: { parameters: { shared_buffers } } }),
+      undefined,
+    ).problems.join();
+  expect(problems('768MB')).toBe('');
+  expect(problems('2GB')).toContain('is 2GB, but must be at most three quarters of spec.resources.limits.memory (1Gi)');
 });
 
 test('a cluster that begins with wrong settings begins without them', () => {

@@ -1,7 +1,8 @@
 /** What of spec.postgresql reaches the agents: all of it, or, when something is wrong, what was in force before. */
-import { parameterProblems } from '../../api/parameter-check.ts';
+import { bytesOf, parameterProblems } from '../../api/parameter-check.ts';
 import { hbaProblem, identProblem } from '../../api/pg-hba.ts';
 import type { PostgresCluster } from '../../api/postgres-cluster.ts';
+import { quantityValue } from '../../api/quantity.ts';
 import { settingsOf, type Settings } from '../../resources/definition.ts';
 import { dataVersion } from '../../resources/installation.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
@@ -19,6 +20,22 @@ export function judgeSettings(cluster: PostgresCluster, runtime: ClusterRuntime 
   return { settings: { parameters, postgres }, problems };
 }
 
+/** Part of the container's memory that may be shared buffers: with more the kernel kills the database, again and again. */
+const mostOfMemory = 0.75;
+
+function bufferProblems(cluster: PostgresCluster): readonly string[] {
+  const { resources, postgresql } = cluster.spec;
+  const value = postgresql.parameters['shared_buffers'];
+  const limit = resources?.limits?.memory;
+  if (value === undefined || limit === undefined) return [];
+  const bytes = bytesOf(dataVersion(cluster), 'shared_buffers', value) ?? 0;
+  return bytes <= (quantityValue(limit) ?? Infinity) * mostOfMemory
+    ? []
+    : [
+        `spec.postgresql.parameters: shared_buffers: is ${value}, but must be at most three quarters of spec.resources.limits.memory (${limit}): lower it or raise the limit`,
+      ];
+}
+
 function problemsOf(cluster: PostgresCluster): readonly string[] {
   const { postgresql } = cluster.spec;
   const lines = (field: string, all: readonly string[], problemOf: (line: string) => string | undefined) =>
@@ -30,6 +47,7 @@ function problemsOf(cluster: PostgresCluster): readonly string[] {
     ...parameterProblems(dataVersion(cluster), postgresql.parameters).map(
       (problem) => `spec.postgresql.parameters: ${problem}`,
     ),
+    ...bufferProblems(cluster),
     ...lines('pgHba', postgresql.pgHba, hbaProblem),
     ...lines('pgIdent', postgresql.pgIdent, identProblem),
   ];
