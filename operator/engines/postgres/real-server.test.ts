@@ -1,7 +1,7 @@
 /** The engine's signs of life and its end, on real PostgreSQL processes and a disk that can be frozen. */
 import { afterEach, expect, test } from '@jest/globals';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { open, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
 import { rootForTests } from '../../../hack/container/root.ts';
@@ -185,27 +185,6 @@ onRealServer(
     while (!pg.psql('CREATE TABLE IF NOT EXISTS another (n int)').ok);
   },
   90_000,
-);
-
-onRealServer(
-  title('flipped bytes in a table: told, with the database, and that a copy would help'),
-  async () => {
-    const pg = await serving();
-    pg.psql('CREATE TABLE t AS SELECT n FROM generate_series(1, 10000) n');
-    const { output } = pg.psql("SELECT pg_relation_filepath('t')");
-    await pg.run({ type: 'stop' });
-    const file = await open(join(pg.volume, 'pgdata', output), 'r+');
-    await file.write(Buffer.from('mainstay'), 0, 8, 3 * 8192 + 4000);
-    await file.close();
-    await pg.run({ type: 'start' });
-    await pg.observe();
-    expect(pg.standing()).toMatchObject({ disks: [{ name: 'data' }] });
-    expect(pg.standing().corruption).toBeUndefined();
-    expect(pg.psql('SELECT count(*) FROM t').output).toMatch('invalid page in block 3');
-    while (!/invalid page in block 3/.test(pg.standing().corruption?.detail ?? '')) await pg.observe();
-    expect(pg.standing().corruption).toMatchObject({ databases: ['postgres'], copyHelps: true });
-  },
-  60_000,
 );
 
 onRealServer(
