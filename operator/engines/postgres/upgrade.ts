@@ -168,11 +168,12 @@ async function pgUpgrade(
     ...[`--old-options=${options(configFile(layout))}`, `--new-options=${options(upgradeConfigFile(layout))}`],
     transfers[transfer],
   ];
-  const program = join(next.bin, 'pg_upgrade');
+  // Below the agent, whose heartbeats keep the others from an election meanwhile.
+  const nicely = ['-n', '10', join(next.bin, 'pg_upgrade'), ...args];
   try {
     await (what === 'check'
-      ? command(program, [...args, '--check', '--old-port=5432'], { signal, cwd: work })
-      : command('bash', ['-c', holdLockAndRun, 'pg_upgrade', layout.lock, program, ...args], { signal, cwd: work }));
+      ? command('nice', [...nicely, '--check', '--old-port=5432'], { signal, cwd: work })
+      : command('bash', ['-c', holdLockAndRun, 'pg_upgrade', layout.lock, 'nice', ...nicely], { signal, cwd: work }));
   } catch (error) {
     signal.throwIfAborted();
     throw refused(await explained(error instanceof Error ? error.message : String(error)));
