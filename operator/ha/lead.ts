@@ -8,6 +8,7 @@ import type { Decision, DatabaseState } from './state.ts';
 import { refuseReinitialization } from './reinitialize.ts';
 import { restartIfAsked } from './restart.ts';
 import { hasSuccessor, soonestSuccessor, tagsOf } from './successor.ts';
+import { isOutOfReach } from './suspicion.ts';
 import { planSyncSet } from './sync-set.ts';
 import { promisesFor, sameVoter, takeoverQuorum } from './takeover.ts';
 import { prepareUpgrade, upgradeStopped } from './upgrade.ts';
@@ -78,7 +79,10 @@ function serve(state: Known, database: Primary): Decision {
     plannedHandOver(state) ?? restartIfAsked(state) ?? refuseFailover(state) ?? refuseReinitialization(state);
   if (handOver) return handOver;
   // A living primary that is voted out keeps its place by claiming the next epoch itself, if it comes first (rule 13).
-  if (isVotedOut(state)) return reclaim(state, database);
+  if (isVotedOut(state))
+    return isOutOfReach(state)
+      ? wait('serving', 'out of reach of its replicas: leaving the claim to them')
+      : reclaim(state, database);
   if (state.vow < view.epoch) return vow(state, view.epoch); // after a claim made while serving
   const upgrade = prepareUpgrade(state, database);
   if (upgrade) return upgrade;

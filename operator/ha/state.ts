@@ -151,6 +151,8 @@ export interface HaState {
   readonly lostSince: Milliseconds | undefined;
   /** When the primary answered an alarm of this instance's by claiming again, lately. */
   readonly falseAlarms: readonly Milliseconds[];
+  /** The newest epoch in which enough members of the sync set to acknowledge said that they stream. */
+  readonly followedIn: Epoch | undefined;
   /** Epoch whose primary a start under way depends on. */
   readonly startingFrom: Epoch | undefined;
   /** As the running primary sees its replicas; undefined before it has looked, which says nothing about any of them. */

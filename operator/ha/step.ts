@@ -61,6 +61,7 @@ export function initialState(
     primaryHeard: undefined,
     lostSince: undefined,
     falseAlarms: [],
+    followedIn: undefined,
     startingFrom: undefined,
     replicas: undefined,
     ending: false,
@@ -184,6 +185,7 @@ function learnView(state: HaState, view: ClusterView, askedAt: Milliseconds | un
     falseAlarms: wasFalseAlarm(state, view)
       ? [...state.falseAlarms.filter((at) => state.now - at < alarmMemory), state.now]
       : state.falseAlarms,
+    followedIn: isFollowed(view) ? view.epoch : state.followedIn,
     backOff: leadsAnew ? without(state.backOff, 'promote') : state.backOff,
   };
 }
@@ -226,6 +228,14 @@ function stillUnsettled(
 }
 
 /** The epoch that this instance had vowed was claimed by the very primary it had lost. */
+function isFollowed({ epoch, sync, members }: ClusterView): boolean {
+  const following = (sync?.value.members ?? []).filter(({ instance }) => {
+    const member = members.get(instance);
+    return member?.state === 'streaming' && member.vow === epoch;
+  });
+  return following.length >= (sync?.value.acknowledgements ?? Infinity);
+}
+
 const wasFalseAlarm = ({ view, vow }: HaState, next: ClusterView): boolean =>
   view !== undefined &&
   next.epoch > view.epoch &&

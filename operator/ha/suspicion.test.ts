@@ -1,7 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
 import type { HaState } from './state.ts';
 import { step } from './step.ts';
-import { at, first, member, of, replica, sealedAt, stopped, time, view, voter, type ViewParts } from './testing.ts';
+import {
+  at,
+  first,
+  member,
+  of,
+  primary,
+  replica,
+  sealedAt,
+  stopped,
+  time,
+  view,
+  voter,
+  type ViewParts,
+} from './testing.ts';
 
 const two: ViewParts = {
   sync: { members: [voter('b')] },
@@ -39,6 +52,35 @@ describe('an alarm where one promise is a quorum (F16)', () => {
       ).state;
     expect(claimedBy('PrimaryAlive').falseAlarms).toEqual([time.now]);
     expect(claimedBy('LeaseExpired').falseAlarms).toEqual([]);
+  });
+});
+
+describe('a living primary that is voted out for the second time', () => {
+  const lost = { lostPrimaryOf: 1, state: 'waiting' } as const;
+  const votedOut = (over: ViewParts, followedIn?: number): HaState =>
+    of(
+      'a',
+      {
+        history: [{ epoch: 1, winner: 'a', reason: 'PrimaryAlive', timeline: 1, at: '' }],
+        members: [member('a', { role: 'primary' }), member('b', lost), member('c', lost)],
+        promises: { b: [2, at(1, '0/1')] },
+        ...over,
+      },
+      { database: primary(), proven: { epoch: 1, until: time.now + 4000 }, vow: 1, followedIn },
+    );
+  test('leaves the claim to those who can’t reach it, though one alone has promised yet', () =>
+    expect(first(votedOut({}))).toMatch(/^wait: out of reach/));
+  test('claims again where one of them heard it meanwhile', () => {
+    expect(first(votedOut({ members: [member('a'), member('b', lost), member('c')] }))).toBe('reclaim');
+  });
+  test('and where they have followed it since', () => expect(first(votedOut({}, 1))).toBe('reclaim'));
+  test('and for the first time', () => expect(first(votedOut({ history: [] }))).toBe('reclaim'));
+  test('to be followed is to be told so by as many as must acknowledge, in this epoch', () => {
+    const follows = (vow: number): HaState =>
+      step(votedOut({}), { type: 'view', view: view({ members: [member('b', { state: 'streaming', vow })] }) }, time)
+        .state;
+    expect(follows(1).followedIn).toBe(1);
+    expect(follows(0).followedIn).toBeUndefined();
   });
 });
 
