@@ -74,6 +74,9 @@ describe('a living primary that is voted out for the second time', () => {
     expect(first(votedOut({ members: [member('a'), member('b', lost), member('c')] }))).toBe('reclaim');
   });
   test('and where they have followed it since', () => expect(first(votedOut({}, 1))).toBe('reclaim'));
+  test('and where one alone is a quorum: it would see the other no better', () => {
+    expect(first(votedOut({ sync: { members: [voter('b')] } }))).toBe('reclaim');
+  });
   test('and for the first time', () => expect(first(votedOut({ history: [] }))).toBe('reclaim'));
   test('to be followed is to be told so by as many as must acknowledge, in this epoch', () => {
     const follows = (vow: number): HaState =>

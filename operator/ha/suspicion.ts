@@ -27,14 +27,14 @@ export function primaryLost(state: HaState & { readonly view: ClusterView }): bo
 /**
  * Most alarms are false, so a living primary that is voted out claims again; but not twice in vain. Where nobody came back to it
  * in the epoch that it claimed, and enough to elect have lost it once more, they can't reach it, and it acknowledges nothing.
+ * Where one alone is enough (F20), a change would leave the two as far apart as before.
  */
 export function isOutOfReach({ view, followedIn }: HaState & { readonly view: ClusterView }): boolean {
   const sync = view.sync?.value;
   if (!sync || followedIn === view.epoch || view.history.get(view.epoch)?.reason !== 'PrimaryAlive') return false;
+  const quorum = takeoverQuorum(sync);
   const lost = sync.members.filter(({ instance }) => view.members.get(instance)?.lostPrimaryOf === view.epoch);
-  return (
-    sync.acknowledgements > 0 && sync.members.length >= sync.acknowledgements && lost.length >= takeoverQuorum(sync)
-  );
+  return sync.acknowledgements > 0 && quorum > 1 && lost.length >= quorum;
 }
 
 /** A replica that has lost its primary, or has sealed: what others say in etcd decides what it does next. */
