@@ -8,8 +8,9 @@ import { scenarios } from './scenario.ts';
 import { drawnRounds } from './soak-order.ts';
 
 describe('kill matrix', () => {
-  test('rows 1 to 27, each with scenarios or the reason why not', () => {
-    expect(killMatrix.map((row) => row.number)).toEqual(Array.from({ length: 27 }, (_, index) => index + 1));
+  test('rows from 1 to 27 and beyond, each with scenarios or the reason why not', () => {
+    expect(killMatrix.length).toBeGreaterThanOrEqual(27);
+    expect(killMatrix.map((row) => row.number)).toEqual(killMatrix.map((_, index) => index + 1));
     expect(killMatrix.filter((row) => row.scenarios.length === 0 && row.without === undefined)).toEqual([]);
   });
 

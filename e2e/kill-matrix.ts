@@ -213,4 +213,10 @@ export const killMatrix: readonly Row[] = [
     scenarios: ['whoever leads crashes every 20 s'],
     goal: '≤ 8 s each',
   },
+  {
+    number: 28,
+    what: 'damaged bytes on a replica’s disk',
+    scenarios: ['bytes of a table are flipped on a replica’s disk'],
+    goal: 'the replica is made anew; the primary stays',
+  },
 ];

@@ -1,4 +1,5 @@
 /** What the agents cost a busy database: pgbench against the cluster, and against the same servers without any of Mainstay. */
+import { cpus, loadavg } from 'node:os';
 import { seconds } from '../testbed/until.ts';
 import type { Arena } from './arena.ts';
 import { startPlainPair } from './plain-pair.ts';
@@ -84,6 +85,7 @@ export const throughput: Measurement = {
           `without: ${done.map(({ without }) => without.toFixed(0)).join(', ')}`,
         `pgbench -c ${clients} -j 2, scale ${scale}, TPC-B-like, from a third node; primary and one replica that must acknowledge, ` +
           `the same image, configuration, TLS and nodes. Without: the cluster's Pods and the operator are stopped`,
+        `load average of the machine over the last quarter of an hour: ${(loadavg()[2] ?? 0).toFixed(1)} on ${cpus().length} cores`,
       ],
       data: { pairs: done, ratios, runSeconds },
     };
