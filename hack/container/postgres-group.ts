@@ -96,7 +96,7 @@ export async function postgresGroup(
     node: '',
     version: testedVersion,
   });
-  const run = async (name: string, effect: DatabaseEffect, limit?: number): Promise<DatabaseState> => {
+  const run = async (name: string, effect: DatabaseEffect, limit = 180_000): Promise<DatabaseState> => {
     const state = await server(name).run(effect, limit, context());
     states.set(name, state);
     return state;
@@ -140,7 +140,7 @@ export async function postgresGroup(
       }),
     );
   };
-  const until = async (what: string, holds: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<void> => {
+  const until = async (what: string, holds: () => boolean | Promise<boolean>, limitMs = 60_000): Promise<void> => {
     const end = performance.now() + limitMs;
     while (!(await holds())) {
       if (performance.now() > end) throw new Error(`waited ${limitMs} ms in vain for ${what}`);

@@ -10,6 +10,9 @@ const { root, whyNot } = await rootForTests();
 const onRealServers = whyNot === undefined ? test : test.skip;
 const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
 
+/** Milliseconds; they take 10 to 30 seconds each on a machine that has nothing else to do. */
+const timeLimit = 300_000;
+
 let running: PostgresGroup | undefined;
 afterEach(async () => {
   const group = running;
@@ -86,7 +89,7 @@ onRealServers(
       () => !slots(group, 't-1').includes('mainstay_t_3') && !slots(group, 't-2').includes('mainstay_t_3'),
     );
   },
-  120_000,
+  timeLimit,
 );
 
 onRealServers(
@@ -115,20 +118,16 @@ onRealServers(
     const rows = (name: string): string => sql(group, name, 'SELECT count(*) || $$/$$ || count(DISTINCT n) FROM t');
     const copies = 'SELECT count(*) FROM pg_replication_slots WHERE synced AND NOT temporary';
     const copied = (name: string): Promise<void> =>
-      group.until(
-        `a copy of the slot on ${name}`,
-        () => {
-          sql(group, group.primary(), 'SELECT pg_log_standby_snapshot()');
-          return sql(group, name, copies) === '1';
-        },
-        40_000,
-      );
+      group.until(`a copy of the slot on ${name}`, () => {
+        sql(group, group.primary(), 'SELECT pg_log_standby_snapshot()');
+        return sql(group, name, copies) === '1';
+      });
     let written = 0;
     const write = (count: number): void => {
       sql(group, group.primary(), `INSERT INTO t SELECT generate_series(${written + 1}, ${(written += count)})`);
     };
     const arrived = (): Promise<void> =>
-      group.until('the rows at the subscriber', () => rows('subscriber') === `${written}/${written}`, 40_000);
+      group.until('the rows at the subscriber', () => rows('subscriber') === `${written}/${written}`);
 
     write(100);
     await arrived();
@@ -160,7 +159,7 @@ onRealServers(
     await arrived();
     expect(rows('t-1')).toBe(`${written}/${written}`);
   },
-  180_000,
+  timeLimit,
 );
 
 onRealServers(
@@ -206,9 +205,15 @@ onRealServers(
     // Cut short, it leaves the old data as they are and nothing of its own.
     const clone = { type: 'clone', source: group.member('t-2'), mayDiscardOld: false } as const;
     group.define({ copyRate: 2 * 1024 * 1024 });
-    const interrupted = group.run('t-3', clone, 4000);
-    await expect(interrupted).rejects.toThrow();
-    expect(group.server('t-3').copied.at(-1)).toMatchObject({ doneBytes: expect.any(Number) as unknown });
+    const { copied } = group.server('t-3');
+    const interrupted = group.run('t-3', clone).then(
+      () => 'done',
+      () => 'failed',
+    );
+    await group.until('progress', () => copied.length > 0);
+    group.network.cut(group.address('t-2'));
+    expect(await interrupted).toBe('failed');
+    group.network.mend(group.address('t-2'));
     expect([await folders(), await logs()]).toEqual([['pgdata'], [firstLog]]);
 
     group.define({ copyRate: undefined });
@@ -234,7 +239,7 @@ onRealServers(
     await group.until('the row', () => sql(group, 't-1', 'SELECT count(*) FROM t') === '100004');
     expect(await readdir(group.server('t-1').walVolume ?? '')).toHaveLength(1);
   },
-  180_000,
+  timeLimit,
 );
 
 onRealServers(
@@ -269,7 +274,7 @@ onRealServers(
     await group.run('t-3', { type: 'stop' });
     await group.return('t-3');
   },
-  120_000,
+  timeLimit,
 );
 
 onRealServers(
@@ -347,7 +352,7 @@ onRealServers(
     await group.return('t-1');
     await group.until('the rows', () => sql(group, 't-1', 'SELECT string_agg(n::text, $$,$$) FROM t') === '-1');
   },
-  120_000,
+  timeLimit,
 );
 
 onRealServers(
@@ -374,5 +379,5 @@ onRealServers(
     group.define({ tags: {} });
     await group.until('all rows', () => sql(group, 't-3', 'SELECT count(*) FROM t') === '2');
   },
-  120_000,
+  timeLimit,
 );
