@@ -193,7 +193,7 @@ onRealServers(
     group.define(rules());
     await group.found('t-1');
     await group.add('t-2');
-    sql(group, 't-1', 'CREATE TABLE t (n int)');
+    sql(group, 't-1', "CREATE TABLE t (n int); ALTER ROLE app PASSWORD 'app'");
     const before = [replication(group), receiver(group, 't-2')];
     const session = inside(
       group,
@@ -266,6 +266,7 @@ onRealServers(
     const files = await filesBy(await newAuthority());
     await mount(group, 't-1', files);
     await group.found('t-1');
+    sql(group, 't-1', "ALTER ROLE app PASSWORD 'app'");
     const app = 'user=app password=app dbname=app';
     const how = 'SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()';
     const change = async (to: Partial<TlsRules>): Promise<void> => {
