@@ -2,6 +2,7 @@
  * What the operator asks of a PostgreSQL database, and what came of it. The protocol and the agent pass both on as text:
  * only the engine reads them.
  */
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
 /** `revision`: which Secret in which version it was made from, for whoever made it. */
@@ -75,3 +76,7 @@ export const PostgresDeclaration = z
   .readonly();
 export type PostgresDeclaration = z.output<typeof PostgresDeclaration>;
 export type DeclaredPassword = z.output<typeof Password>;
+
+/** Names the passwords among the instances, for who can't see them. */
+export const credentialsDigest = ({ replication, rewind }: NonNullable<PostgresDeclaration['system']>): string =>
+  createHash('sha256').update(`${replication.verifier}\n${rewind.verifier}`).digest('hex').slice(0, 16);

@@ -17,6 +17,8 @@ export const annotations = {
   generation: 'mainstay.dev/generation',
   /** On a Pod, which certificates there are: a change makes the kubelet look at once, which it else does once a minute. */
   certificates: 'mainstay.dev/certificates',
+  /** On a Pod, which passwords among the instances there are; for the same reason. */
+  passwords: 'mainstay.dev/passwords',
   /** On a cluster: another value has roles and databases brought about anew, drift included. */
   applyAgain: 'mainstay.dev/apply-again',
 } as const;

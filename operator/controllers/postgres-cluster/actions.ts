@@ -46,6 +46,7 @@ export type Action =
     }
   | { readonly type: 'create-pod'; readonly instance: InstanceName; readonly object: object }
   | { readonly type: 'announce-certificates'; readonly instance: InstanceName; readonly fingerprint: string }
+  | { readonly type: 'announce-passwords'; readonly instance: InstanceName; readonly digest: string }
   | { readonly type: 'label-role'; readonly instance: InstanceName; readonly role: RoleLabel }
   | {
       readonly type: 'publish-definition';

@@ -136,6 +136,15 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
         options,
       );
       return;
+    case 'announce-passwords':
+      await client.patch(
+        pods,
+        { namespace, name: action.instance },
+        { metadata: { annotations: { [annotations.passwords]: action.digest } } },
+        { fieldManager },
+        options,
+      );
+      return;
     case 'label-role':
       await client.patch(
         pods,

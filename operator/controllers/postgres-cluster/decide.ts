@@ -2,6 +2,8 @@
  * What to do next for one cluster. Level-triggered: from how things are, not from what has happened; when all is as it
  * should be, nothing. Each action is safe to repeat, and at most one of them is risky.
  */
+import { credentialsDigest } from '../../api/postgres-declaration.ts';
+import { declarationFor } from '../../resources/declaration.ts';
 import type { InstanceName } from '../../api/cluster-state.ts';
 import { tlsFingerprint } from '../../api/tls-files.ts';
 import { definitionText } from '../../resources/definition.ts';
@@ -54,6 +56,7 @@ export function decide(facts: Facts): readonly Action[] {
     ...podActions(facts),
     ...roleActions(facts),
     ...announcements(facts),
+    ...passwordAnnouncements(facts),
     ...withdrawal(facts),
     ...nextRisk(facts),
   ];
@@ -124,6 +127,19 @@ function announcements(facts: Facts): readonly Action[] {
     const used = currentRuntime(facts)?.members.get(instance)?.certificates;
     if (!ours || deleting || used === undefined || used === fingerprint || announced === fingerprint) return [];
     return [{ type: 'announce-certificates', instance, fingerprint }];
+  });
+}
+
+/** A Pod that changes has its kubelet renew its Secrets at once. */
+function passwordAnnouncements(facts: Facts): readonly Action[] {
+  const runtime = currentRuntime(facts);
+  const { system } = declarationFor(facts.cluster, facts.passwords.known);
+  if (!runtime || !system) return [];
+  const digest = credentialsDigest(system);
+  return facts.pods.flatMap(({ instance, ours, deleting, announcedPasswords }): Action[] => {
+    const member = runtime.members.get(instance);
+    if (!ours || deleting || !member || member.credentials === digest || announcedPasswords === digest) return [];
+    return [{ type: 'announce-passwords', instance, digest }];
   });
 }
 

@@ -69,6 +69,23 @@ test('a Secret that is not there is named, and stops nothing else', () => {
   expect(JSON.parse(world.runtime.declaration?.value ?? '')).toMatchObject({ roles: [{ name: 'shop', login: true }] });
 });
 
+test('instances that don’t see the new passwords among them are told once', () => {
+  const world = settled();
+  const password = { verifier: 'v', revision: 'r' };
+  world.passwords = {
+    ...world.passwords,
+    known: new Map([
+      ['mainstay_replication', password],
+      ['mainstay_rewind', password],
+    ]),
+  };
+  const told = (): readonly unknown[] =>
+    decide(factsOf(world)).flatMap((action) => (action.type === 'announce-passwords' ? [action.instance] : []));
+  expect(told()).toEqual(['orders-1', 'orders-2', 'orders-3']);
+  for (const action of decide(factsOf(world))) carryOut(world, action);
+  expect(told()).toEqual([]);
+});
+
 test('the annotation asks for everything anew', () => {
   const world = settled({ roles });
   world.cluster = {

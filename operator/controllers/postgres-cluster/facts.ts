@@ -62,6 +62,8 @@ export interface ObservedPod extends ObservedObject {
   readonly roleLabel: string | undefined;
   /** Fingerprint of the certificates that it was told of last; undefined: of none since it was made. */
   readonly announced: string | undefined;
+  /** The passwords among the instances that it was last told of. */
+  readonly announcedPasswords?: string | undefined;
   /** The database's container runs now. */
   readonly running: boolean;
   readonly unschedulable: { readonly since: number; readonly message: string } | undefined;

@@ -187,6 +187,11 @@ export function carryOut(world: World, action: Action): void {
       if (pod) world.pods.set(action.instance, { ...pod, announced: action.fingerprint });
       return;
     }
+    case 'announce-passwords': {
+      const pod = world.pods.get(action.instance);
+      if (pod) world.pods.set(action.instance, { ...pod, announcedPasswords: action.digest });
+      return;
+    }
     case 'label-role': {
       const pod = world.pods.get(action.instance);
       if (pod) world.pods.set(action.instance, { ...pod, roleLabel: action.role });

@@ -235,6 +235,7 @@ export function observedPod(pod: Pod, cluster: string): ObservedPod {
     node: spec?.nodeName,
     address: status?.podIP,
     announced: metadata?.annotations?.[annotations.certificates],
+    announcedPasswords: metadata?.annotations?.[annotations.passwords],
     roleLabel: metadata?.labels?.[labels.role],
     running: (status?.containerStatuses ?? []).some(
       (container) => container.name === 'postgres' && container.state?.running !== undefined,

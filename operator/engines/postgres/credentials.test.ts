@@ -3,9 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { afterEach, expect, test } from '@jest/globals';
 import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
 import { rootForTests } from '../../../hack/container/root.ts';
-import type { PostgresDeclaration } from '../../api/postgres-declaration.ts';
+import { credentialsDigest, type PostgresDeclaration } from '../../api/postgres-declaration.ts';
 import { scramVerifier } from '../../platform/scram.ts';
-import { credentialsDigest } from './credentials.ts';
 
 const { root, whyNot } = await rootForTests();
 const onRealServers = whyNot === undefined ? test : test.skip;

@@ -3,10 +3,9 @@
  * kubelet brings a renewed Secret up to two minutes late, and an elected replica may have been a moment behind. So a few
  * are kept, and one that is refused makes room for the next.
  */
-import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PostgresDeclaration } from '../../api/postgres-declaration.ts';
+import { credentialsDigest, PostgresDeclaration } from '../../api/postgres-declaration.ts';
 import { matchesVerifier } from '../../platform/scram.ts';
 import type { Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';
@@ -76,9 +75,6 @@ async function use(layout: Layout, passwords: readonly Passwords[]): Promise<voi
 }
 
 type System = NonNullable<PostgresDeclaration['system']>;
-
-export const credentialsDigest = ({ replication, rewind }: System): string =>
-  createHash('sha256').update(`${replication.verifier}\n${rewind.verifier}`).digest('hex').slice(0, 16);
 
 /** Tells which of the declared credentials this instance holds; the costly comparison is done once for each pair. */
 export function heldCredentials(layout: Layout): (declaration: string | undefined) => Promise<string | undefined> {

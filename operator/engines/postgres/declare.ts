@@ -5,8 +5,7 @@
  */
 import pg from 'pg';
 import type { Finding, InstanceName } from '../../api/cluster-state.ts';
-import { PostgresDeclaration, type DeclaredRole } from '../../api/postgres-declaration.ts';
-import { credentialsDigest } from './credentials.ts';
+import { credentialsDigest, PostgresDeclaration, type DeclaredRole } from '../../api/postgres-declaration.ts';
 import { bringDatabase, databaseDrift, databasesIn, dropDatabase, type PresentDatabase } from './databases.ts';
 import { replicationRole, rewindRole } from './names.ts';
 import { bringRole, dropRole, roleDrift, rolesIn, setPassword, type PresentRole } from './roles.ts';
