@@ -504,6 +504,14 @@ describe('a fence', () => {
     expect(on.requests.size).toBe(1);
   });
 
+  test('of a primary whose successor would have no replica is refused', () => {
+    const on = withConsequence('failover');
+    tell(on, 'orders-3', { state: 'stopped' });
+    create(on, 'op', fence('orders-1'));
+    look(on);
+    expect(ends(on)?.slice(1)).toEqual(['Refused', expect.stringContaining('writes wait for replicas there')]);
+  });
+
   test('that is called off is taken away', () => {
     const on = withConsequence('unaffected');
     create(on, 'op', fence('orders-2'));

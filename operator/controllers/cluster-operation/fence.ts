@@ -1,7 +1,10 @@
 /** One database is stopped and kept so, whatever restarts its Pod or agent, until it is unfenced. */
-import { keys } from '../../api/cluster-state.ts';
+import { keys, type InstanceName } from '../../api/cluster-state.ts';
+import { effectiveDurability } from '../../api/postgres-cluster.ts';
 import { ifLostText } from '../explanation.ts';
 import { isAvailable } from '../postgres-cluster/instances.ts';
+import { isWell } from '../switchover-candidate.ts';
+import type { ClusterNow } from './facts.ts';
 import { unknownInstance } from './instance.ts';
 import type { Plan, Procedure } from './procedure.ts';
 
@@ -18,9 +21,7 @@ export const fence: Procedure = {
     if (!member) return refused(`the agent of ${instance} is silent: nobody there could stop anything`);
     if (runtime.fences.get(instance)?.incarnation === member.incarnation)
       return { verdict: 'nothing-to-do', message: `${instance} is fenced already.` };
-    const consequence = runtime.explanation?.ifLost.get(instance);
-    const isHarmless = consequence?.outcome === 'failover' || consequence?.outcome === 'unaffected';
-    const meaning = consequence ? ifLostText(consequence) : 'nobody can tell what that would mean now';
+    const { isHarmless, meaning } = consequenceOf(cluster, instance);
     if (!isHarmless && asked?.acceptOutage !== true)
       return refused(`without ${instance}: ${meaning}. To fence it all the same, ask again with acceptOutage`);
     return {
@@ -40,6 +41,25 @@ export const fence: Procedure = {
 
   mayTakeBack: () => true,
 };
+
+function consequenceOf(
+  { facts, runtime }: ClusterNow,
+  instance: InstanceName,
+): { readonly isHarmless: boolean; readonly meaning: string } {
+  const consequence = runtime.explanation?.ifLost.get(instance);
+  if (!consequence) return { isHarmless: false, meaning: 'nobody can tell what that would mean now' };
+  const leader = runtime.leader?.instance;
+  const others = [...runtime.members.values()].filter(
+    (member) => member.instance !== instance && member.instance !== leader && isWell(member),
+  ).length;
+  // One of them becomes primary, and needs replicas of its own.
+  const replicas = leader === instance ? others - 1 : others;
+  const { mode, acknowledgements } = effectiveDurability(facts.cluster.spec);
+  if (consequence.outcome === 'failover' && mode === 'Strict' && replicas < acknowledgements)
+    return { isHarmless: false, meaning: `${ifLostText(consequence)}, and writes wait for replicas there` };
+  const isHarmless = consequence.outcome === 'failover' || consequence.outcome === 'unaffected';
+  return { isHarmless, meaning: ifLostText(consequence) };
+}
 
 export const unfence: Procedure = {
   waitsForOthers: false,
