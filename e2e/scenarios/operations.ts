@@ -74,7 +74,7 @@ scenario(
 
 scenario(
   'operations: instances are fenced, let go and cloned anew',
-  { operator: 'needed' },
+  { localNodes: true, operator: 'needed' },
   async ({ orders, writeBeside, access }) => {
     const operate = async (...args: readonly string[]): Promise<string> => {
       const { code, stdout, stderr } = await access.mainstay([...args, '-n', orders.namespace], { timeoutMs: 300_000 });
@@ -106,7 +106,7 @@ scenario(
 
 scenario(
   'operations: a failover that could lose writes is refused until that is accepted',
-  { orders: 'none', operator: 'needed' },
+  { orders: 'none', localNodes: true, operator: 'needed' },
   async ({ orders, nodes, access, api, writeBeside }) => {
     await orders.apply({ instances: 2 });
     await orders.fullyRedundant({ within: budgets.readyMs });
