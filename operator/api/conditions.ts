@@ -136,8 +136,6 @@ export const conditionTypes = {
       Applied: 'True: all of them are.',
       NothingAsked: 'True: spec.databases is empty.',
       Applying: 'False: the primary has not looked after them since the last change.',
-      Waiting: 'False: something has to come first.',
-      SecretUnusable: 'False: not used.',
       Failed: 'False: PostgreSQL refuses something; the message names the database and the remedy.',
       Drifted: 'False: somebody has changed databases with SQL; the message says what differs. It is not overwritten.',
       RuntimeUnknown: 'Unknown: etcd can’t be read.',

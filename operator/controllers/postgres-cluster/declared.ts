@@ -10,18 +10,26 @@ export const wantedDeclaration = ({ cluster, passwords }: Facts): string =>
 
 type Type = 'RolesReady' | 'DatabasesReady';
 
-export interface DeclaredJudgement {
-  readonly type: Type;
+interface Said<T extends Type, Reason> {
+  readonly type: T;
   readonly status: 'True' | 'False' | 'Unknown';
-  readonly reason: ConditionReason<Type>;
+  readonly reason: Reason;
   readonly message: string;
 }
+export type DeclaredJudgement = { readonly [T in Type]: Said<T, ConditionReason<T>> }[Type];
 
-export function judgeDeclared(
+/** Passwords are of roles alone, so that a database never has the reasons that go with them. */
+export const judgeDeclared = (
   facts: Facts,
   runtime: ClusterRuntime | undefined,
   kind: Finding['kind'],
-): DeclaredJudgement {
+): DeclaredJudgement => judge(facts, runtime, kind) as DeclaredJudgement;
+
+function judge(
+  facts: Facts,
+  runtime: ClusterRuntime | undefined,
+  kind: Finding['kind'],
+): Said<Type, ConditionReason<Type>> {
   const type: Type = kind === 'role' ? 'RolesReady' : 'DatabasesReady';
   const field = kind === 'role' ? 'spec.roles' : 'spec.databases';
   const { roles, databases } = facts.cluster.spec;
@@ -37,7 +45,7 @@ export function judgeDeclared(
   const told = (state: Finding['state']): readonly string[] =>
     findings.filter((finding) => finding.state === state).map(({ name, text }) => `${name}: ${text}`);
   const [failed, waits, drifted] = [told('failed'), told('waiting'), told('drifted')];
-  const no = (reason: ConditionReason<Type>, parts: readonly string[]): DeclaredJudgement => ({
+  const no = (reason: ConditionReason<Type>, parts: readonly string[]): Said<Type, ConditionReason<Type>> => ({
     type,
     status: 'False',
     reason,
