@@ -3,7 +3,6 @@ import './refused-specs.ts';
 import './apply.ts';
 import './switchover.ts';
 import './operations.ts';
-import './parameters.ts';
 import './backend-killed.ts';
 import './database-killed.ts';
 import './agent-killed.ts';
