@@ -382,6 +382,10 @@ describe('data that must be replaced', () => {
     expect(first(of('a', led, { database: diverged, vow: 2, retired: { epoch: 1, settled: true } }))).toBe('retire');
     expect(first(of('a', led, { database: diverged, vow: 2, retired }))).toBe('rewind');
   });
+  test('what was told of former data does not count for those that took their place', () => {
+    const told = of('a', led, { database: diverged, vow: 2, retired });
+    expect(step(told, { type: 'incarnation', incarnation: 'v2' }, time).state.retired?.settled).not.toBe(true);
+  });
   test('has been told before it is replaced, in a write that undoes a primary’s about to count it', () => {
     const { txn } = txnOf(of('a', led, { database: diverged, vow: 2 }));
     expect(txn.compare).toContainEqual({ key: 'sync', is: 'modRevision', modRevision: 20 });

@@ -106,7 +106,8 @@ function learn(state: HaState, event: Event): HaState {
           event.database.status === 'primary' && state.database.status === 'primary' ? state.replicas : undefined,
       };
     case 'incarnation':
-      return { ...state, self: { ...state.self, incarnation: event.incarnation } };
+      // What was told of the former data says nothing of these, which may count again.
+      return { ...state, self: { ...state.self, incarnation: event.incarnation }, retired: undefined };
     case 'replicas':
       return { ...state, replicas: event.replicas };
     case 'health':
