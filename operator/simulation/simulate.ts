@@ -240,7 +240,11 @@ export function simulate(seed: number, options: Options = {}): Outcome {
     return condition();
   };
   const canOffer = ({ volume }: Instance): boolean =>
-    volume.data !== undefined && volume.data.consistentAt === undefined && !volume.broken;
+    volume.data !== undefined &&
+    volume.data.consistentAt === undefined &&
+    !volume.broken &&
+    // Lost with the only one that had been upgraded, nothing brings them back.
+    etcd.view().initialize?.outgrown?.includes(volume.data.systemIdentifier) !== true;
   const without = (): readonly string[] =>
     [...instances.values()]
       .filter((instance) => instance.lost || isForeign(instance) || !canOffer(instance))
