@@ -1,4 +1,4 @@
-/** `psql`: a session on the primary or a replica, inside its Pod, so that no password leaves the cluster. */
+/** `psql`: a session on the primary or a replica, inside its Pod, where no password is needed. */
 import { MainstayError } from '../platform/errors.ts';
 import { clusterNamed, type Cluster } from './clusters.ts';
 import { UsageError, type Command, type Input } from './command.ts';
@@ -7,7 +7,7 @@ export const psql: Command = {
   name: 'psql',
   summary: 'a SQL session on the primary, a replica or a named instance',
   details:
-    'psql runs in the Pod of the instance, as the owner of the application’s database (its password is read there, not\nhere), or with --superuser as postgres. It needs the right to create pods/exec.',
+    'psql runs in the Pod of the instance, with the role of the application’s owner, or with --superuser as postgres.\nIt needs the right to create pods/exec.',
   operands: [{ name: 'CLUSTER' }],
   options: [
     { name: 'replica', description: 'on a replica that follows' },
@@ -42,12 +42,11 @@ export const psql: Command = {
 
 const socketFolder = '/run/mainstay';
 
-/** By a shell in the Pod: the password is a file there. */
+/** By the socket in the Pod, which asks for no password; whoever may exec there could be anybody, so the role is a safeguard only. */
 export function psqlCommand({ spec }: Pick<Cluster, 'spec'>, { switches, values, rest }: Input): readonly string[] {
-  const database = values.get('database') ?? spec.application.database;
-  if (switches.has('superuser')) return ['psql', '-h', socketFolder, '-U', 'postgres', '-d', database, ...rest];
-  const script = 'PGPASSWORD=$(cat /etc/mainstay/app/password) exec psql "$@"';
-  return ['sh', '-c', script, 'psql', '-h', socketFolder, '-U', spec.application.owner, '-d', database, ...rest];
+  const { database, owner } = spec.application;
+  const role = switches.has('superuser') ? [] : ['env', `PGOPTIONS=-c role=${owner}`];
+  return [...role, 'psql', '-h', socketFolder, '-U', 'postgres', '-d', values.get('database') ?? database, ...rest];
 }
 
 export function chosen(cluster: Cluster, { switches, values }: Input): string {

@@ -239,7 +239,7 @@ test('psql runs in the Pod of the primary or a replica; no password passes by', 
     '--container=postgres',
     '--',
   ]);
-  expect(kubectl[0]?.slice(-6)).toEqual(['-U', 'shop', '-d', 'app', '-c', 'SELECT 1']);
+  expect(kubectl[0]?.slice(-6)).toEqual(['-U', 'postgres', '-d', 'app', '-c', 'SELECT 1']);
   expect((await call('psql', 'orders', '--replica')).kubectl[0]).toContain('pod/orders-2');
   expect((await call('psql', 'orders', '--instance', 'orders-9')).code).toBe(64);
 });
