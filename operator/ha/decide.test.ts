@@ -234,6 +234,15 @@ describe('becoming and being primary', () => {
     expect(first(of('b', claimed, { database: sealedAt('0/200'), vow: 2, proven }))).toBe('promote');
     expect(first(of('b', claimed, { database: replica(), vow: 2, proven }))).toBe('release');
   });
+  test('lets go of leadership only when a promotion under way has ended, for it may end as a primary', () => {
+    const promoting = {
+      database: sealedAt('0/200'),
+      vow: 2,
+      proven,
+      inFlight: { database: 'promote', dcs: undefined, disk: false },
+    } as const;
+    expect(first(of('b', claimed, { ...promoting, ending: true }))).toBe('wait: becoming primary of epoch 2');
+  });
   test('opens before anything else, and records its timeline meanwhile', () => {
     const state = of('b', claimed, { database: primary({ epoch: 2, timeline: 3, open: false }), vow: 2, proven });
     expect(decide(state).effects.map((e) => (e.type === 'txn' ? e.purpose : e.type))).toEqual(['open', 'history']);

@@ -51,6 +51,8 @@ function becomePrimary(state: Known, database: DatabaseState & { readonly status
   if (!isProven(state)) return wait('promoting', 'waiting for proof of the lease');
   const failing = whileFailing(state);
   if (failing) return failing;
+  // It may end as a primary: until then leadership can't be let go, whoever asks for it.
+  if (state.inFlight.database === 'promote') return wait('promoting', `becoming primary of epoch ${view.epoch}`);
   if (state.vow < view.epoch) return vow(state, view.epoch);
   const entry = view.history.get(view.epoch);
   if (!view.sync || entry?.timeline === undefined)

@@ -73,7 +73,9 @@ export interface Etcd {
 }
 
 export interface EtcdListener {
-  readonly committed: (view: ClusterView) => void;
+  /** `informed`: whoever wrote it knew when sending that etcd is a restored one. */
+  readonly committed: (view: ClusterView, informed: boolean) => void;
+  readonly knowsOfRestore: (who: string) => boolean;
   readonly restored: (view: ClusterView, sameId: boolean) => void;
   readonly leaderExpired: (instance: string, lease: string) => void;
 }
@@ -105,7 +107,7 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
 
   // ---- history -----------------------------------------------------------------------------------------------------
 
-  function commit(writes: Txn['writes'], lease: string | undefined): void {
+  function commit(writes: Txn['writes'], lease: string | undefined, informed = false): void {
     revision++;
     for (const write of writes)
       if ('delete' in write) entries.delete(write.delete);
@@ -116,7 +118,7 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
           lease: write.leased ? (lease ?? '') : '0',
         });
     const now = (view = viewOf(entries, revision, cluster));
-    listener.committed(now);
+    listener.committed(now, informed);
     for (const watch of watches) tell(watch, now);
   }
 
@@ -132,10 +134,10 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
     }
   }
 
-  function apply(txn: Txn, lease: string | undefined): boolean {
+  function apply(txn: Txn, lease: string | undefined, informed: boolean): boolean {
     const leased = txn.writes.some((write) => 'put' in write && write.leased);
     if ((leased && !leases.has(lease ?? '')) || !txn.compare.every(holds)) return false;
-    commit(txn.writes, lease);
+    commit(txn.writes, lease, informed);
     return true;
   }
 
@@ -219,7 +221,10 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
     faults,
     view: () => view,
     read: (who, milliseconds) => call(who, false, () => view, milliseconds),
-    txn: (who, txn, lease) => call(who, true, () => apply(txn, lease)),
+    txn: (who, txn, lease) => {
+      const informed = listener.knowsOfRestore(who.name);
+      return call(who, true, () => apply(txn, lease, informed));
+    },
     grant: (who, ttl) =>
       call(who, false, () => {
         const lease = `${who.name}-lease-${++granted}`;

@@ -12,7 +12,8 @@ export interface Judge {
   readonly acknowledged: (instance: InstanceName, id: number, index: number) => void;
   /** Clients were let in: what they can read now may not be lost either (F12). */
   readonly opened: (instance: InstanceName) => void;
-  readonly committed: (view: ClusterView) => void;
+  readonly committed: (view: ClusterView, informed: boolean) => void;
+  readonly knowsOfRestore: (instance: InstanceName) => boolean;
   /** etcd was restored from a snapshot. */
   readonly restored: (view: ClusterView, sameId: boolean) => void;
   /** What happens now is beyond what the protocol promises: no verdict. */
@@ -186,9 +187,9 @@ export function createJudge(world: World): Judge {
   let asked: { readonly durability: Definition['durability']; readonly acknowledgements: number } | undefined;
 
   /** Only what was sent before the restore was known may land in it; whoever sent it finds out by reading (F9). */
-  function checkForeign(next: ClusterView, sender: InstanceName): void {
+  function checkForeign(next: ClusterView, sender: InstanceName, informed: boolean): void {
     const isClaim = next.epoch !== view?.epoch;
-    if (world.knowsOfRestore(sender) || (isClaim && next.rewound))
+    if (informed || (isClaim && next.rewound))
       violated(`${sender} changes epoch ${next.epoch} or its sync set in a restored etcd`);
     // Until somebody has noticed and said so, etcd looks like itself.
     else if (untrusted?.sameId) gaveUp = true;
@@ -308,7 +309,8 @@ export function createJudge(world: World): Judge {
       for (const [index, { id }] of log.entries())
         if (id > 0 && !known.has(id)) keep({ id, index, instance, epoch, order }, 'shown');
     },
-    committed: (next) => {
+    knowsOfRestore: world.knowsOfRestore,
+    committed: (next, informed) => {
       const before = view;
       view = next;
       const epoch = before?.epoch ?? 0;
@@ -318,7 +320,7 @@ export function createJudge(world: World): Judge {
         if (isAdoption ? next.epoch <= highestVow() : next.epoch !== epoch + 1)
           violated(`etcd goes from epoch ${epoch} to ${next.epoch}`);
         if (!untrusted) claimed(next, before);
-        else checkForeign(next, next.leader?.value.instance ?? '');
+        else checkForeign(next, next.leader?.value.instance ?? '', informed);
       } else if (
         next.leader &&
         claims.at(-1)?.epoch === epoch &&
@@ -326,7 +328,7 @@ export function createJudge(world: World): Judge {
       )
         violated(`${next.leader.value.instance} is a second claimant of epoch ${next.epoch}`);
       if (next.sync !== before?.sync) {
-        if (untrusted) checkForeign(next, next.sync?.value.primary.instance ?? '');
+        if (untrusted) checkForeign(next, next.sync?.value.primary.instance ?? '', informed);
         if (next.epoch === epoch) trace('judge', `sync is now ${describe(next.sync?.value)}`);
         checkCover();
       }
