@@ -65,4 +65,7 @@ export const regressions: readonly Regression[] = [
     options: { shape: three, faults: ['slow-etcd'] },
   },
   { what: 'an adoption compared positions of two histories', seed: 4107, options: {} },
+  { what: 'a fenced instance let go of leadership while it was being promoted', seed: 777_241, options: {} },
+  { what: 'an instance that counted replaced its data on what was said of its former data', seed: 803, options: {} },
+  { what: 'what was sent before a restore was known landed in it', seed: 50_154, options: {} },
 ];
