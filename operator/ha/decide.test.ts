@@ -383,12 +383,16 @@ describe('data that must be replaced', () => {
     sync: { primary: voter('b'), members: [voter('c')] },
     members: [member('a', { state: 'diverged' }), member('b', { role: 'primary', state: 'running' })],
   };
-  const retired = { epoch: 2, settled: true };
+  const retired = { epoch: 2, settled: true, at: 0 };
   test('is rewound when nothing counts on it, after the vow', () => {
     expect(first(of('a', led, { database: diverged }))).toBe('write-vow');
     expect(first(of('a', led, { database: diverged, vow: 2 }))).toBe('retire');
-    expect(first(of('a', led, { database: diverged, vow: 2, retired: { epoch: 2, settled: false } }))).toBe('retire');
-    expect(first(of('a', led, { database: diverged, vow: 2, retired: { epoch: 1, settled: true } }))).toBe('retire');
+    expect(first(of('a', led, { database: diverged, vow: 2, retired: { epoch: 2, settled: false, at: 0 } }))).toBe(
+      'retire',
+    );
+    expect(first(of('a', led, { database: diverged, vow: 2, retired: { epoch: 1, settled: true, at: 0 } }))).toBe(
+      'retire',
+    );
     expect(first(of('a', led, { database: diverged, vow: 2, retired }))).toBe('rewind');
   });
   test('what was told of former data does not count for those that took their place', () => {

@@ -66,6 +66,9 @@ export function followLeader(state: Known, leader: Leader): Decision {
   });
 }
 
+/** A write that etcd has taken in is applied within 5 s and twice its election timeout, or never (its ReqTimeout). */
+const lateWrite = 8000;
+
 /** Rewind and clone destroy the log that is there: never while an acknowledgement may rest on it (rule 11). */
 function replaceData(state: Known, primary: Member | undefined, how: { readonly type: 'rewind' | 'clone' }): Decision {
   const { view } = state;
@@ -93,6 +96,9 @@ function replaceData(state: Known, primary: Member | undefined, how: { readonly 
       ],
     });
   }
+  // One that streamed until now may have said so in a write that is still under way.
+  if (state.database.status === 'replica' && state.now - (state.retired?.at ?? 0) < lateWrite)
+    return wait('retiring', 'waiting until nothing older can be said of it in etcd');
   if (how.type === 'clone') {
     const others = cloneSources(state);
     // One of the two may be what the last attempt failed of.

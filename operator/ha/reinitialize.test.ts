@@ -25,7 +25,7 @@ test('as long as it counts, it only tells that its data will go', () => {
 
 test('out of the sync set it says so once more, then clones', () => {
   expect(first(b(without))).toBe('retire');
-  expect(first(b(told, { retired: { epoch: 1, settled: true } }))).toBe('clone');
+  expect(first(b(told, { retired: { epoch: 1, settled: true, at: 0 } }))).toBe('clone');
 });
 
 test('with new data it answers, once it follows', () => {
@@ -39,7 +39,7 @@ test('with new data it answers, once it follows', () => {
 test('too late, it is refused; what is under way goes on', () => {
   const wall = '2026-01-01T00:02:00Z';
   expect(written(b(without, { wall }), 'answer')).toMatchObject({ outcome: 'refused' });
-  expect(first(b(told, { wall, retired: { epoch: 1, settled: true } }))).toBe('clone');
+  expect(first(b(told, { wall, retired: { epoch: 1, settled: true, at: 0 } }))).toBe('clone');
 });
 
 test('a primary refuses, and nobody else is meant', () => {

@@ -329,7 +329,10 @@ function begin(state: HaState, effect: Effect): HaState {
         released: effect.purpose === 'release' ? { epoch: state.view?.epoch ?? 0, at: state.now } : state.released,
         syncUnsettled: [...state.syncUnsettled, ...(effect.purpose === 'sync' ? attemptedSets(effect.txn) : [])],
         inFlight: { ...state.inFlight, dcs: effect.purpose },
-        retired: effect.purpose === 'retire' ? { epoch: state.view?.epoch ?? 0, settled: false } : state.retired,
+        retired:
+          effect.purpose === 'retire'
+            ? { epoch: state.view?.epoch ?? 0, settled: false, at: state.now }
+            : state.retired,
       };
     case 'revoke-lease':
       return { ...state, inFlight: { ...state.inFlight, dcs: 'revoke-lease' } };

@@ -394,6 +394,8 @@ export function createEngine(
           throw new Failed('the server is gone');
         state = after;
       } catch (error) {
+        // Half promoted is neither replica nor primary: the engine kills it.
+        if (error instanceof Failed && effect.type === 'promote') lose();
         if (error instanceof Failed && !server) state = inspect();
         throw error;
       }

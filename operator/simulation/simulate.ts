@@ -217,11 +217,11 @@ export function simulate(seed: number, options: Options = {}): Outcome {
     return last !== undefined && (submittedAt.get(last.id) ?? 0) > healedAt;
   };
   systemIdentifier ??= etcd.view().initialize?.systemIdentifier;
-  const isForeign = ({ volume }: Instance): boolean =>
+  const holdsForeignData = ({ volume }: Instance): boolean =>
     volume.data !== undefined &&
     systemIdentifier !== undefined &&
-    withoutUpgrades(volume.data.systemIdentifier) !== withoutUpgrades(systemIdentifier) &&
-    volume.vow > 0;
+    withoutUpgrades(volume.data.systemIdentifier) !== withoutUpgrades(systemIdentifier);
+  const isForeign = (instance: Instance): boolean => holdsForeignData(instance) && instance.volume.vow > 0;
   const living = (): readonly Instance[] =>
     [...instances.values()].filter((instance) => !instance.lost && !isForeign(instance));
   const allStream = (): boolean => {
@@ -306,7 +306,7 @@ export function simulate(seed: number, options: Options = {}): Outcome {
     const tags = wanted?.tags ?? {};
     // One that may not lead can be all that holds the last writes.
     if (Object.values(tags).some((tag) => tag.noFailover) && faults.dataLosses() > 0) return false;
-    const here = living().filter(canOffer);
+    const here = living().filter((instance) => canOffer(instance) && !holdsForeignData(instance));
     const has = (voter: { instance: string; incarnation: string }): boolean =>
       here.some(({ name, volume }) => sameVoter(voter, { instance: name, incarnation: volume.incarnation }));
     const needed = wanted?.durability.mode === 'Strict' ? wanted.durability.acknowledgements : 0;
