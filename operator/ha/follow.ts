@@ -1,7 +1,7 @@
 /** A replica's way to the primary of the newest epoch, and back into its history (DESIGN §5, rule 11). */
 import { keys, type Leader, type Member } from '../api/cluster-state.ts';
 import { act, transact, voterOf, vow, wait, type Known } from './decision.ts';
-import { isSound, mustRepair, mustReplaceData } from './member-state.ts';
+import { isSound, memberState, mustRepair, mustReplaceData } from './member-state.ts';
 import type { Decision } from './state.ts';
 import { answerReinitialization, mustReinitialize } from './reinitialize.ts';
 import { restartIfAsked, restartTaken } from './restart.ts';
@@ -96,8 +96,10 @@ function replaceData(state: Known, primary: Member | undefined, how: { readonly 
       ],
     });
   }
-  // One that streamed until now may have said so in a write that is still under way.
-  if (state.database.status === 'replica' && state.now - (state.retired?.at ?? 0) < lateWrite)
+  // One that could go on streaming may have said that it does in a write that is still under way.
+  const { database } = state;
+  const streams = database.status === 'replica' && !database.diverged && memberState(state, true) === 'diverged';
+  if (streams && state.now - (state.retired?.at ?? 0) < lateWrite)
     return wait('retiring', 'waiting until nothing older can be said of it in etcd');
   if (how.type === 'clone') {
     const others = cloneSources(state);

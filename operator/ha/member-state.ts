@@ -64,7 +64,9 @@ export function memberState(state: HaState, streaming: boolean): Member['state']
     case 'primary':
       return database.open ? 'running' : 'promoting';
     case 'replica':
-      if (database.diverged || mustRepair(state) || (!database.sealed && leavesForReinitialization(state)))
+      if (database.diverged || mustRepair(state)) return 'diverged';
+      // Sealed is what an election needs to know of it, unless it has announced that nobody shall count on it any more.
+      if ((!database.sealed || state.retired?.epoch === state.view?.epoch) && leavesForReinitialization(state))
         return 'diverged';
       return database.sealed ? 'sealed' : streaming ? 'streaming' : 'starting';
   }
