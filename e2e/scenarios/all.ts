@@ -19,8 +19,8 @@ import './drain.ts';
 import './scale.ts';
 import './certificates.ts';
 import './volumes-kept.ts';
-import './versions.ts';
 // For `make soak` only:
+import './versions.ts';
 import './orphaned-backend.ts';
 import './container-processes-killed.ts';
 import './standbys-killed.ts';

@@ -116,7 +116,15 @@ scenario(
     const client = await writeBeside(primary);
 
     // The replica misses what the primary acknowledges alone; then the primary goes.
-    await nodes.drain(replica.node, 60);
+    await until(
+      'the replica’s node is empty',
+      async () => {
+        // A Pod of the scenario before may still be ending there, which kubectl drain does not touch.
+        const { code, stderr } = await nodes.drain(replica.node, 60);
+        return code === 0 ? yes(undefined) : notYet(stderr);
+      },
+      { within: budgets.outageMs },
+    );
     await until(
       'the primary goes on alone',
       async () => ((await orders.runtime()).sync?.acknowledgements === 0 ? yes(undefined) : notYet('it waits')),

@@ -8,67 +8,75 @@ import { scenario, type World } from '../scenario.ts';
 /** Holds 17 and 18; for a cluster of 18 it is another image with the same server. */
 const bothVersions = 'mainstay.dev/postgres-upgrade:18';
 
-scenario('a minor upgrade by another image; a wrong one stops at one Pod', { operator: 'needed' }, async (world) => {
-  const { orders, writeBeside } = world;
-  const primary = await orders.primary();
-  const client = await writeBeside(primary);
-  await client.expectTrouble();
-  await change(world, { image: bothVersions });
-  const order = await replaced(world, bothVersions);
-  assert.equal(order.at(-1), primary.instance, `replicas first, then the primary: ${order.join(', ')}`);
-  await orders.fullyRedundant({ within: budgets.redundantMs });
-  await client.outageIsAtMost(budgets.handOverMs);
+scenario(
+  'a minor upgrade by another image; a wrong one stops at one Pod',
+  { operator: 'needed', runs: 'soak' },
+  async (world) => {
+    const { orders, writeBeside } = world;
+    const primary = await orders.primary();
+    const client = await writeBeside(primary);
+    await client.expectTrouble();
+    await change(world, { image: bothVersions });
+    const order = await replaced(world, bothVersions);
+    assert.equal(order.at(-1), primary.instance, `replicas first, then the primary: ${order.join(', ')}`);
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+    await client.outageIsAtMost(budgets.handOverMs);
 
-  const second = await orders.primary();
-  const wrong = 'mainstay.dev/postgres:no-such';
-  await change(world, { image: wrong });
-  await until(
-    'the wrong image in one Pod',
-    async () => ((await withImage(world, wrong)).length > 0 ? yes(undefined) : notYet('in none')),
-    { within: budgets.redundantMs },
-  );
-  await delay(seconds(15), undefined, { signal: world.signal });
-  assert.equal((await withImage(world, wrong)).length, 1, 'the others are left alone');
-  assert.equal((await orders.primary()).podUid, second.podUid);
+    const second = await orders.primary();
+    const wrong = 'mainstay.dev/postgres:no-such';
+    await change(world, { image: wrong });
+    await until(
+      'the wrong image in one Pod',
+      async () => ((await withImage(world, wrong)).length > 0 ? yes(undefined) : notYet('in none')),
+      { within: budgets.redundantMs },
+    );
+    await delay(seconds(15), undefined, { signal: world.signal });
+    assert.equal((await withImage(world, wrong)).length, 1, 'the others are left alone');
+    assert.equal((await orders.primary()).podUid, second.podUid);
 
-  await change(world, { image: null });
-  await orders.fullyRedundant({ within: budgets.redundantMs });
-  await replaced(world, 'mainstay.dev/postgres:18');
-  await orders.fullyRedundant({ within: budgets.redundantMs });
-  await client.outageIsAtMost(budgets.handOverMs);
-});
+    await change(world, { image: null });
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+    await replaced(world, 'mainstay.dev/postgres:18');
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+    await client.outageIsAtMost(budgets.handOverMs);
+  },
+);
 
-scenario('PostgreSQL 17: a failover, then the upgrade to 18', { orders: 'none', operator: 'needed' }, async (world) => {
-  const { orders, writeBeside } = world;
-  await orders.apply({ version: '17' });
-  await orders.fullyRedundant({ within: budgets.readyMs });
-  const first = await orders.primary();
-  assert.match(await orders.psql(first.instance, 'SHOW server_version'), /^17\./);
-  const client = await writeBeside(first);
-  await client.expectTrouble();
-  await orders.shell(first.instance, 'kill -9 $(head -1 /var/lib/mainstay/pgdata/postmaster.pid)');
-  await client.acknowledgedAgain({ within: budgets.outageMs });
-  await orders.fullyRedundant({ within: budgets.redundantMs });
-  await client.outageIsAtMost(budgets.outageMs);
+scenario(
+  'PostgreSQL 17: a failover, then the upgrade to 18',
+  { orders: 'none', operator: 'needed', runs: 'soak' },
+  async (world) => {
+    const { orders, writeBeside } = world;
+    await orders.apply({ version: '17' });
+    await orders.fullyRedundant({ within: budgets.readyMs });
+    const first = await orders.primary();
+    assert.match(await orders.psql(first.instance, 'SHOW server_version'), /^17\./);
+    const client = await writeBeside(first);
+    await client.expectTrouble();
+    await orders.shell(first.instance, 'kill -9 $(head -1 /var/lib/mainstay/pgdata/postmaster.pid)');
+    await client.acknowledgedAgain({ within: budgets.outageMs });
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+    await client.outageIsAtMost(budgets.outageMs);
 
-  await change(world, { image: bothVersions });
-  await replaced(world, bothVersions);
-  await orders.fullyRedundant({ within: budgets.redundantMs });
-  await client.outageIsAtMost(budgets.outageMs);
-  const second = await orders.primary();
+    await change(world, { image: bothVersions });
+    await replaced(world, bothVersions);
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+    await client.outageIsAtMost(budgets.outageMs);
+    const second = await orders.primary();
 
-  await operate(world, 'to-18', { type: 'Upgrade', upgrade: { to: '18' } });
-  await client.acknowledgedAgain({ within: budgets.outageMs });
-  await orders.fullyRedundant({ within: budgets.redundantMs });
-  assert.equal((await orders.primary()).podUid, second.podUid, 'nobody has been elected');
-  for (const { name } of await orders.pods()) assert.match(await orders.psql(name, 'SHOW server_version'), /^18\./);
-  assert.equal((await orders.resource())?.status?.version, '18');
-  await client.outageIsAtMost(budgets.upgradeMs);
+    await operate(world, 'to-18', { type: 'Upgrade', upgrade: { to: '18' } });
+    await client.acknowledgedAgain({ within: budgets.outageMs });
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+    assert.equal((await orders.primary()).podUid, second.podUid, 'nobody has been elected');
+    for (const { name } of await orders.pods()) assert.match(await orders.psql(name, 'SHOW server_version'), /^18\./);
+    assert.equal((await orders.resource())?.status?.version, '18');
+    await client.outageIsAtMost(budgets.upgradeMs);
 
-  await change(world, { version: '18', image: null });
-  await replaced(world, 'mainstay.dev/postgres:18');
-  await orders.fullyRedundant({ within: budgets.redundantMs });
-});
+    await change(world, { version: '18', image: null });
+    await replaced(world, 'mainstay.dev/postgres:18');
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+  },
+);
 
 async function change({ access, orders }: World, spec: object): Promise<void> {
   const patch = ['--type', 'merge', '-p', JSON.stringify({ spec })];
