@@ -106,7 +106,7 @@ scenario(
 
 scenario(
   'operations: a failover that could lose writes is refused until that is accepted',
-  { orders: 'none', localNodes: true, operator: 'needed' },
+  { orders: 'none', localNodes: true, operator: 'needed', runs: 'soak' },
   async ({ orders, nodes, access, api, writeBeside }) => {
     await orders.apply({ instances: 2 });
     await orders.fullyRedundant({ within: budgets.readyMs });
