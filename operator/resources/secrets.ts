@@ -1,18 +1,14 @@
 import type { V1Secret } from '@kubernetes/client-node';
 import type { PostgresCluster } from '../api/postgres-cluster.ts';
 import type { Wire } from '../platform/wire.ts';
-import { clusterLabels } from './labels.ts';
 import { ports, secretNames, serviceNames } from './names.ts';
-import { dataOwners } from './owner.ts';
+import { secret } from './secret.ts';
 
 /** `-app`: what an application needs to connect. Made once: people may put another password into it. */
 export function applicationSecret(cluster: PostgresCluster, password: string): Wire<V1Secret> {
-  return secret(
-    cluster,
-    secretNames.application(cluster.metadata.name),
-    'kubernetes.io/basic-auth',
-    applicationContent(cluster, password),
-  );
+  return secret(cluster, secretNames.application(cluster.metadata.name), 'kubernetes.io/basic-auth', {
+    stringData: { ...applicationContent(cluster, password) },
+  });
 }
 
 /** All of it follows from the password. */
@@ -44,27 +40,6 @@ export function systemSecret(
   passwords: { readonly replication: string; readonly rewind: string },
 ): Wire<V1Secret> {
   return secret(cluster, secretNames.system(cluster.metadata.name), 'Opaque', {
-    'replication-password': passwords.replication,
-    'rewind-password': passwords.rewind,
+    stringData: { 'replication-password': passwords.replication, 'rewind-password': passwords.rewind },
   });
-}
-
-function secret(
-  cluster: PostgresCluster,
-  name: string,
-  type: string,
-  content: Readonly<Record<string, string>>,
-): Wire<V1Secret> {
-  return {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: {
-      name,
-      namespace: cluster.metadata.namespace,
-      labels: clusterLabels(cluster.metadata.name),
-      ownerReferences: dataOwners(cluster),
-    },
-    type,
-    stringData: { ...content },
-  };
 }
