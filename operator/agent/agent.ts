@@ -143,7 +143,9 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     const result = step(state, event, time());
     state = result.state;
     lastProgress = clock.now();
-    log.level = state.view?.definition?.logLevel ?? usualLevel;
+    const level = state.view?.definition?.logLevel ?? usualLevel;
+    // pino makes all its methods anew each time it is set.
+    if (log.level !== level) log.level = level;
     if (result.because !== because) {
       because = result.because;
       log.info({ epoch: state.view?.epoch, database: state.database.status, phase: result.phase }, because);
