@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { MainstayError } from '../platform/errors.ts';
 import { ClusterOperationStatusSchema } from './cluster-operation-status.ts';
 import type { DeepReadonly } from './deep-readonly.ts';
+import { objectMeta } from './object-meta.ts';
 import { apiVersion } from './postgres-cluster.ts';
 import { described, type Rule } from './rules.ts';
 
@@ -209,15 +210,7 @@ export const ClusterOperationResource = described(
   z.object({
     apiVersion: z.literal(apiVersion),
     kind: z.literal('ClusterOperation'),
-    metadata: z.object({
-      name: z.string(),
-      namespace: z.string().default('default'),
-      uid: z.string().default(''),
-      resourceVersion: z.string().exactOptional(),
-      generation: z.int().default(0),
-      creationTimestamp: z.string().exactOptional(),
-      deletionTimestamp: z.string().exactOptional(),
-    }),
+    metadata: z.object(objectMeta),
     spec: described(Spec, 'What is wanted; it can’t be changed, only aborted.', [...optionRules, frozen]),
     status: described(ClusterOperationStatusSchema.prefault({}), 'What became of it; written by the operator only.'),
   }),

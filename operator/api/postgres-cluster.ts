@@ -5,6 +5,7 @@ import { Bootstrap, keyReference } from './bootstrap.ts';
 import { logLevels } from './cluster-state.ts';
 import type { DeepReadonly } from './deep-readonly.ts';
 import { Failover, failoverRules } from './failover.ts';
+import { objectMeta } from './object-meta.ts';
 import { parameterRules } from './parameters.ts';
 import { PostgresClusterStatusSchema } from './postgres-cluster-status.ts';
 import { quantityPattern, quantityValue } from './quantity.ts';
@@ -311,13 +312,7 @@ export const PostgresClusterResource = described(
     apiVersion: z.literal(apiVersion),
     kind: z.literal('PostgresCluster'),
     metadata: z.object({
-      name: z.string(),
-      namespace: z.string().default('default'),
-      uid: z.string().default(''),
-      resourceVersion: z.string().exactOptional(),
-      generation: z.int().default(0),
-      creationTimestamp: z.string().exactOptional(),
-      deletionTimestamp: z.string().exactOptional(),
+      ...objectMeta,
       labels: z.record(z.string(), z.string()).exactOptional(),
       annotations: z.record(z.string(), z.string()).exactOptional(),
       finalizers: z.array(z.string()).exactOptional(),
