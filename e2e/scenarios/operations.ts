@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
 import type { ClusterOperation } from '../../operator/api/cluster-operation.ts';
 import { budgets } from '../budgets.ts';
+import { createOperation } from '../cluster-operation.ts';
 import { scenario, type Orders, type World } from '../scenario.ts';
 
 scenario(
@@ -14,7 +15,7 @@ scenario(
     const client = await writeBeside(primary);
     await client.expectTrouble();
     const plan = { type: 'Switchover', switchover: { to: candidate.name } };
-    await create({ access, orders }, 'once', plan);
+    await createOperation({ access, orders }, 'once', plan);
     assert.equal(await outcome({ api, orders }, 'once'), 'Succeeded');
     const successor = await orders.primaryOtherThan(primary, { within: budgets.handOverMs });
     assert.equal(successor.instance, candidate.name);
@@ -31,7 +32,7 @@ scenario(
 
     // As Git would, after somebody has deleted it.
     await access.kubectl(['delete', '--namespace', orders.namespace, 'clusteroperation/once']);
-    await create({ access, orders }, 'once', plan);
+    await createOperation({ access, orders }, 'once', plan);
     assert.equal(await outcome({ api, orders }, 'once'), 'AlreadyCarriedOut');
     assert.equal((await orders.primary()).instance, primary.instance);
 
@@ -158,16 +159,6 @@ scenario(
     await orders.fullyRedundant({ within: budgets.redundantMs });
   },
 );
-
-async function create({ access, orders }: Pick<World, 'access' | 'orders'>, name: string, spec: object): Promise<void> {
-  const operation = {
-    apiVersion: 'mainstay.dev/v1alpha1',
-    kind: 'ClusterOperation',
-    metadata: { name, namespace: orders.namespace },
-    spec: { clusterRef: { name: orders.name }, ...spec },
-  };
-  await access.kubectl(['create', '-f', '-'], { input: JSON.stringify(operation) });
-}
 
 /** Reason of the condition with which it ended. */
 function outcome({ api, orders }: Pick<World, 'api' | 'orders'>, name: string | RegExp): Promise<string> {

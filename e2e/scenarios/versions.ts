@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
 import type { ClusterOperation } from '../../operator/api/cluster-operation.ts';
 import { budgets } from '../budgets.ts';
+import { createOperation } from '../cluster-operation.ts';
 import { scenario, type World } from '../scenario.ts';
 
 /** Holds 17 and 18; for a cluster of 18 it is another image with the same server. */
@@ -103,13 +104,7 @@ async function replaced(world: World, image: string): Promise<readonly string[]>
 
 /** Resolves when it is complete. */
 async function operate({ access, api, orders, signal }: World, name: string, spec: object): Promise<void> {
-  const object = {
-    apiVersion: 'mainstay.dev/v1alpha1',
-    kind: 'ClusterOperation',
-    metadata: { name, namespace: orders.namespace },
-    spec: { clusterRef: { name: orders.name }, ...spec },
-  };
-  await access.kubectl(['create', '-f', '-'], { input: JSON.stringify(object) });
+  await createOperation({ access, orders }, name, spec);
   const failure = await until(
     `operation ${name}`,
     async () => {
