@@ -1,5 +1,5 @@
 /** The catalogue, and how values are judged by it, against a real server. */
-import { afterAll, expect, test } from '@jest/globals';
+import { afterAll, expect } from '@jest/globals';
 import {
   catalogueOf,
   type KnownParameter,
@@ -8,12 +8,10 @@ import {
 } from '../../operator/api/parameter-catalogue.ts';
 import { parameterProblems } from '../../operator/api/parameter-check.ts';
 import type { DrivenPostgres } from '../container/postgres.ts';
-import { rootForTests } from '../container/root.ts';
+import { realServers } from '../container/real-servers.ts';
 import { askCatalogue, catalogueFile, startWithLibraries } from './pg-settings.ts';
 
-const { root, whyNot } = await rootForTests();
-const onRealServer = whyNot === undefined ? test : test.skip;
-const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+const { root, onRealServers, title } = await realServers();
 
 let running: DrivenPostgres | undefined;
 afterAll(async () => {
@@ -46,10 +44,10 @@ function trials({ type, minimum, maximum, values, unit }: KnownParameter): reado
   }
 }
 
-onRealServer(
+onRealServers(
   title('the catalogue is what the server says; values are taken and refused as it does'),
   async () => {
-    running = await startWithLibraries(root ?? '');
+    running = await startWithLibraries(root);
     const server = running;
     const asked = askCatalogue(server);
     const version = asked.version as MajorVersion;

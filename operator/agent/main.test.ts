@@ -1,15 +1,13 @@
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { insideNode, insideRepository, startContainer, type Container } from '../../hack/container/container.ts';
-import { rootForTests } from '../../hack/container/root.ts';
+import { realServers } from '../../hack/container/real-servers.ts';
 import { initScript } from './init.ts';
 
-const { root, whyNot } = await rootForTests();
-const inContainer = whyNot === undefined ? test : test.skip;
-const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+const { root, onRealServers, title } = await realServers();
 
 let container: Container | undefined;
 const cleanUp: (() => unknown)[] = [];
@@ -39,7 +37,7 @@ async function agentThatSays(line: RegExp, prepare: (volume: string) => Promise<
     AGENT_PORT: '0',
   };
   const started = startContainer({
-    root: root ?? '',
+    root: root,
     user,
     mounts: { [folder]: '/var/lib/mainstay' },
     argv: [
@@ -67,7 +65,7 @@ const exitAfterSigterm = (of: Container): Promise<unknown> => {
   return ended;
 };
 
-inContainer(title('SIGTERM ends an agent that waits for its volume'), async () => {
+onRealServers(title('SIGTERM ends an agent that waits for its volume'), async () => {
   const waiting = await agentThatSays(/another agent still holds this volume/, async (volume) => {
     const holder = spawn('flock', [join(volume, 'agent.lock'), 'bash', '-c', 'echo held; exec cat'], {
       stdio: ['pipe', 'pipe', 'ignore'],
@@ -79,7 +77,7 @@ inContainer(title('SIGTERM ends an agent that waits for its volume'), async () =
   expect(await exitAfterSigterm(waiting)).toBe(0);
 });
 
-inContainer(title('SIGTERM ends an agent that finds no etcd'), async () => {
+onRealServers(title('SIGTERM ends an agent that finds no etcd'), async () => {
   const lonely = await agentThatSays(/could not renew the lease/, () => Promise.resolve());
   expect(await exitAfterSigterm(lonely)).toBe(0);
 });

@@ -1,20 +1,18 @@
 /** Certificates in the hands of real servers and clients. */
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect } from '@jest/globals';
 import { X509Certificate } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { postgresGroup, type PostgresGroup } from '../../hack/container/postgres-group.ts';
-import { rootForTests } from '../../hack/container/root.ts';
+import { realServers } from '../../hack/container/real-servers.ts';
 import type { TlsRules } from '../api/cluster-state.ts';
 import { tlsFileNames, tlsFingerprint, type TlsFiles } from '../api/tls-files.ts';
 import { issue, makeAuthority, type KeyPair } from './authority.ts';
 import { bundleOf } from './pem.ts';
 
-const { root, whyNot } = await rootForTests();
-const onRealServers = whyNot === undefined ? test : test.skip;
-const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+const { root, onRealServers, title } = await realServers();
 
 let running: PostgresGroup | undefined;
 afterEach(async () => {
@@ -138,7 +136,7 @@ async function takeOver(group: PostgresGroup, name: string, files: TlsFiles): Pr
 onRealServers(
   title('replicas follow, clone and rewind by certificate, and by nothing else'),
   async () => {
-    const group = (running = await postgresGroup(root ?? '', ['t-1', 't-2'], {}));
+    const group = (running = await postgresGroup(root, ['t-1', 't-2'], {}));
     const files = await filesBy(await newAuthority());
     for (const name of ['t-1', 't-2']) await mount(group, name, files);
     group.define(rules());
@@ -185,7 +183,7 @@ onRealServers(
 onRealServers(
   title('a new authority and new certificates while a replica streams: no stream and no session breaks'),
   async () => {
-    const group = (running = await postgresGroup(root ?? '', ['t-1', 't-2'], {}));
+    const group = (running = await postgresGroup(root, ['t-1', 't-2'], {}));
     const names = ['t-1', 't-2'];
     const [old, next] = [await newAuthority(), await newAuthority()];
     const first = await filesBy(old);
@@ -229,7 +227,7 @@ onRealServers(
 onRealServers(
   title('servers without TLS get it by a reload, and go over from passwords to certificates without a break'),
   async () => {
-    const group = (running = await postgresGroup(root ?? '', ['t-1', 't-2'], {}));
+    const group = (running = await postgresGroup(root, ['t-1', 't-2'], {}));
     await group.found('t-1');
     await group.add('t-2');
     expect(replication(group)).toMatch(/^f\|\|\d+$/);
@@ -262,7 +260,7 @@ onRealServers(
 onRealServers(
   title('what clients may use, and what can’t be used changes nothing'),
   async () => {
-    const group = (running = await postgresGroup(root ?? '', ['t-1'], {}));
+    const group = (running = await postgresGroup(root, ['t-1'], {}));
     const files = await filesBy(await newAuthority());
     await mount(group, 't-1', files);
     await group.found('t-1');

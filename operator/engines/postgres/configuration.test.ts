@@ -1,13 +1,11 @@
 /** Settings on real servers: what is refused changes nothing, what needs a restart says so, what standbys can't lower. */
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect } from '@jest/globals';
 import type { Definition, Member } from '../../api/cluster-state.ts';
 import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
 import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
-import { rootForTests } from '../../../hack/container/root.ts';
+import { realServers } from '../../../hack/container/real-servers.ts';
 
-const { root, whyNot } = await rootForTests();
-const onRealServer = whyNot === undefined ? test : test.skip;
-const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+const { root, onRealServers, title } = await realServers();
 
 let running: { remove(): Promise<void> } | undefined;
 afterEach(async () => {
@@ -22,7 +20,7 @@ const seen = async (pg: DrivenPostgres, definition: Change): Promise<Partial<Mem
   (await pg.observe({ definition })).member;
 
 async function serving(parameters: Record<string, string> = {}): Promise<DrivenPostgres> {
-  const pg = await drivePostgres(root ?? '', { parameters });
+  const pg = await drivePostgres(root, { parameters });
   running = pg;
   await pg.serve();
   return pg;
@@ -40,7 +38,7 @@ async function restarted(pg: DrivenPostgres, definition: Change): Promise<Partia
   return seen(pg, definition);
 }
 
-onRealServer(
+onRealServers(
   title('what PostgreSQL refuses changes nothing, and is told with its words'),
   async () => {
     const pg = await serving({ work_mem: '5MB' });
@@ -69,7 +67,7 @@ onRealServer(
   60_000,
 );
 
-onRealServer(
+onRealServers(
   title('settings that only a start shows to be wrong: the former ones start it'),
   async () => {
     const pg = await serving({ work_mem: '5MB' });
@@ -90,7 +88,7 @@ onRealServer(
   90_000,
 );
 
-onRealServer(
+onRealServers(
   title('rules of the user let clients in, and neither postgres nor anybody as an agent'),
   async () => {
     const pg = await serving();
@@ -116,10 +114,10 @@ onRealServer(
   60_000,
 );
 
-onRealServer(
+onRealServers(
   title('what standbys can’t have less of: raised on the replica first, lowered on the primary first'),
   async () => {
-    const group: PostgresGroup = await postgresGroup(root ?? '', ['a', 'b']);
+    const group: PostgresGroup = await postgresGroup(root, ['a', 'b']);
     running = group;
     const [a, b] = [group.server('a'), group.server('b')];
     const all = async (definition: Change): Promise<readonly Partial<Member>[]> => {

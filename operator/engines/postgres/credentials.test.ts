@@ -1,14 +1,12 @@
 /** New passwords among the instances, on real servers that stream. */
 import { writeFileSync } from 'node:fs';
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect } from '@jest/globals';
 import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
-import { rootForTests } from '../../../hack/container/root.ts';
+import { realServers } from '../../../hack/container/real-servers.ts';
 import { credentialsDigest, type PostgresDeclaration } from '../../api/postgres-declaration.ts';
 import { scramVerifier } from '../../platform/scram.ts';
 
-const { root, whyNot } = await rootForTests();
-const onRealServers = whyNot === undefined ? test : test.skip;
-const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+const { root, onRealServers, title } = await realServers();
 
 let running: PostgresGroup | undefined;
 afterEach(async () => {
@@ -27,7 +25,7 @@ async function declarationOf(replication: string, rewind: string) {
 onRealServers(
   title('replicas stream on through a change of passwords, whoever learns of it first'),
   async () => {
-    const group = (running = await postgresGroup(root ?? '', ['t-1', 't-2', 't-3']));
+    const group = (running = await postgresGroup(root, ['t-1', 't-2', 't-3']));
     await group.found('t-1');
     await group.add('t-2');
     const { declaration, digest } = await declarationOf('new replication', 'new rewind');

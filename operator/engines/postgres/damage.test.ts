@@ -1,13 +1,11 @@
 /** Files that are damaged on purpose, on real servers. */
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect } from '@jest/globals';
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
-import { rootForTests } from '../../../hack/container/root.ts';
+import { realServers } from '../../../hack/container/real-servers.ts';
 
-const { root, whyNot } = await rootForTests();
-const onRealServers = whyNot === undefined ? test : test.skip;
-const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+const { root, onRealServers, title } = await realServers();
 
 let running: PostgresGroup | undefined;
 afterEach(async () => {
@@ -19,7 +17,7 @@ afterEach(async () => {
 onRealServers(
   title('flipped bytes in a replica’s table are told; a fresh copy is whole, and is taken once, not again and again'),
   async () => {
-    const group = await postgresGroup(root ?? '', ['t-1', 't-2']);
+    const group = await postgresGroup(root, ['t-1', 't-2']);
     running = group;
     await group.found('t-1');
     await group.add('t-2');

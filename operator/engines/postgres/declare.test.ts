@@ -1,14 +1,12 @@
 /** Roles, databases and the first data, on real PostgreSQL. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
-import { rootForTests } from '../../../hack/container/root.ts';
+import { realServers } from '../../../hack/container/real-servers.ts';
 import type { DeclaredDatabase, DeclaredRole, PostgresDeclaration } from '../../api/postgres-declaration.ts';
 import { scramVerifier } from '../../platform/scram.ts';
 import { psqlComplaint } from './bootstrap.ts';
 
-const { root, whyNot } = await rootForTests();
-const onRealServer = whyNot === undefined ? test : test.skip;
-const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+const { root, onRealServers, title } = await realServers();
 
 let running: DrivenPostgres | undefined;
 afterEach(async () => {
@@ -30,10 +28,10 @@ const asked = (
   more: Partial<PostgresDeclaration> = {},
 ): PostgresDeclaration => ({ roles, databases, ...more });
 
-onRealServer(
+onRealServers(
   title('roles and databases: made, changed, left alone when changed by others, removed only if asked'),
   async () => {
-    const pg = (running = await drivePostgres(root ?? ''));
+    const pg = (running = await drivePostgres(root));
     await pg.serve();
     const one = (sql: string): string => pg.psql(sql).output;
     const password = async (text: string) => ({ verifier: await scramVerifier(text, text), revision: text });
@@ -143,12 +141,12 @@ onRealServer(
   60_000,
 );
 
-onRealServer(
+onRealServers(
   title(
     'passwords among the instances are set once everybody holds them; a database’s owner can’t make the agent his own',
   ),
   async () => {
-    const pg = (running = await drivePostgres(root ?? ''));
+    const pg = (running = await drivePostgres(root));
     await pg.serve();
     const verifier = async (text: string) => ({ verifier: await scramVerifier(text, text), revision: text });
     const system = { replication: await verifier('r2'), rewind: await verifier('w2') };
@@ -194,11 +192,11 @@ const bootstrap = {
   ],
 } as const;
 
-onRealServer(
+onRealServers(
   title('the first data: as asked for, SQL run once; and promoted with larger WAL files'),
   async () => {
     const sql = { 0: 'CREATE TABLE t (n int);\nINSERT INTO t VALUES (1);', 1: 'CREATE EXTENSION pg_trgm' };
-    const pg = (running = await drivePostgres(root ?? '', { bootstrap, sql }));
+    const pg = (running = await drivePostgres(root, { bootstrap, sql }));
     await pg.serve();
     expect(
       pg.psql(
@@ -215,11 +213,11 @@ onRealServer(
   60_000,
 );
 
-onRealServer(
+onRealServers(
   title('SQL that fails: said with its place and statement, nothing left; of a Secret nothing is shown'),
   async () => {
     const wrong = "SELECT 1;\nCREATE TABLE t (n int);\nINSERT INTO t\n  VALUES ('s3cret');\n";
-    const pg = (running = await drivePostgres(root ?? '', { bootstrap, sql: { 0: wrong } }));
+    const pg = (running = await drivePostgres(root, { bootstrap, sql: { 0: wrong } }));
     await expect(pg.run({ type: 'initialize' })).rejects.toThrow(
       /ConfigMap init, key app\.sql failed: line \d+: invalid input syntax for type integer: "s3cret" in: INSERT INTO t VALUES \('s3cret'\);/,
     );

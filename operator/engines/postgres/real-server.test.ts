@@ -1,15 +1,13 @@
 /** The engine's signs of life and its end, on real PostgreSQL processes and a disk that can be frozen. */
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect } from '@jest/globals';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
-import { rootForTests } from '../../../hack/container/root.ts';
+import { realServers } from '../../../hack/container/real-servers.ts';
 import { systemClock } from '../../platform/clock.ts';
 
-const { root, whyNot } = await rootForTests();
-const onRealServer = whyNot === undefined ? test : test.skip;
-const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+const { root, onRealServers, title } = await realServers();
 
 let running: DrivenPostgres | undefined;
 let busy: ChildProcess[] = [];
@@ -24,7 +22,7 @@ afterEach(async () => {
 }, 30_000);
 
 async function serving(options: Parameters<typeof drivePostgres>[1] = {}): Promise<DrivenPostgres> {
-  const pg = await drivePostgres(root ?? '', options);
+  const pg = await drivePostgres(root, options);
   running = pg;
   await pg.serve();
   return pg;
@@ -37,7 +35,7 @@ const freeze = (pg: DrivenPostgres): void => void spawnSync('fsfreeze', ['--free
 const thaw = (pg: DrivenPostgres): void => void spawnSync('fsfreeze', ['--unfreeze', pg.volume]);
 const kill = { type: 'kill', reason: 'test' } as const;
 
-onRealServer(
+onRealServers(
   title('all processes stopped: told in time, well again, and killed though they are stopped'),
   async () => {
     const pg = await serving();
@@ -55,10 +53,10 @@ onRealServer(
   60_000,
 );
 
-onRealServer(
+onRealServers(
   title('a replica is watched as well'),
   async () => {
-    const pg = await drivePostgres(root ?? '');
+    const pg = await drivePostgres(root);
     running = pg;
     await pg.run({ type: 'initialize' });
     await pg.run({ type: 'start' });
@@ -70,7 +68,7 @@ onRealServer(
   60_000,
 );
 
-onRealServer(
+onRealServers(
   title('a stopped postmaster is told though its sessions go on writing'),
   async () => {
     const pg = await serving();
@@ -90,7 +88,7 @@ onRealServer(
   60_000,
 );
 
-onRealServer(
+onRealServers(
   title('a frozen disk: told in time; who waits for it can’t be killed, and its end is told when it comes'),
   async () => {
     const pg = await serving({ ownDisk: true });
@@ -116,7 +114,7 @@ onRealServer(
   60_000,
 );
 
-onRealServer(
+onRealServers(
   title('a start on a frozen disk fails, and what comes next waits for it: nothing is begun twice'),
   async () => {
     const pg = await serving({ ownDisk: true });
@@ -133,7 +131,7 @@ onRealServer(
   60_000,
 );
 
-onRealServer(
+onRealServers(
   title('a full disk: told, and told to be over'),
   async () => {
     const pg = await serving({ ownDisk: true });
@@ -148,7 +146,7 @@ onRealServer(
   60_000,
 );
 
-onRealServer(
+onRealServers(
   title('a PostgreSQL that ended for lack of room comes back on the reserve, and takes no more than it is asked to'),
   async () => {
     const pg = await serving({ ownDisk: true });
@@ -187,7 +185,7 @@ onRealServer(
   90_000,
 );
 
-onRealServer(
+onRealServers(
   title('a database that is busy in all the usual ways is not hung'),
   async () => {
     const pg = await serving({ ownDisk: true, parameters: { max_connections: '20' } });
@@ -217,7 +215,7 @@ onRealServer(
   60_000,
 );
 
-onRealServer(
+onRealServers(
   title('a start that fails says why; a crash says what it will cost'),
   async () => {
     const pg = await serving();
@@ -235,7 +233,7 @@ onRealServer(
   60_000,
 );
 
-onRealServer(
+onRealServers(
   title('PostgreSQL’s log comes out as our own lines, whole, without passwords, and holds the database up never'),
   async () => {
     const pg = await serving({ parameters: { log_statement: 'all' } });

@@ -1,14 +1,12 @@
 /** Replication, promotion and the ways back, on several real servers. */
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect } from '@jest/globals';
 import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
-import { rootForTests } from '../../../hack/container/root.ts';
+import { realServers } from '../../../hack/container/real-servers.ts';
 import { systemClock } from '../../platform/clock.ts';
 
-const { root, whyNot } = await rootForTests();
-const onRealServers = whyNot === undefined ? test : test.skip;
-const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+const { root, onRealServers, title } = await realServers();
 
 /** Milliseconds; they take 10 to 30 seconds each on a machine that has nothing else to do. */
 const timeLimit = 300_000;
@@ -21,7 +19,7 @@ afterEach(async () => {
 }, 30_000);
 
 async function three(parameters: Readonly<Record<string, string>> = {}): Promise<PostgresGroup> {
-  const group = await postgresGroup(root ?? '', ['t-1', 't-2', 't-3'], { parameters });
+  const group = await postgresGroup(root, ['t-1', 't-2', 't-3'], { parameters });
   running = group;
   await group.found('t-1');
   await Promise.all(['t-2', 't-3'].map((name) => group.add(name)));
@@ -97,7 +95,7 @@ onRealServers(
     'a logical subscriber misses nothing and gets nothing twice over two failovers, nor what nobody has acknowledged',
   ),
   async () => {
-    const group = await postgresGroup(root ?? '', ['t-1', 't-2', 't-3', 'subscriber'], {
+    const group = await postgresGroup(root, ['t-1', 't-2', 't-3', 'subscriber'], {
       parameters: { wal_level: 'logical' },
     });
     running = group;
@@ -167,7 +165,7 @@ onRealServers(
     'a replica that needs log already removed is cloned beside its data, from a replica, throttled, with the log on a volume of its own',
   ),
   async () => {
-    const group = await postgresGroup(root ?? '', ['t-1', 't-2', 't-3'], {
+    const group = await postgresGroup(root, ['t-1', 't-2', 't-3'], {
       ownWalVolume: true,
       parameters: { wal_keep_size: '0', max_slot_wal_keep_size: '16MB', min_wal_size: '32MB', max_wal_size: '32MB' },
     });

@@ -1,12 +1,10 @@
 /** What a planned stop costs, and what it leaves behind, on several real servers. */
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect } from '@jest/globals';
 import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
-import { rootForTests } from '../../../hack/container/root.ts';
+import { realServers } from '../../../hack/container/real-servers.ts';
 import { systemClock } from '../../platform/clock.ts';
 
-const { root, whyNot } = await rootForTests();
-const onRealServers = whyNot === undefined ? test : test.skip;
-const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+const { root, onRealServers, title } = await realServers();
 
 let running: PostgresGroup | undefined;
 afterEach(async () => {
@@ -20,7 +18,7 @@ onRealServers(
     'a replica that is stopped holds no hand-over up; the other has the last record, and the old primary follows it',
   ),
   async () => {
-    const group = await postgresGroup(root ?? '', ['t-1', 't-2', 't-3']);
+    const group = await postgresGroup(root, ['t-1', 't-2', 't-3']);
     running = group;
     await group.found('t-1');
     for (const name of ['t-2', 't-3']) await group.add(name);
@@ -55,7 +53,7 @@ onRealServers(
 onRealServers(
   title('a stop that is called off leaves a primary that is open again'),
   async () => {
-    const group = await postgresGroup(root ?? '', ['t-1']);
+    const group = await postgresGroup(root, ['t-1']);
     running = group;
     await group.found('t-1');
     const one = group.server('t-1');

@@ -1,16 +1,14 @@
 /** A major upgrade on real PostgreSQL processes: 17 to 18, by pg_upgrade. */
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect } from '@jest/globals';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
-import { rootForTests } from '../../../hack/container/root.ts';
+import { realServers } from '../../../hack/container/real-servers.ts';
 import type { UpgradeRequest } from '../../api/cluster-state.ts';
 import type { DatabaseState } from '../../ha/state.ts';
 import { systemClock } from '../../platform/clock.ts';
 
-const { root, whyNot } = await rootForTests('upgrade');
-const onBothVersions = whyNot === undefined ? test : test.skip;
-const title = (what: string): string => (whyNot === undefined ? what : `${what} [skipped: ${whyNot}]`);
+const { root, onRealServers, title } = await realServers('upgrade');
 
 let running: DrivenPostgres | undefined;
 afterEach(async () => {
@@ -29,7 +27,7 @@ const request = (transfer: UpgradeRequest['transfer'] = 'Copy'): UpgradeRequest 
 
 /** 17, with what an upgrade must carry over. */
 async function seventeen(): Promise<DrivenPostgres> {
-  const pg = await drivePostgres(root ?? '', { version: '17' });
+  const pg = await drivePostgres(root, { version: '17' });
   running = pg;
   await pg.serve();
   expect(pg.psql('SHOW server_version_num').output).toMatch(/^17/);
@@ -63,7 +61,7 @@ async function serveAgain(pg: DrivenPostgres, timeline: number): Promise<void> {
 const rows = (pg: DrivenPostgres): string =>
   pg.psql('SELECT count(*), sum(n), min(x) FROM t').output.replaceAll('|', ' ');
 
-onBothVersions.each(['Copy', 'Link'] as const)(
+onRealServers.each(['Copy', 'Link'] as const)(
   title('rows, roles and statistics go over to 18 (%s), the old data stay, and no timeline is used twice'),
   async (transfer) => {
     const pg = await seventeen();
@@ -94,7 +92,7 @@ onBothVersions.each(['Copy', 'Link'] as const)(
   120_000,
 );
 
-onBothVersions(
+onRealServers(
   title('an upgrade that is called off leaves 17 as it was'),
   async () => {
     const pg = await seventeen();
@@ -111,7 +109,7 @@ onBothVersions(
   120_000,
 );
 
-onBothVersions(
+onRealServers(
   title('so does one that is finished and not taken, though it shares the files'),
   async () => {
     const pg = await seventeen();
@@ -125,7 +123,7 @@ onBothVersions(
   120_000,
 );
 
-onBothVersions(
+onRealServers(
   title('what pg_upgrade can’t do is refused while 17 serves on, and says what stands in the way'),
   async () => {
     const pg = await seventeen();
