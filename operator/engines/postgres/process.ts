@@ -101,15 +101,17 @@ export async function untilConnectable(
  * Living processes of the server on this data directory: each has it as its working directory. Synchronous, as /proc needs
  * no disk, and file access in the background may all be held up by one that is stalled.
  */
-export function serverProcesses(data: string): readonly number[] {
+export const serverProcesses = (data: string): readonly number[] => processesWith('cwd', data);
+
+function processesWith(link: 'cwd' | 'fd/9', file: string): readonly number[] {
   return readdirSync('/proc')
     .map(Number)
     .filter((pid) => {
       if (!Number.isInteger(pid) || pid === process.pid) return false;
       try {
-        return readlinkSync(`/proc/${pid}/cwd`) === data;
+        return readlinkSync(`/proc/${pid}/${link}`) === file;
       } catch {
-        return false; // gone, a zombie (it has no working directory any more), or not ours
+        return false; // gone, a zombie (it has neither any more), or not ours
       }
     });
 }
@@ -129,10 +131,17 @@ export async function walreceivers(data: string): Promise<readonly number[]> {
  * SIGKILL to every process of the server until none is left. One that waits for a stalled disk (state D) can't be killed
  * before the disk answers: then this waits until `signal` aborts.
  */
-export async function killServer(data: string, clock: Clock, signal?: AbortSignal): Promise<void> {
+export const killServer = (data: string, clock: Clock, signal?: AbortSignal): Promise<void> =>
+  killAll(() => serverProcesses(data), clock, signal);
+
+/** The same for whatever `holdLockAndRun` has started, with all that it started in turn. */
+export const killHolders = (lock: string, clock: Clock, signal?: AbortSignal): Promise<void> =>
+  killAll(() => processesWith('fd/9', lock), clock, signal);
+
+async function killAll(living: () => readonly number[], clock: Clock, signal?: AbortSignal): Promise<void> {
   const patience = clock.now() + lastLinesLimit;
   for (let pause = 2; ; pause = Math.min(pause * 2, 100)) {
-    const left = serverProcesses(data);
+    const left = living();
     if (left.length === 0) return;
     // The collector of logs ends by itself when all others have: what it still holds says why they did.
     for (const pid of left) if (clock.now() >= patience || !isLogger(pid)) kill(pid, 'SIGKILL');

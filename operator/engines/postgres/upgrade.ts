@@ -12,7 +12,7 @@ import { MainstayError } from '../../platform/errors.ts';
 import { command } from './command.ts';
 import { configFile, replaceFile, syncDirectory, unacceptable, upgradeConfigFile } from './config.ts';
 import { installedVersions, newWalDirectory, withVersion, type Layout } from './layout.ts';
-import { holdLockAndRun, killServer } from './process.ts';
+import { holdLockAndRun, killHolders } from './process.ts';
 import { discard, exists } from './rejoin.ts';
 import { listWal } from './timeline.ts';
 
@@ -170,18 +170,20 @@ async function pgUpgrade(
   ];
   // Below the agent, whose heartbeats keep the others from an election meanwhile.
   const nicely = ['-n', '10', join(next.bin, 'pg_upgrade'), ...args];
+  // The old server, which serves on while it is checked, holds the volume's.
+  const lock = what === 'check' ? join(work, 'lock') : layout.lock;
+  const check = what === 'check' ? ['--check', '--old-port=5432'] : [];
   try {
-    await (what === 'check'
-      ? command('nice', [...nicely, '--check', '--old-port=5432'], { signal, cwd: work })
-      : command('bash', ['-c', holdLockAndRun, 'pg_upgrade', layout.lock, 'nice', ...nicely], { signal, cwd: work }));
+    await command('bash', ['-c', holdLockAndRun, 'pg_upgrade', lock, 'nice', ...nicely, ...check], {
+      signal,
+      cwd: work,
+    });
   } catch (error) {
     signal.throwIfAborted();
     throw refused(await explained(error instanceof Error ? error.message : String(error)));
   } finally {
-    // What pg_upgrade has started outlives its own end.
-    const patience = AbortSignal.timeout(60_000);
-    await killServer(layout.upgraded, clock, patience);
-    if (what === 'upgrade') await killServer(layout.data, clock, patience);
+    // What pg_upgrade has started outlives it: servers, and dumps that would still hold the lock when the old data start.
+    await killHolders(lock, clock, AbortSignal.timeout(60_000));
   }
 }
 
