@@ -6,7 +6,7 @@ import { etcdMembers, type EtcdMembers } from '../hack/testbed/etcd-members.ts';
 import type { Nodes } from '../hack/testbed/nodes.ts';
 import { cutPod, healPod, type Direction } from '../hack/testbed/pod-network.ts';
 import { agentOf, etcdOf, postgresProcesses, signalTo, type PodProcess } from '../hack/testbed/pod-processes.ts';
-import type { InstancePod, PostgresClusterUnderTest, Primary } from '../hack/testbed/postgres-cluster.ts';
+import type { InstancePod, ClusterUnderTest, Primary } from '../hack/testbed/database-cluster.ts';
 import {
   breakFileSystem,
   fill,
@@ -50,7 +50,7 @@ export interface VolumeDisk {
 
 export function faultsOn(
   { access, api, signal }: { readonly access: ClusterAccess; readonly api: ApiServer; readonly signal: AbortSignal },
-  orders: PostgresClusterUnderTest,
+  orders: ClusterUnderTest,
   nodes: Nodes,
 ): Faults {
   const undo = new AsyncDisposableStack();

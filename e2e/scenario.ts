@@ -5,13 +5,13 @@ import type { ApiServer } from '../hack/testbed/api-server.ts';
 import type { ClusterAccess } from '../hack/testbed/cluster-access.ts';
 import type { Nodes } from '../hack/testbed/nodes.ts';
 import type { OperatorDeployment } from '../hack/testbed/operator-deployment.ts';
-import type { InstancePod, PostgresClusterUnderTest, Primary } from '../hack/testbed/postgres-cluster.ts';
+import type { InstancePod, ClusterUnderTest, Primary } from '../hack/testbed/database-cluster.ts';
 import type { WriterPod } from '../hack/testbed/writer.ts';
 import type { ClusterRuntime } from '../operator/controllers/cluster-runtime.ts';
 import type { Random } from '../operator/simulation/random.ts';
 import type { Faults } from './faults.ts';
 
-export interface Orders extends PostgresClusterUnderTest {
+export interface Orders extends ClusterUnderTest {
   /** Applies examples/postgres.yaml in the scenario's namespace, with these fields of spec in place of its own. */
   readonly apply: (spec?: object) => Promise<void>;
   readonly replicas: () => Promise<readonly InstancePod[]>;

@@ -10,12 +10,7 @@ import { clusterState } from '../testbed/cluster-state.ts';
 import { etcdMembers, type EtcdMembers } from '../testbed/etcd-members.ts';
 import { nodesOf, type Nodes } from '../testbed/nodes.ts';
 import { operatorOf } from '../testbed/operator-deployment.ts';
-import {
-  postgresCluster,
-  type InstancePod,
-  type PostgresClusterUnderTest,
-  type Primary,
-} from '../testbed/postgres-cluster.ts';
+import { postgresCluster, type InstancePod, type ClusterUnderTest, type Primary } from '../testbed/database-cluster.ts';
 import { notYet, seconds, until, yes } from '../testbed/until.ts';
 
 export interface Arena {
@@ -24,7 +19,7 @@ export interface Arena {
   readonly nodes: Nodes;
   /** For a whole series: after an outage of the API server Kubernetes takes up to a minute to start Pods again. */
   readonly useOperator: (runs: boolean) => Promise<void>;
-  readonly orders: PostgresClusterUnderTest;
+  readonly orders: ClusterUnderTest;
   readonly signal: AbortSignal;
   /** Instances and etcd as they were when the cluster was last whole. */
   readonly instances: () => readonly InstancePod[];

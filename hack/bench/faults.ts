@@ -1,7 +1,7 @@
 /** What is done to the primary, and what it may cost (DESIGN §1). */
 import { setTimeout as delay } from 'node:timers/promises';
 import { etcdOf, postgresProcesses, signalTo } from '../testbed/pod-processes.ts';
-import type { Primary } from '../testbed/postgres-cluster.ts';
+import type { Primary } from '../testbed/database-cluster.ts';
 import { seconds } from '../testbed/until.ts';
 import type { Arena } from './arena.ts';
 import { freezeVolume, giveVolumesDisksOfTheirOwn, thawVolume } from './frozen-disks.ts';

@@ -1,6 +1,6 @@
 /** Two Pods beside the cluster's, on the same nodes, with the same image and configuration, and PostgreSQL alone in them. */
 import type { V1Pod } from '@kubernetes/client-node';
-import type { InstancePod } from '../testbed/postgres-cluster.ts';
+import type { InstancePod } from '../testbed/database-cluster.ts';
 import { notYet, seconds, until, yes } from '../testbed/until.ts';
 import type { Arena } from './arena.ts';
 

@@ -1,5 +1,5 @@
 /** What the benchmark measures: one fault each, what it may cost, and what comes of it. */
-import type { Primary } from '../testbed/postgres-cluster.ts';
+import type { Primary } from '../testbed/database-cluster.ts';
 import type { Arena } from './arena.ts';
 
 /** Milliseconds; `undefined`: no goal is set. */

@@ -5,7 +5,7 @@ import { apiServer, type ApiServer } from '../testbed/api-server.ts';
 import { chooseCluster, repository } from '../testbed/cluster-access.ts';
 import { deploy } from '../testbed/deployment.ts';
 import { nodesOf, type Nodes } from '../testbed/nodes.ts';
-import { postgresCluster, type PostgresClusterUnderTest, type Primary } from '../testbed/postgres-cluster.ts';
+import { postgresCluster, type ClusterUnderTest, type Primary } from '../testbed/database-cluster.ts';
 import { notYet, seconds, until, yes } from '../testbed/until.ts';
 import { startWriter, type FinalReport, type WriterPod } from '../testbed/writer.ts';
 import { violationsOf } from '../writer/verdict.ts';
@@ -53,7 +53,7 @@ async function demo(): Promise<boolean> {
   }
 }
 
-async function play(api: ApiServer, orders: PostgresClusterUnderTest): Promise<boolean> {
+async function play(api: ApiServer, orders: ClusterUnderTest): Promise<boolean> {
   story.heading('2 · A PostgreSQL cluster of three instances');
   await removeFormer(orders);
   const readyMs = await measure(() => createCluster(orders));
@@ -126,7 +126,7 @@ function introduce(): void {
   );
 }
 
-async function removeFormer(orders: PostgresClusterUnderTest): Promise<void> {
+async function removeFormer(orders: ClusterUnderTest): Promise<void> {
   const former = await orders.resource();
   const volumes = await orders.volumes();
   if (former === undefined && volumes.length === 0) return;
@@ -146,7 +146,7 @@ async function removeFormer(orders: PostgresClusterUnderTest): Promise<void> {
   });
 }
 
-async function createCluster(orders: PostgresClusterUnderTest): Promise<void> {
+async function createCluster(orders: ClusterUnderTest): Promise<void> {
   story.tell('kubectl apply -f examples/postgres.yaml');
   await access.kubectl(['apply', '--filename', path.join(repository, 'examples/postgres.yaml')], { signal });
   await access.kubectl(

@@ -2,7 +2,8 @@
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { ClusterOperationResource } from '../../operator/api/cluster-operation.ts';
-import { apiGroup, PostgresClusterResource } from '../../operator/api/postgres-cluster.ts';
+import { apiGroup } from '../../operator/api/api-group.ts';
+import { PostgresClusterResource } from '../../operator/api/postgres-cluster.ts';
 import { structuralSchema, type StructuralSchema } from './structural-schema.ts';
 
 export interface CustomResource {

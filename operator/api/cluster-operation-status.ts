@@ -1,6 +1,6 @@
 /** What the operator reports about a ClusterOperation. */
 import { z } from 'zod';
-import { Condition } from './postgres-cluster-status.ts';
+import { Condition } from './cluster-status.ts';
 import { described } from './rules.ts';
 
 const text = (maximum: number) => z.string().max(maximum);

@@ -4,7 +4,7 @@ import { MainstayError } from '../platform/errors.ts';
 import { ClusterOperationStatusSchema } from './cluster-operation-status.ts';
 import type { DeepReadonly } from './deep-readonly.ts';
 import { objectMeta } from './object-meta.ts';
-import { apiVersion } from './postgres-cluster.ts';
+import { apiVersion } from './api-group.ts';
 import { described, type Rule } from './rules.ts';
 
 const instance = z.string().min(1).max(63);

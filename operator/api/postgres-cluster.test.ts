@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { MainstayError } from '../platform/errors.ts';
-import { effectiveDurability, parsePostgresCluster, type PostgresCluster } from './postgres-cluster.ts';
+import { effectiveDurability } from './durability.ts';
+import { parsePostgresCluster, type PostgresCluster } from './postgres-cluster.ts';
 import { refusedSpecs } from './refused-specs.ts';
 
 function cluster(spec: object, name = 'orders'): PostgresCluster {

@@ -1,43 +1,26 @@
 /** The PostgresCluster resource: the one source of its CRD, its reference page and its types. */
 import { z } from 'zod';
 import { MainstayError } from '../platform/errors.ts';
+import { apiVersion } from './api-group.ts';
 import { Bootstrap, keyReference } from './bootstrap.ts';
 import { logLevels } from './cluster-state.ts';
 import type { DeepReadonly } from './deep-readonly.ts';
+import { Durability } from './durability.ts';
 import { Failover, failoverRules } from './failover.ts';
 import { objectMeta } from './object-meta.ts';
 import { parameterRules } from './parameters.ts';
-import { PostgresClusterStatusSchema } from './postgres-cluster-status.ts';
+import { ClusterStatusSchema } from './cluster-status.ts';
 import { quantityPattern, quantityValue } from './quantity.ts';
 import { Replication } from './replication.ts';
 import { Databases, declaredRules, Roles } from './roles-and-databases.ts';
 import { described, matching, type Rule } from './rules.ts';
 import { Tls } from './tls.ts';
 
-export type { Condition, InstanceStatus } from './postgres-cluster-status.ts';
-
-export const apiGroup = 'mainstay.dev';
-export const apiVersion = 'mainstay.dev/v1alpha1';
-
 const imageReference = /^[a-zA-Z0-9][a-zA-Z0-9._:@/-]*$/;
 const identifier = /^[a-z_][a-z0-9_]{0,62}$/;
 const minimumStorage = '512Mi';
 /** Leaves room for "-<n>" and for the suffixes of Services and volumes within a DNS label. */
 const clusterNamePattern = /^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$/;
-
-const Durability = z.object({
-  mode: described(
-    z.enum(['Strict', 'Preferred', 'Async']).exactOptional(),
-    'Strict: a write is acknowledged only when replicas hold it; without enough replicas, writes wait. ' +
-      'Preferred: the same while replicas are there; without them, writes go on, with a warning in status. ' +
-      'Async: replicas are never waited for; a failover can lose the last writes. ' +
-      'Default: Strict from 3 instances on, else Preferred, because with 2 the loss of either would stop all writes.',
-  ),
-  acknowledgements: described(
-    z.int().min(1).max(8).default(1),
-    'How many replicas must hold a write before it is acknowledged. More survive more faults at once and cost latency.',
-  ),
-});
 
 const quantity = z
   .union([z.int().min(0), z.string().max(32).regex(quantityPattern)])
@@ -318,7 +301,7 @@ export const PostgresClusterResource = described(
       finalizers: z.array(z.string()).exactOptional(),
     }),
     spec: described(Spec, 'What is wanted.', [...specRules, ...failoverRules, ...declaredRules]),
-    status: described(PostgresClusterStatusSchema.prefault({}), 'What is; written by the operator only.'),
+    status: described(ClusterStatusSchema.prefault({}), 'What is; written by the operator only.'),
   }),
   'A highly available PostgreSQL cluster: one primary, replicas that follow it, and agents that fail over by themselves.',
   [
@@ -339,9 +322,6 @@ export const PostgresClusterResource = described(
 
 /** A cluster with all defaults filled in. */
 export type PostgresCluster = DeepReadonly<z.output<typeof PostgresClusterResource>>;
-export type PostgresClusterSpec = PostgresCluster['spec'];
-export type PostgresClusterStatus = PostgresCluster['status'];
-export type DurabilityMode = 'Strict' | 'Preferred' | 'Async';
 
 /** Reads a resource as the API server or a file has it, filling defaults; throws ResourceInvalid with every problem found. */
 export function parsePostgresCluster(value: unknown): PostgresCluster {
@@ -351,16 +331,6 @@ export function parsePostgresCluster(value: unknown): PostgresCluster {
   throw new MainstayError('ResourceInvalid', `PostgresCluster is invalid: ${problems.join('; ')}`, {
     cause: result.error,
   });
-}
-
-/** The durability that a spec asks for, defaults resolved: never more acknowledgements than there are replicas. */
-export function effectiveDurability(spec: Pick<PostgresClusterSpec, 'instances' | 'durability'>): {
-  readonly mode: DurabilityMode;
-  readonly acknowledgements: number;
-} {
-  const mode = spec.durability.mode ?? (spec.instances >= 3 ? 'Strict' : 'Preferred');
-  const acknowledgements = mode === 'Async' ? 0 : Math.min(spec.durability.acknowledgements, spec.instances - 1);
-  return { mode, acknowledgements };
 }
 
 function reservedKeys(what: string): Rule<Readonly<Record<string, string>>> {

@@ -1,6 +1,6 @@
 /** Clusters and what belongs to them, as the API server shows them to the user. */
-import type { PostgresClusterSpec, PostgresClusterStatus } from '../api/postgres-cluster.ts';
-import { apiVersion } from '../api/postgres-cluster.ts';
+import type { ClusterSpec, ClusterStatus } from '../api/database-cluster.ts';
+import { apiVersion } from '../api/api-group.ts';
 import type { ClusterOperationSpec, ClusterOperationStatus } from '../api/cluster-operation.ts';
 import { defineKind, type ApiObject, type ApiObjectMeta } from '../kubernetes/kinds.ts';
 import { MainstayError } from '../platform/errors.ts';
@@ -14,8 +14,8 @@ interface Meta extends ApiObjectMeta {
 /** As stored; fields that a newer operator has are simply not looked at. */
 export interface Cluster extends ApiObject {
   readonly metadata?: Meta | undefined;
-  readonly spec: PostgresClusterSpec;
-  readonly status: PostgresClusterStatus;
+  readonly spec: ClusterSpec;
+  readonly status: ClusterStatus;
 }
 
 export interface Operation extends ApiObject {
@@ -49,6 +49,6 @@ export async function operationsOf(session: Session, name: string, signal: Abort
 }
 
 export const conditionOf = (
-  { status }: { readonly status?: { readonly conditions?: PostgresClusterStatus['conditions'] } | undefined },
+  { status }: { readonly status?: { readonly conditions?: ClusterStatus['conditions'] } | undefined },
   type: string,
 ) => status?.conditions?.find((condition) => condition.type === type);

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Condition } from '../api/postgres-cluster.ts';
+import type { Condition } from '../api/cluster-status.ts';
 
 /** What only this operator has; reconciles, queues and requests are counted under the names of controller-runtime. */
 export interface OperatorMetrics {

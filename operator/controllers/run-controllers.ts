@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { RuntimeMetrics } from '../kubernetes/metrics.ts';
 import type { Explain } from './explanation.ts';
 import type { OperatorMetrics } from './metrics.ts';
-import { apiVersion } from '../api/postgres-cluster.ts';
+import { apiVersion } from '../api/api-group.ts';
 import { eventReasons, type EventReason } from '../api/event-reasons.ts';
 import type { Dcs } from '../dcs/dcs.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
@@ -18,9 +18,9 @@ import type { Installation } from '../resources/installation.ts';
 import { clusterOperationReconciler } from './cluster-operation/controller.ts';
 import { createOperationSource } from './cluster-operation/sources.ts';
 import { reconcileNode } from './node/controller.ts';
-import { postgresClusterReconciler } from './postgres-cluster/controller.ts';
-import type { Observer } from './postgres-cluster/observe.ts';
-import { createSources } from './postgres-cluster/sources.ts';
+import { databaseClusterReconciler } from './database-cluster/controller.ts';
+import type { Observer } from './database-cluster/observe.ts';
+import { createSources } from './database-cluster/sources.ts';
 import { createRuntimeView } from './runtime-view.ts';
 import { switchoverRequests } from './switchover-requests.ts';
 import { syncStreaks } from './sync-streaks.ts';
@@ -56,7 +56,7 @@ const credentialsEveryMs = 10_000;
 export async function runControllers(options: ControllersOptions, signal: AbortSignal): Promise<void> {
   const { client, dcs, events, installation, metrics, surroundings } = options;
   const { clock, random, log } = surroundings;
-  const clusterQueue = createQueue({ ...surroundings, name: 'postgres-cluster', metrics });
+  const clusterQueue = createQueue({ ...surroundings, name: 'database-cluster', metrics });
   const operationQueue = createQueue({ ...surroundings, name: 'cluster-operation', metrics });
   const nodeQueue = createQueue({ ...surroundings, name: 'node', metrics });
 
@@ -120,7 +120,7 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
     effector: { client, dcs, metrics, log },
     note,
   });
-  const reconcileCluster = postgresClusterReconciler({ observer, effector, metrics, note });
+  const reconcileCluster = databaseClusterReconciler({ observer, effector, metrics, note });
   const nodeController = {
     observer,
     requests,
@@ -159,7 +159,7 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
     await Promise.all([
       runController({
         ...surroundings,
-        name: 'postgres-cluster',
+        name: 'database-cluster',
         queue: clusterQueue,
         reconcile: reconcileCluster,
         signal,

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import { createLink, memoryDcs } from '../dcs/memory.ts';
 import { systemClock } from '../platform/clock.ts';
-import { member } from './postgres-cluster/modelled-world.ts';
+import { member } from './database-cluster/modelled-world.ts';
 import { createRuntimeView, placeOf } from './runtime-view.ts';
 
 const uid = '5a0f3c0e-6f9d-4b7e-9a53-0d9c3f1f2b11';

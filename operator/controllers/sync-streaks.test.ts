@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { emptyRuntime, member } from './postgres-cluster/modelled-world.ts';
+import { emptyRuntime, member } from './database-cluster/modelled-world.ts';
 import { syncStreaks } from './sync-streaks.ts';
 
 const voter = (instance: string) => ({ instance, incarnation: instance });

@@ -1,4 +1,4 @@
-import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
 import type { DeclaredPassword, DeclaredRole, PostgresDeclaration } from '../api/postgres-declaration.ts';
 import { annotations } from './labels.ts';
 import { secretNames } from './names.ts';
@@ -14,7 +14,7 @@ export interface PasswordPlace {
 export const systemRoles = { replication: 'mainstay_replication', rewind: 'mainstay_rewind' } as const;
 
 /** Every password that the cluster goes by. */
-export function passwordPlaces({ metadata, spec }: PostgresCluster): readonly PasswordPlace[] {
+export function passwordPlaces({ metadata, spec }: DatabaseCluster): readonly PasswordPlace[] {
   const { owner, passwordSecret } = spec.application;
   const system = secretNames.system(metadata.name);
   return [
@@ -33,7 +33,7 @@ export function passwordPlaces({ metadata, spec }: PostgresCluster): readonly Pa
 
 /** What shall be inside the database. `passwords` by role; one that isn't known is left as it is. */
 export function declarationFor(
-  { metadata, spec }: PostgresCluster,
+  { metadata, spec }: DatabaseCluster,
   passwords: ReadonlyMap<string, DeclaredPassword>,
 ): PostgresDeclaration {
   const { owner } = spec.application;
@@ -63,8 +63,8 @@ export function declarationFor(
 
 /** The application's owner, unless another is named; nobody's for what is to go, or belongs to the server. */
 function ownerOf(
-  { name, ensure, owner }: PostgresCluster['spec']['databases'][number],
-  application: PostgresCluster['spec']['application'],
+  { name, ensure, owner }: DatabaseCluster['spec']['databases'][number],
+  application: DatabaseCluster['spec']['application'],
 ): string | undefined {
   return ensure === 'absent' || name === 'postgres' ? undefined : (owner ?? application.owner);
 }

@@ -1,6 +1,7 @@
 import type { BootstrapDefinition, Definition, InstanceName, PostgresSettings, Tags } from '../api/cluster-state.ts';
 import { delaySeconds } from '../api/failover.ts';
-import { effectiveDurability, type PostgresCluster } from '../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
+import { effectiveDurability } from '../api/durability.ts';
 import { quantityValue } from '../api/quantity.ts';
 import { parameterDefaults } from './parameter-defaults.ts';
 import { dataVersion } from './installation.ts';
@@ -33,7 +34,7 @@ export const zoneBonus = 1000;
 
 /** What the agents are told. */
 export function definitionFor(
-  cluster: PostgresCluster,
+  cluster: DatabaseCluster,
   {
     leaving = [],
     zones = new Map(),
@@ -78,7 +79,7 @@ export function definitionFor(
   };
 }
 
-export function settingsOf({ spec: { postgresql } }: PostgresCluster): Settings {
+export function settingsOf({ spec: { postgresql } }: DatabaseCluster): Settings {
   const { parameters, sharedPreloadLibraries: listed, pgHba: hba, pgIdent: ident } = postgresql;
   const implied = ownPreload.filter((library) =>
     Object.keys(parameters).some((name) => name.startsWith(`${library}.`)),
@@ -94,7 +95,7 @@ const ownPreload = ['auto_explain', 'pg_prewarm', 'pg_stat_statements', 'pgaudit
 /** Of the mount that holds the user's SQL: its files are numbered in their order. */
 export const postInitFile = (index: number): string => String(index);
 
-function bootstrapFor({ spec: { bootstrap } }: PostgresCluster): BootstrapDefinition {
+function bootstrapFor({ spec: { bootstrap } }: DatabaseCluster): BootstrapDefinition {
   const { encoding = 'UTF8', localeProvider = 'builtin', locale = 'C.UTF-8', icuLocale } = bootstrap;
   return {
     encoding,
@@ -115,7 +116,7 @@ function bootstrapFor({ spec: { bootstrap } }: PostgresCluster): BootstrapDefini
   };
 }
 
-function tagsFor({ metadata, spec }: PostgresCluster, instance: InstanceName, zone: string | undefined): Tags {
+function tagsFor({ metadata, spec }: DatabaseCluster, instance: InstanceName, zone: string | undefined): Tags {
   const { preferredZone, instances } = spec.failover;
   const own = instances.find(({ ordinal }) => ordinal === instanceNumber(metadata.name, instance));
   const replayDelay = own?.replayDelay;

@@ -1,12 +1,12 @@
 import type { V1EndpointSlice } from '@kubernetes/client-node';
-import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
 import type { Wire } from '../platform/wire.ts';
 import { clusterLabels } from './labels.ts';
 import { ports, serviceNames } from './names.ts';
 import { ownerReference } from './owner.ts';
 
 /** Endpoints of `-rw`, made empty once; from then on only the elected agent writes them. */
-export function primaryEndpointSlice(cluster: PostgresCluster): Wire<V1EndpointSlice> {
+export function primaryEndpointSlice(cluster: DatabaseCluster): Wire<V1EndpointSlice> {
   const { name, namespace } = cluster.metadata;
   return {
     apiVersion: 'discovery.k8s.io/v1',

@@ -1,5 +1,5 @@
 import type { V1Secret } from '@kubernetes/client-node';
-import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
 import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
 import { clusterLabels } from './labels.ts';
@@ -7,7 +7,7 @@ import { secretNames } from './names.ts';
 import { ownerReference } from './owner.ts';
 
 /** `-etcd`: the operator's own credentials of etcd, copied for the agents; they read it again when it changes. */
-export function etcdSecret(cluster: PostgresCluster, files: Readonly<Record<string, string>>): Wire<V1Secret> {
+export function etcdSecret(cluster: DatabaseCluster, files: Readonly<Record<string, string>>): Wire<V1Secret> {
   const { name, namespace } = cluster.metadata;
   return withIntent<Wire<V1Secret>>({
     apiVersion: 'v1',

@@ -1,4 +1,4 @@
-import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
 
 /** What the operator's own configuration adds to a spec. */
 export interface Installation {
@@ -12,10 +12,10 @@ export interface Installation {
 }
 
 /** Major version of the data: what the spec says, but for an upgrade that it doesn't know of yet. */
-export const dataVersion = ({ spec, status }: PostgresCluster): PostgresCluster['spec']['version'] =>
+export const dataVersion = ({ spec, status }: DatabaseCluster): DatabaseCluster['spec']['version'] =>
   status.version ?? spec.version;
 
 /** The image that a cluster's instances run; undefined when nobody knows one for its version. */
-export function databaseImage(cluster: PostgresCluster, installation: Installation): string | undefined {
+export function databaseImage(cluster: DatabaseCluster, installation: Installation): string | undefined {
   return cluster.spec.image ?? installation.postgresImages[dataVersion(cluster)];
 }

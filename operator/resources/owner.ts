@@ -1,9 +1,10 @@
 import type { V1OwnerReference } from '@kubernetes/client-node';
-import { apiVersion, type PostgresCluster } from '../api/postgres-cluster.ts';
+import { apiVersion } from '../api/api-group.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
 import type { Wire } from '../platform/wire.ts';
 
 /** Makes the garbage collector remove an object with its cluster. */
-export function ownerReference(cluster: PostgresCluster): Wire<V1OwnerReference> {
+export function ownerReference(cluster: DatabaseCluster): Wire<V1OwnerReference> {
   return {
     apiVersion,
     kind: 'PostgresCluster',
@@ -14,6 +15,6 @@ export function ownerReference(cluster: PostgresCluster): Wire<V1OwnerReference>
 }
 
 /** Owners of what carries data or opens it: none while it is to outlive the cluster. */
-export function dataOwners(cluster: PostgresCluster): Wire<V1OwnerReference[]> {
+export function dataOwners(cluster: DatabaseCluster): Wire<V1OwnerReference[]> {
   return cluster.spec.deletionPolicy === 'Delete' ? [ownerReference(cluster)] : [];
 }

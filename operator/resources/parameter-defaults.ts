@@ -4,7 +4,7 @@
  * PGTune's rules for servers of mixed load for the rest.
  */
 import { bytesOf } from '../api/parameter-check.ts';
-import type { PostgresClusterSpec } from '../api/postgres-cluster.ts';
+import type { ClusterSpec } from '../api/database-cluster.ts';
 import { quantityValue } from '../api/quantity.ts';
 
 const mebibyte = 2 ** 20;
@@ -17,23 +17,18 @@ const leastWorkMem = 4 * mebibyte;
 export const defaultMaxConnections = 200;
 
 export function parameterDefaults(
-  spec: Pick<PostgresClusterSpec, 'version' | 'resources' | 'postgresql'>,
+  spec: Pick<ClusterSpec, 'version' | 'resources' | 'postgresql'>,
 ): Readonly<Record<string, string>> {
   return { ...byMemory(spec), ...byCpu(spec) };
 }
 
 /** Without a limit or request nobody knows what there is, and PostgreSQL's modest defaults stay. */
-const resource = (
-  { resources }: Pick<PostgresClusterSpec, 'resources'>,
-  name: 'cpu' | 'memory',
-): number | undefined => {
+const resource = ({ resources }: Pick<ClusterSpec, 'resources'>, name: 'cpu' | 'memory'): number | undefined => {
   const given = resources?.limits?.[name] ?? resources?.requests?.[name];
   return given === undefined ? undefined : quantityValue(given);
 };
 
-function byMemory(
-  spec: Pick<PostgresClusterSpec, 'version' | 'resources' | 'postgresql'>,
-): Readonly<Record<string, string>> {
+function byMemory(spec: Pick<ClusterSpec, 'version' | 'resources' | 'postgresql'>): Readonly<Record<string, string>> {
   const memory = (resource(spec, 'memory') ?? 0) - agentBytes;
   if (memory < leastBytes) return {};
   const { parameters } = spec.postgresql;
@@ -52,7 +47,7 @@ function byMemory(
   };
 }
 
-function byCpu(spec: Pick<PostgresClusterSpec, 'resources'>): Readonly<Record<string, string>> {
+function byCpu(spec: Pick<ClusterSpec, 'resources'>): Readonly<Record<string, string>> {
   const cpus = Math.ceil(resource(spec, 'cpu') ?? 0);
   if (cpus === 0) return {};
   // Half of the processors for one query or index, four at most: beyond, the gain is small.

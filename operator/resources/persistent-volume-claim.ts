@@ -1,6 +1,6 @@
 import type { V1PersistentVolumeClaim } from '@kubernetes/client-node';
 import type { InstanceName } from '../api/cluster-state.ts';
-import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
 import { quantityValue } from '../api/quantity.ts';
 import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
@@ -17,7 +17,7 @@ export interface VolumeFacts {
 
 /** A volume of one instance. Without an owner while it is to outlive the cluster. */
 export function volumeFor(
-  cluster: PostgresCluster,
+  cluster: DatabaseCluster,
   instance: InstanceName,
   { dataUid, existing, holds = 'data' }: VolumeFacts,
 ): Wire<V1PersistentVolumeClaim> {

@@ -1,5 +1,5 @@
 import type { V1PodDisruptionBudget } from '@kubernetes/client-node';
-import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
 import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
 import { clusterLabels, podSelector } from './labels.ts';
@@ -9,7 +9,7 @@ import { ownerReference } from './owner.ts';
  * One instance at a time may be evicted, an unhealthy one always: a crash loop must not block a drain. Undefined for a
  * single instance, whose budget would block every drain for ever.
  */
-export function podDisruptionBudgetFor(cluster: PostgresCluster): Wire<V1PodDisruptionBudget> | undefined {
+export function podDisruptionBudgetFor(cluster: DatabaseCluster): Wire<V1PodDisruptionBudget> | undefined {
   if (cluster.spec.instances < 2) return undefined;
   const { name, namespace } = cluster.metadata;
   return withIntent<Wire<V1PodDisruptionBudget>>({

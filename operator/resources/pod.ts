@@ -8,7 +8,7 @@ import type {
   V1VolumeProjection,
 } from '@kubernetes/client-node';
 import type { InstanceName } from '../api/cluster-state.ts';
-import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
 import type { Wire } from '../platform/wire.ts';
 import { postInitFile } from './definition.ts';
 import type { Installation } from './installation.ts';
@@ -29,7 +29,7 @@ const postgresUser = 999;
 const hostname = 'kubernetes.io/hostname';
 
 /** The Pod of one instance. Bare: any instance can go, and a Pod is replaced only when our intent changes. */
-export function podFor(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): Wire<V1Pod> {
+export function podFor(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts): Wire<V1Pod> {
   const { name, namespace, generation } = cluster.metadata;
   const wanted = intent(cluster, instance, facts);
   return {
@@ -51,12 +51,12 @@ export function podFor(cluster: PostgresCluster, instance: InstanceName, facts: 
 }
 
 /** Hash that the instance's Pod should carry. */
-export function podIntent(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): string {
+export function podIntent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts): string {
   return intentHash(intent(cluster, instance, facts));
 }
 
 /** Everything whose change replaces the Pod, and nothing else. */
-function intent(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts) {
+function intent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts) {
   const { name } = cluster.metadata;
   const { pod, resources, affinity } = cluster.spec;
   return {
@@ -153,7 +153,7 @@ const smallHeap: readonly string[] = [
   '--v8-pool-size=1',
 ];
 
-function environment(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): Wire<V1EnvVar[]> {
+function environment(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts): Wire<V1EnvVar[]> {
   const { name, namespace } = cluster.metadata;
   return [
     { name: 'MAINSTAY_ENGINE', value: 'postgres' },
@@ -180,16 +180,16 @@ const withEtcdSecret = ({ installation }: PodFacts): boolean => installation.etc
 const walVolume = '/var/lib/mainstay-wal';
 
 /** Can't change after the first data are made, so that no Pod is replaced for it; optional, so that none depends on it later. */
-const hasPostInitSql = ({ spec }: PostgresCluster): boolean => spec.bootstrap.postInitSql.length > 0;
+const hasPostInitSql = ({ spec }: DatabaseCluster): boolean => spec.bootstrap.postInitSql.length > 0;
 
-const postInitSources = ({ spec }: PostgresCluster): Wire<V1VolumeProjection[]> =>
+const postInitSources = ({ spec }: DatabaseCluster): Wire<V1VolumeProjection[]> =>
   spec.bootstrap.postInitSql.map(({ configMap, secret }, index) => {
     const { name = '', key = '' } = configMap ?? secret ?? {};
     const source = { name, items: [{ key, path: postInitFile(index) }], optional: true };
     return secret === undefined ? { configMap: source } : { secret: source };
   });
 
-function volumes(cluster: PostgresCluster, instance: InstanceName, facts: PodFacts): Wire<V1Volume[]> {
+function volumes(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts): Wire<V1Volume[]> {
   const {
     metadata: { name },
     spec,
@@ -226,7 +226,7 @@ function restricted(): Wire<V1SecurityContext> {
   };
 }
 
-function spread(cluster: PostgresCluster): Wire<V1Affinity> {
+function spread(cluster: DatabaseCluster): Wire<V1Affinity> {
   const { nodeSpread, topologyKey } = cluster.spec.affinity;
   const apart = (key: string) => ({
     topologyKey: key,
@@ -253,7 +253,7 @@ function spread(cluster: PostgresCluster): Wire<V1Affinity> {
  * A lost node's Pod stays: its volume is there, nobody may replace it before the node is proven dead, and when the node
  * comes back the kubelet restarts it in place. Deleting it after the default 300 s would only delay that.
  */
-function tolerations(cluster: PostgresCluster): Wire<V1Toleration[]> {
+function tolerations(cluster: DatabaseCluster): Wire<V1Toleration[]> {
   const own = cluster.spec.affinity.tolerations ?? [];
   const patient = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
     .filter((key) => !own.some((toleration) => toleration.key === key))
@@ -261,7 +261,7 @@ function tolerations(cluster: PostgresCluster): Wire<V1Toleration[]> {
   return [...own.map((toleration) => ({ ...toleration })), ...patient];
 }
 
-type Resources = NonNullable<PostgresCluster['spec']['resources']>;
+type Resources = NonNullable<DatabaseCluster['spec']['resources']>;
 
 function quantities(resources: Resources): {
   requests?: Record<string, string>;

@@ -1,5 +1,5 @@
 import type { V1Role, V1RoleBinding } from '@kubernetes/client-node';
-import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
 import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
 import { clusterLabels } from './labels.ts';
@@ -7,7 +7,7 @@ import { serviceNames } from './names.ts';
 import { ownerReference } from './owner.ts';
 
 /** All that an agent may do in Kubernetes: point `-rw` at itself. */
-export function roleFor(cluster: PostgresCluster): Wire<V1Role> {
+export function roleFor(cluster: DatabaseCluster): Wire<V1Role> {
   return withIntent<Wire<V1Role>>({
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'Role',
@@ -23,7 +23,7 @@ export function roleFor(cluster: PostgresCluster): Wire<V1Role> {
   });
 }
 
-export function roleBindingFor(cluster: PostgresCluster): Wire<V1RoleBinding> {
+export function roleBindingFor(cluster: DatabaseCluster): Wire<V1RoleBinding> {
   const { name, namespace } = cluster.metadata;
   return withIntent<Wire<V1RoleBinding>>({
     apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -34,7 +34,7 @@ export function roleBindingFor(cluster: PostgresCluster): Wire<V1RoleBinding> {
   });
 }
 
-function metadata(cluster: PostgresCluster) {
+function metadata(cluster: DatabaseCluster) {
   const { name, namespace } = cluster.metadata;
   return { name, namespace, labels: clusterLabels(name), ownerReferences: [ownerReference(cluster)] };
 }

@@ -1,12 +1,12 @@
 /** A cluster as the API server would store it, for tests. */
-import { parsePostgresCluster, type PostgresCluster } from '../api/postgres-cluster.ts';
+import { parseDatabaseCluster, type DatabaseCluster } from '../api/database-cluster.ts';
 
 export function sampleCluster(
   spec: Readonly<Record<string, unknown>> = {},
   metadata: Readonly<Record<string, unknown>> = {},
   status: Readonly<Record<string, unknown>> = {},
-): PostgresCluster {
-  return parsePostgresCluster({
+): DatabaseCluster {
+  return parseDatabaseCluster({
     apiVersion: 'mainstay.dev/v1alpha1',
     kind: 'PostgresCluster',
     metadata: { name: 'orders', namespace: 'shop', uid: sampleUid, generation: 4, resourceVersion: '10', ...metadata },

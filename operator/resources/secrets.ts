@@ -1,18 +1,18 @@
 import type { V1Secret } from '@kubernetes/client-node';
-import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
 import type { Wire } from '../platform/wire.ts';
 import { ports, secretNames, serviceNames } from './names.ts';
 import { secret } from './secret.ts';
 
 /** `-app`: what an application needs to connect. Made once: people may put another password into it. */
-export function applicationSecret(cluster: PostgresCluster, password: string): Wire<V1Secret> {
+export function applicationSecret(cluster: DatabaseCluster, password: string): Wire<V1Secret> {
   return secret(cluster, secretNames.application(cluster.metadata.name), 'kubernetes.io/basic-auth', {
     stringData: { ...applicationContent(cluster, password) },
   });
 }
 
 /** All of it follows from the password. */
-export function applicationContent(cluster: PostgresCluster, password: string): Readonly<Record<string, string>> {
+export function applicationContent(cluster: DatabaseCluster, password: string): Readonly<Record<string, string>> {
   const { name, namespace } = cluster.metadata;
   const { database, owner } = cluster.spec.application;
   const host = `${serviceNames.primary(name)}.${namespace}.svc`;
@@ -36,7 +36,7 @@ export function applicationContent(cluster: PostgresCluster, password: string): 
 
 /** `-system`: passwords among the instances. */
 export function systemSecret(
-  cluster: PostgresCluster,
+  cluster: DatabaseCluster,
   passwords: { readonly replication: string; readonly rewind: string },
 ): Wire<V1Secret> {
   return secret(cluster, secretNames.system(cluster.metadata.name), 'Opaque', {

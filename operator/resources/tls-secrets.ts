@@ -1,5 +1,5 @@
 import type { V1Secret } from '@kubernetes/client-node';
-import type { PostgresCluster } from '../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
 import { tlsFileNames, type TlsFiles } from '../api/tls-files.ts';
 import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
@@ -7,7 +7,7 @@ import { secretNames, serviceNames } from './names.ts';
 import { secret } from './secret.ts';
 
 /** Every name by which a server of the cluster is called within Kubernetes, and those that the user adds. */
-export function serverNames({ metadata: { name, namespace }, spec }: PostgresCluster): readonly string[] {
+export function serverNames({ metadata: { name, namespace }, spec }: DatabaseCluster): readonly string[] {
   const services = [serviceNames.primary, serviceNames.replicas, serviceNames.any, serviceNames.pods].map((of) =>
     of(name),
   );
@@ -18,7 +18,7 @@ export function serverNames({ metadata: { name, namespace }, spec }: PostgresClu
 
 /** `-ca-key`: in the shape of cert-manager. Whoever reads it can become any instance. */
 export const authorityKeySecret = (
-  cluster: PostgresCluster,
+  cluster: DatabaseCluster,
   { certificate, key }: { readonly certificate: string; readonly key: string },
 ): Wire<V1Secret> =>
   secret(
@@ -29,13 +29,13 @@ export const authorityKeySecret = (
   );
 
 /** `-ca`: safe to hand on. */
-export const authoritiesSecret = (cluster: PostgresCluster, authorities: string): Wire<V1Secret> =>
+export const authoritiesSecret = (cluster: DatabaseCluster, authorities: string): Wire<V1Secret> =>
   withIntent(
     secret(cluster, secretNames.authorities(cluster.metadata.name), 'Opaque', encoded({ 'ca.crt': authorities })),
   );
 
 /** `-certificates`: what Pods mount. */
-export const certificatesSecret = (cluster: PostgresCluster, files: TlsFiles): Wire<V1Secret> =>
+export const certificatesSecret = (cluster: DatabaseCluster, files: TlsFiles): Wire<V1Secret> =>
   secret(
     cluster,
     secretNames.certificates(cluster.metadata.name),

@@ -1,7 +1,7 @@
 /** What to do next about the operations of one cluster. Level-triggered; etcd's record is what makes each happen at most once. */
 import { deadlineOf, type ClusterOperation } from '../../api/cluster-operation.ts';
 import type { OperationRecord } from '../../api/cluster-state.ts';
-import { currentRuntime } from '../postgres-cluster/facts.ts';
+import { currentRuntime } from '../database-cluster/facts.ts';
 import type { OperationFacts, RunningRecord } from './facts.ts';
 import { isOver, judge, orphans, progress, standingRequest, type Standing } from './judge.ts';
 import type { Asked, Plan } from './procedure.ts';

@@ -2,7 +2,7 @@
 import type { ClusterOperation } from '../../api/cluster-operation.ts';
 import type { OperationRecord } from '../../api/cluster-state.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
-import type { Facts } from '../postgres-cluster/facts.ts';
+import type { Facts } from '../database-cluster/facts.ts';
 
 export interface OperationFacts {
   /** Wall-clock time in milliseconds. */

@@ -1,5 +1,5 @@
 import { keys } from '../../api/cluster-state.ts';
-import { runningPrimary } from '../postgres-cluster/instances.ts';
+import { runningPrimary } from '../database-cluster/instances.ts';
 import { unknownInstance } from './instance.ts';
 import type { Plan, Procedure } from './procedure.ts';
 

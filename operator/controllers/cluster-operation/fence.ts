@@ -1,8 +1,8 @@
 /** One database is stopped and kept so, whatever restarts its Pod or agent, until it is unfenced. */
 import { keys, type InstanceName } from '../../api/cluster-state.ts';
-import { effectiveDurability } from '../../api/postgres-cluster.ts';
+import { effectiveDurability } from '../../api/durability.ts';
 import { ifLostText } from '../explanation.ts';
-import { isAvailable } from '../postgres-cluster/instances.ts';
+import { isAvailable } from '../database-cluster/instances.ts';
 import { isWell } from '../switchover-candidate.ts';
 import type { ClusterNow } from './facts.ts';
 import { unknownInstance } from './instance.ts';

@@ -1,5 +1,5 @@
 import type { InstanceName } from '../../api/cluster-state.ts';
-import { wantedInstances } from '../postgres-cluster/instances.ts';
+import { wantedInstances } from '../database-cluster/instances.ts';
 import type { ClusterNow } from './facts.ts';
 
 /** Why an operation can't be about this instance; undefined if it can. */

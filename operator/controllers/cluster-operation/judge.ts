@@ -3,7 +3,7 @@ import { deadlineOf, type ClusterOperation } from '../../api/cluster-operation.t
 import type { OperationConditionReason } from '../../api/conditions.ts';
 import type { OperationRecord } from '../../api/cluster-state.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
-import { currentRuntime } from '../postgres-cluster/facts.ts';
+import { currentRuntime } from '../database-cluster/facts.ts';
 import type { ClusterNow, OperationFacts, RunningRecord } from './facts.ts';
 import { procedureOf, type Course, type Plan } from './procedure.ts';
 

@@ -3,14 +3,14 @@ import { parseClusterOperation, type ClusterOperation } from '../../api/cluster-
 import { Fence, keys, type OperationRecord } from '../../api/cluster-state.ts';
 import { sampleCluster } from '../../resources/sample-cluster.ts';
 import type { ClusterRuntime, KeptOperation, StandingRequest } from '../cluster-runtime.ts';
-import { decide as decideCluster } from '../postgres-cluster/decide.ts';
+import { decide as decideCluster } from '../database-cluster/decide.ts';
 import {
   carryOut as carryOutCluster,
   factsOf,
   newWorld,
   settle,
   type World,
-} from '../postgres-cluster/modelled-world.ts';
+} from '../database-cluster/modelled-world.ts';
 import { decide, type Action } from './decide.ts';
 import type { OperationFacts } from './facts.ts';
 import { statusFor } from './status.ts';

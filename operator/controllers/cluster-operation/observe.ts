@@ -2,7 +2,7 @@
 import { parseClusterOperation, type ClusterOperation } from '../../api/cluster-operation.ts';
 import type { Informer } from '../../kubernetes/informer.ts';
 import { MainstayError } from '../../platform/errors.ts';
-import { observe, type Freshness, type Observer } from '../postgres-cluster/observe.ts';
+import { observe, type Freshness, type Observer } from '../database-cluster/observe.ts';
 import type { OperationFacts } from './facts.ts';
 import { clusterKeyOf, clusterOperations, type StoredOperation } from './sources.ts';
 

@@ -1,6 +1,6 @@
 import { keys } from '../../api/cluster-state.ts';
-import { effectiveDurability } from '../../api/postgres-cluster.ts';
-import { isAvailable, runningPrimary } from '../postgres-cluster/instances.ts';
+import { effectiveDurability } from '../../api/durability.ts';
+import { isAvailable, runningPrimary } from '../database-cluster/instances.ts';
 import { unknownInstance } from './instance.ts';
 import type { ClusterNow } from './facts.ts';
 import type { Plan, Procedure } from './procedure.ts';

@@ -6,8 +6,8 @@ import {
   isAvailable,
   runningPrimary,
   wantedInstances,
-} from '../postgres-cluster/instances.ts';
-import { hasSettled } from '../postgres-cluster/pending-restart.ts';
+} from '../database-cluster/instances.ts';
+import { hasSettled } from '../database-cluster/pending-restart.ts';
 import { publishedTags, switchoverCandidate } from '../switchover-candidate.ts';
 import type { ClusterNow } from './facts.ts';
 import { unknownInstance } from './instance.ts';

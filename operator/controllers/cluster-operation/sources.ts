@@ -1,5 +1,5 @@
 /** What the controller watches: operations, found by their cluster. */
-import { apiVersion } from '../../api/postgres-cluster.ts';
+import { apiVersion } from '../../api/api-group.ts';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { createInformer, type Informer } from '../../kubernetes/informer.ts';
 import { defineKind, type ApiObject, type ApiObjectMeta } from '../../kubernetes/kinds.ts';

@@ -1,7 +1,7 @@
 /** What people see of an operation: computed from the facts; once it is over, it stays as it was. */
 import { deadlineOf, type ClusterOperation, type ClusterOperationStatus } from '../../api/cluster-operation.ts';
 import type { OperationConditionReason, OperationConditionType } from '../../api/conditions.ts';
-import type { Condition } from '../../api/postgres-cluster.ts';
+import type { Condition } from '../../api/cluster-status.ts';
 import type { EventReason } from '../../api/event-reasons.ts';
 import { actionFor } from './decide.ts';
 import type { OperationFacts } from './facts.ts';

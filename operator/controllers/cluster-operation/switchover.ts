@@ -1,5 +1,5 @@
 import { keys, type InstanceName } from '../../api/cluster-state.ts';
-import { eligibleForSwitchover, runningPrimary } from '../postgres-cluster/instances.ts';
+import { eligibleForSwitchover, runningPrimary } from '../database-cluster/instances.ts';
 import { isWell, publishedTags, switchoverCandidate } from '../switchover-candidate.ts';
 import type { ClusterNow } from './facts.ts';
 import { unknownInstance } from './instance.ts';

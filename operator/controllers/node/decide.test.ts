@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { Tags } from '../../api/cluster-state.ts';
 import { publishedDefinition } from '../cluster-runtime.ts';
-import { emptyRuntime, member } from '../postgres-cluster/modelled-world.ts';
+import { emptyRuntime, member } from '../database-cluster/modelled-world.ts';
 import { decideDrain, type ClusterOnNode, type NodeFacts } from './decide.ts';
 import { nodeState } from './node-state.ts';
 

@@ -1,6 +1,7 @@
 /** Events that a change of status deserves. */
 import type { EventReason } from '../../api/event-reasons.ts';
-import type { Condition, PostgresClusterStatus } from '../../api/postgres-cluster.ts';
+import type { Condition } from '../../api/cluster-status.ts';
+import type { ClusterStatus } from '../../api/database-cluster.ts';
 import { lossMessage } from './status.ts';
 
 export interface ClusterEvent {
@@ -8,11 +9,7 @@ export interface ClusterEvent {
   readonly note: string;
 }
 
-export function eventsBetween(
-  before: PostgresClusterStatus,
-  after: PostgresClusterStatus,
-  instances: number,
-): readonly ClusterEvent[] {
+export function eventsBetween(before: ClusterStatus, after: ClusterStatus, instances: number): readonly ClusterEvent[] {
   return [
     ...singleInstance(before, instances),
     ...leadership(before, after),
@@ -38,7 +35,7 @@ export function eventsBetween(
 }
 
 /** Told again when it gets worse, or of something else. */
-function troubles(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
+function troubles(before: ClusterStatus, after: ClusterStatus): readonly ClusterEvent[] {
   return (
     [
       ['DiskPressure', 'DiskPressure', 'DiskPressureOver'],
@@ -54,8 +51,8 @@ function troubles(before: PostgresClusterStatus, after: PostgresClusterStatus): 
 
 /** Once for each reason; what is on its way is no news. */
 function declared(
-  before: PostgresClusterStatus,
-  after: PostgresClusterStatus,
+  before: ClusterStatus,
+  after: ClusterStatus,
   type: 'RolesReady' | 'DatabasesReady',
 ): readonly ClusterEvent[] {
   const [then, now] = [conditionOf(before, type), conditionOf(after, type)];
@@ -73,7 +70,7 @@ function declared(
   }
 }
 
-function singleInstance(before: PostgresClusterStatus, instances: number): readonly ClusterEvent[] {
+function singleInstance(before: ClusterStatus, instances: number): readonly ClusterEvent[] {
   const wasSingle = before.ready?.endsWith('/1') ?? false;
   if (instances !== 1 || wasSingle) return [];
   return [
@@ -84,7 +81,7 @@ function singleInstance(before: PostgresClusterStatus, instances: number): reado
   ];
 }
 
-function leadership(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
+function leadership(before: ClusterStatus, after: ClusterStatus): readonly ClusterEvent[] {
   const latest = after.lastFailover;
   if (!latest || latest.epoch === before.lastFailover?.epoch) return [];
   const former = before.lastFailover?.winner;
@@ -101,22 +98,22 @@ function leadership(before: PostgresClusterStatus, after: PostgresClusterStatus)
 }
 
 /** What a cluster seen for the first time has behind it is no news. */
-const isNew = ({ observedGeneration }: PostgresClusterStatus): boolean => observedGeneration < 0;
+const isNew = ({ observedGeneration }: ClusterStatus): boolean => observedGeneration < 0;
 
-function force(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
+function force(before: ClusterStatus, after: ClusterStatus): readonly ClusterEvent[] {
   const forced = after.lastForcedFailover;
   if (!forced || isNew(before) || forced.epoch === before.lastForcedFailover?.epoch) return [];
   return [{ reason: 'FailoverForced', note: lossMessage(forced.winner, forced) }];
 }
 
-function answers(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
+function answers(before: ClusterStatus, after: ClusterStatus): readonly ClusterEvent[] {
   const answer = after.lastRequest;
   if (!answer || isNew(before) || answer.id === before.lastRequest?.id) return [];
   const note = `Request ${answer.id}, answered by ${answer.instance}: ${answer.reason}`;
   return [{ reason: answer.outcome === 'Refused' ? 'RequestRefused' : 'RequestDone', note }];
 }
 
-function stalls(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
+function stalls(before: ClusterStatus, after: ClusterStatus): readonly ClusterEvent[] {
   const stalled = conditionOf(after, 'Stalled');
   if (stalled?.status !== 'True' || conditionOf(before, 'Stalled')?.reason === stalled.reason) return [];
   switch (stalled.reason) {
@@ -132,7 +129,7 @@ function stalls(before: PostgresClusterStatus, after: PostgresClusterStatus): re
   }
 }
 
-function certificates(before: PostgresClusterStatus, after: PostgresClusterStatus): readonly ClusterEvent[] {
+function certificates(before: ClusterStatus, after: ClusterStatus): readonly ClusterEvent[] {
   const now = conditionOf(after, 'CertificatesValid');
   if (now?.status !== 'False' || now.reason === 'Missing') return [];
   const then = conditionOf(before, 'CertificatesValid');
@@ -140,8 +137,8 @@ function certificates(before: PostgresClusterStatus, after: PostgresClusterStatu
 }
 
 function turned(
-  before: PostgresClusterStatus,
-  after: PostgresClusterStatus,
+  before: ClusterStatus,
+  after: ClusterStatus,
   type: 'Degraded' | 'SyncQuorumSatisfied',
   what: { readonly lost: EventReason; readonly found: EventReason; readonly since: boolean },
 ): readonly ClusterEvent[] {
@@ -153,5 +150,5 @@ function turned(
   return [{ reason: isGood ? what.found : what.lost, note: now.message }];
 }
 
-const conditionOf = (status: PostgresClusterStatus, type: string): Condition | undefined =>
+const conditionOf = (status: ClusterStatus, type: string): Condition | undefined =>
   status.conditions?.find((condition) => condition.type === type);

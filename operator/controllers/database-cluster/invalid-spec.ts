@@ -1,4 +1,5 @@
-import type { Condition, PostgresClusterStatus } from '../../api/postgres-cluster.ts';
+import type { Condition } from '../../api/cluster-status.ts';
+import type { ClusterStatus } from '../../api/database-cluster.ts';
 import type { StoredCluster } from './sources.ts';
 
 /** Status of a cluster whose spec this operator can't read (stored by another version): all else stays as it was. */
@@ -6,10 +7,10 @@ export function invalidSpecStatus(
   stored: StoredCluster,
   message: string,
   now: Date,
-): { readonly before: PostgresClusterStatus; readonly after: PostgresClusterStatus } {
-  const before: PostgresClusterStatus = {
+): { readonly before: ClusterStatus; readonly after: ClusterStatus } {
+  const before: ClusterStatus = {
     observedGeneration: -1,
-    ...(stored.status as Partial<PostgresClusterStatus> | undefined),
+    ...(stored.status as Partial<ClusterStatus> | undefined),
   };
   const generation = stored.metadata?.generation ?? 0;
   const condition = (type: string, status: Condition['status'], reason: string): Condition => {

@@ -1,11 +1,11 @@
-/** A PostgresCluster as its users see it: the resource, its Pods, who leads. Nothing here relies on what the operator says alone. */
+/** A cluster as its users see it: the resource, its Pods, who leads. Nothing here relies on what the operator says alone. */
 import type { V1EndpointSlice, V1PersistentVolumeClaim, V1Pod } from '@kubernetes/client-node';
-import type { PostgresClusterStatus } from '../../operator/api/postgres-cluster.ts';
+import type { ClusterStatus } from '../../operator/api/database-cluster.ts';
 import type { ApiServer } from './api-server.ts';
 import type { ClusterAccess } from './cluster-access.ts';
 import { notYet, until, yes, type Seen } from './until.ts';
 
-export interface PostgresClusterObject {
+export interface ClusterObject {
   readonly metadata: {
     readonly name: string;
     readonly namespace: string;
@@ -14,7 +14,7 @@ export interface PostgresClusterObject {
     readonly labels?: Readonly<Record<string, string>>;
   };
   readonly spec: { readonly instances: number };
-  readonly status?: PostgresClusterStatus;
+  readonly status?: ClusterStatus;
 }
 
 export interface Primary {
@@ -38,10 +38,10 @@ export interface Patience {
   readonly within: number;
 }
 
-export interface PostgresClusterUnderTest {
+export interface ClusterUnderTest {
   readonly namespace: string;
   readonly name: string;
-  readonly resource: () => Promise<PostgresClusterObject | undefined>;
+  readonly resource: () => Promise<ClusterObject | undefined>;
   readonly pods: () => Promise<readonly InstancePod[]>;
   readonly volumes: () => Promise<readonly V1PersistentVolumeClaim[]>;
   /** Whom the Service -rw leads to now; undefined = nobody. */
@@ -68,13 +68,13 @@ export function postgresCluster(
     signal,
   }: { readonly access: ClusterAccess; readonly api: ApiServer; readonly signal?: AbortSignal | undefined },
   { namespace, name }: { readonly namespace: string; readonly name: string },
-): PostgresClusterUnderTest {
+): ClusterUnderTest {
   const core = `/api/v1/namespaces/${namespace}`;
   const ofCluster = `?labelSelector=${encodeURIComponent(`mainstay.dev/cluster=${name},mainstay.dev/instance`)}`;
   const waitFor = <T>(what: string, probe: () => Promise<Seen<T>>, patience: Patience): Promise<T> =>
     until(`${namespace}/${name}: ${what}`, probe, { within: patience.within, signal });
 
-  const resource = (): Promise<PostgresClusterObject | undefined> =>
+  const resource = (): Promise<ClusterObject | undefined> =>
     api.get(`/apis/mainstay.dev/v1alpha1/namespaces/${namespace}/postgresclusters/${name}`);
 
   const pods = async (): Promise<readonly InstancePod[]> => {
@@ -196,7 +196,7 @@ function instancePod(pod: V1Pod): InstancePod {
   };
 }
 
-function statusProblem(object: PostgresClusterObject): string | undefined {
+function statusProblem(object: ClusterObject): string | undefined {
   const { instances } = object.spec;
   const ready = object.status?.readyInstances ?? 0;
   if (ready !== instances) return `status says ${ready} of ${instances} instances`;
@@ -204,7 +204,7 @@ function statusProblem(object: PostgresClusterObject): string | undefined {
   return conditionProblem(object, 'Ready', 'True');
 }
 
-function conditionProblem(object: PostgresClusterObject, type: string, wanted: string): string | undefined {
+function conditionProblem(object: ClusterObject, type: string, wanted: string): string | undefined {
   const condition = object.status?.conditions?.find((candidate) => candidate.type === type);
   if (condition === undefined) return `no condition ${type}`;
   if (condition.observedGeneration !== undefined && condition.observedGeneration !== object.metadata.generation) {

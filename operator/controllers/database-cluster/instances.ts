@@ -1,6 +1,6 @@
 /** Reading of facts that several decisions share. */
 import type { InstanceName } from '../../api/cluster-state.ts';
-import { effectiveDurability } from '../../api/postgres-cluster.ts';
+import { effectiveDurability } from '../../api/durability.ts';
 import { databaseImage } from '../../resources/installation.ts';
 import { instanceNames, instanceNumber } from '../../resources/names.ts';
 import { podIntent } from '../../resources/pod.ts';

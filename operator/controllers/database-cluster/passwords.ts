@@ -1,5 +1,5 @@
 /** The passwords that a cluster goes by, as verifiers. A Secret is read only when its version is not the one published. */
-import type { PostgresCluster } from '../../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../../api/database-cluster.ts';
 import { PostgresDeclaration, type DeclaredPassword } from '../../api/postgres-declaration.ts';
 import type { CallOptions } from '../../kubernetes/client.ts';
 import { secrets } from '../../kubernetes/kinds.ts';
@@ -23,7 +23,7 @@ type SecretContent = Readonly<Record<string, string>>;
 
 export async function observePasswords(
   { client, sources, log }: Pick<Observer, 'client' | 'sources' | 'log'>,
-  cluster: PostgresCluster,
+  cluster: DatabaseCluster,
   runtime: ClusterRuntime | undefined,
   options: CallOptions,
 ): Promise<ObservedPasswords> {
@@ -131,11 +131,11 @@ function parsed(text: string): unknown {
   }
 }
 
-const isOwnApplicationSecret = ({ metadata, spec }: PostgresCluster, { role, secret }: PasswordPlace): boolean =>
+const isOwnApplicationSecret = ({ metadata, spec }: DatabaseCluster, { role, secret }: PasswordPlace): boolean =>
   role === spec.application.owner && secret === secretNames.application(metadata.name);
 
 /** Who has only entered another password wants the addresses with it; anything else in it is his own. */
-function isStale(cluster: PostgresCluster, data: SecretContent): boolean {
+function isStale(cluster: DatabaseCluster, data: SecretContent): boolean {
   const { uri, 'jdbc-uri': jdbc } = applicationContent(cluster, data['password']?.trim() ?? '');
   return !isVerifier(data['password'] ?? '') && (data['uri'] !== uri || data['jdbc-uri'] !== jdbc);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Condition, PostgresClusterStatus } from '../../api/postgres-cluster.ts';
+import type { Condition } from '../../api/cluster-status.ts';
+import type { ClusterStatus } from '../../api/database-cluster.ts';
 import { sampleCluster } from '../../resources/sample-cluster.ts';
 import { eventsBetween } from './cluster-events.ts';
 import { decide } from './decide.ts';
@@ -20,15 +21,15 @@ function atRest(spec: Record<string, unknown> = {}): World {
   return world;
 }
 
-function writeStatus(world: World): PostgresClusterStatus {
+function writeStatus(world: World): ClusterStatus {
   const status = statusFor(factsOf(world));
   world.cluster = { ...world.cluster, status };
   return status;
 }
 
-const condition = (status: PostgresClusterStatus, type: string): Condition | undefined =>
+const condition = (status: ClusterStatus, type: string): Condition | undefined =>
   status.conditions?.find((candidate) => candidate.type === type);
-const brief = (status: PostgresClusterStatus) =>
+const brief = (status: ClusterStatus) =>
   Object.fromEntries((status.conditions ?? []).map(({ type, status: is, reason }) => [type, `${is} ${reason}`]));
 
 describe('conditions', () => {

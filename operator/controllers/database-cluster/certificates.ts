@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { tlsFileNames, tlsFingerprint } from '../../api/tls-files.ts';
 import type { ConditionReason } from '../../api/conditions.ts';
 import type { InstanceName } from '../../api/cluster-state.ts';
-import type { PostgresCluster } from '../../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../../api/database-cluster.ts';
 import type { Brought, OwnAuthority, OwnServerPair } from '../../certificates/own-secret.ts';
 import { readCertificate } from '../../certificates/pem.ts';
 import {
@@ -43,7 +43,7 @@ export interface BroughtSecrets {
 
 export interface CertificateObservation {
   readonly now: number;
-  readonly cluster: PostgresCluster;
+  readonly cluster: DatabaseCluster;
   readonly dataUid: string;
   readonly objects: ReadonlyMap<string, ObservedObject>;
   readonly pods: readonly ObservedPod[];

@@ -51,7 +51,7 @@ export const InstanceStatus = z.object({
 export type Condition = DeepReadonly<z.output<typeof Condition>>;
 export type InstanceStatus = DeepReadonly<z.output<typeof InstanceStatus>>;
 
-export const PostgresClusterStatusSchema = z.object({
+export const ClusterStatusSchema = z.object({
   observedGeneration: described(
     z.int().min(-1).default(-1),
     'Generation of the spec that this status is about; −1 until the operator has seen the cluster.',

@@ -1,11 +1,8 @@
 /** What people see of a cluster: computed from the facts, never accumulated; only transition times are carried over. */
 import type { InstanceName, Member } from '../../api/cluster-state.ts';
-import {
-  effectiveDurability,
-  type Condition,
-  type InstanceStatus,
-  type PostgresClusterStatus,
-} from '../../api/postgres-cluster.ts';
+import type { Condition, InstanceStatus } from '../../api/cluster-status.ts';
+import type { ClusterStatus } from '../../api/database-cluster.ts';
+import { effectiveDurability } from '../../api/durability.ts';
 import type { ConditionReason, ConditionType } from '../../api/conditions.ts';
 import { quantityValue } from '../../api/quantity.ts';
 import { dataVersion } from '../../resources/installation.ts';
@@ -35,7 +32,7 @@ type Judgement<T extends ConditionType = ConditionType> = {
   };
 }[T];
 
-export function statusFor(facts: Facts): PostgresClusterStatus {
+export function statusFor(facts: Facts): ClusterStatus {
   const { cluster } = facts;
   const { name, generation } = cluster.metadata;
   const runtime = knownRuntime(facts);
@@ -83,7 +80,7 @@ export function statusFor(facts: Facts): PostgresClusterStatus {
 function effectiveParameters(
   { cluster }: Facts,
   runtime: ClusterRuntime | undefined,
-): Pick<PostgresClusterStatus, 'parameters'> {
+): Pick<ClusterStatus, 'parameters'> {
   const leader = runtime?.leader?.instance;
   const parameters = runtime?.members.get(leader ?? '')?.effective ?? cluster.status.parameters;
   return parameters ? { parameters } : {};
@@ -93,7 +90,7 @@ function effectiveParameters(
 function requestsOf(
   { cluster }: Facts,
   runtime: ClusterRuntime | undefined,
-): Pick<PostgresClusterStatus, 'lastForcedFailover' | 'lastRequest'> {
+): Pick<ClusterStatus, 'lastForcedFailover' | 'lastRequest'> {
   if (!runtime) {
     const { lastForcedFailover, lastRequest } = cluster.status;
     return { ...(lastForcedFailover && { lastForcedFailover }), ...(lastRequest && { lastRequest }) };

@@ -1,7 +1,7 @@
 /** What a reconcile knows: everything it decides from, and nothing it would have to ask for. */
 import type { VolumeContent } from '../../resources/names.ts';
 import type { InstanceName } from '../../api/cluster-state.ts';
-import type { PostgresCluster } from '../../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../../api/database-cluster.ts';
 import type { Installation } from '../../resources/installation.ts';
 import type { ClusterCertificates } from './certificates.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
@@ -11,7 +11,7 @@ import type { NodeState } from '../node/node-state.ts';
 export interface Facts {
   /** Wall-clock time in milliseconds, for what people wrote or will read. */
   readonly now: number;
-  readonly cluster: PostgresCluster;
+  readonly cluster: DatabaseCluster;
   readonly installation: Installation;
   /** Identity of the data: of the first cluster that owned the volumes. */
   readonly dataUid: string;

@@ -1,7 +1,7 @@
 /** What of spec.postgresql reaches the agents: all of it, or, when something is wrong, what was in force before. */
 import { bytesOf, parameterProblems } from '../../api/parameter-check.ts';
 import { hbaProblem, identProblem } from '../../api/pg-hba.ts';
-import type { PostgresCluster } from '../../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../../api/database-cluster.ts';
 import { quantityValue } from '../../api/quantity.ts';
 import { settingsOf, type Settings } from '../../resources/definition.ts';
 import { dataVersion } from '../../resources/installation.ts';
@@ -13,7 +13,7 @@ export interface JudgedSettings {
   readonly problems: readonly string[];
 }
 
-export function judgeSettings(cluster: PostgresCluster, runtime: ClusterRuntime | undefined): JudgedSettings {
+export function judgeSettings(cluster: DatabaseCluster, runtime: ClusterRuntime | undefined): JudgedSettings {
   const problems = problemsOf(cluster);
   if (problems.length === 0) return { settings: settingsOf(cluster), problems };
   const { parameters = {}, postgres } = runtime?.definition ?? {};
@@ -23,7 +23,7 @@ export function judgeSettings(cluster: PostgresCluster, runtime: ClusterRuntime 
 /** Part of the container's memory that may be shared buffers: with more the kernel kills the database, again and again. */
 const mostOfMemory = 0.75;
 
-function bufferProblems(cluster: PostgresCluster): readonly string[] {
+function bufferProblems(cluster: DatabaseCluster): readonly string[] {
   const { resources, postgresql } = cluster.spec;
   const value = postgresql.parameters['shared_buffers'];
   const limit = resources?.limits?.memory;
@@ -36,7 +36,7 @@ function bufferProblems(cluster: PostgresCluster): readonly string[] {
       ];
 }
 
-function problemsOf(cluster: PostgresCluster): readonly string[] {
+function problemsOf(cluster: DatabaseCluster): readonly string[] {
   const { postgresql } = cluster.spec;
   const lines = (field: string, all: readonly string[], problemOf: (line: string) => string | undefined) =>
     all.flatMap((line, index) => {

@@ -1,6 +1,6 @@
 /** observe(key) → facts: from local copies, or, before something risky, from the API server and etcd as of now. */
 import { clusterPrefix, type ClusterIdentity } from '../../api/cluster-state.ts';
-import { parsePostgresCluster, type PostgresCluster } from '../../api/postgres-cluster.ts';
+import { parseDatabaseCluster, type DatabaseCluster } from '../../api/database-cluster.ts';
 import { readAuthoritySecret, readServerSecret } from '../../certificates/own-secret.ts';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { persistentVolumeClaims, pods } from '../../kubernetes/kinds.ts';
@@ -55,7 +55,7 @@ export async function observe(
   const stored =
     freshness === 'now' ? await client.get(postgresClusters, { namespace, name }, options) : sources.clusters.get(key);
   if (!stored) return undefined;
-  const cluster = parsePostgresCluster(stored);
+  const cluster = parseDatabaseCluster(stored);
 
   const where = { namespace, labelSelector: `${labels.cluster}=${name}` };
   const [podList, volumeList] =
@@ -136,7 +136,7 @@ async function withMissing<T extends { metadata?: { name?: string } }>(
 
 async function observeObjects(
   { client, sources, installation }: Observer,
-  cluster: PostgresCluster,
+  cluster: DatabaseCluster,
   options: { readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<ReadonlyMap<string, ObservedObject>> {
   const { namespace, name: clusterName } = cluster.metadata;
@@ -163,7 +163,7 @@ async function observeObjects(
 /** They are not ours, so that no watch covers them. */
 async function broughtSecrets(
   { client }: Observer,
-  { metadata, spec: { tls } }: PostgresCluster,
+  { metadata, spec: { tls } }: DatabaseCluster,
   now: number,
   options: { readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<BroughtSecrets> {
@@ -194,7 +194,7 @@ async function observeRuntime(
 }
 
 /** Data keep the identity of the first cluster that owned them, because the history in etcd belongs to them. */
-export function identityOfData(cluster: PostgresCluster, volumes: readonly ObservedVolume[]): string {
+export function identityOfData(cluster: DatabaseCluster, volumes: readonly ObservedVolume[]): string {
   if (cluster.status.dataUid !== undefined) return cluster.status.dataUid;
   const { name, uid } = cluster.metadata;
   const number = (volume: ObservedVolume) => instanceNumber(name, volume.instance) ?? 0;

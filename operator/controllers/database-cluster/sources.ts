@@ -1,6 +1,7 @@
 /** What the controller watches in Kubernetes: local copies, stripped to what decisions need. */
 import type { V1Node, V1PersistentVolumeClaim, V1Pod } from '@kubernetes/client-node';
-import { apiVersion, parsePostgresCluster } from '../../api/postgres-cluster.ts';
+import { apiVersion } from '../../api/api-group.ts';
+import { parseDatabaseCluster } from '../../api/database-cluster.ts';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { createInformer, keyOf, type Informer } from '../../kubernetes/informer.ts';
 import {
@@ -163,7 +164,7 @@ export function createSources(options: SourceOptions): Sources {
 /** Secrets on whose content a cluster depends, as `namespace/name`; of one that can't be understood, none. */
 function namedSecrets(stored: StoredCluster): readonly string[] {
   try {
-    const cluster = parsePostgresCluster(stored);
+    const cluster = parseDatabaseCluster(stored);
     return passwordPlaces(cluster).map(({ secret }) => `${cluster.metadata.namespace}/${secret}`);
   } catch {
     return [];

@@ -1,12 +1,12 @@
 /** Whether a new status is worth a write. */
-import type { PostgresClusterStatus } from '../../api/postgres-cluster.ts';
+import type { ClusterStatus } from '../../api/database-cluster.ts';
 
 /** Positions move with every write of every client; people don't need them more often. */
 export const positionsEveryMs = 15_000;
 
 export type StatusChange = 'none' | 'positions-only' | 'worth-telling';
 
-export function statusChange(before: PostgresClusterStatus, after: PostgresClusterStatus): StatusChange {
+export function statusChange(before: ClusterStatus, after: ClusterStatus): StatusChange {
   if (text(before) === text(after)) return 'none';
   return text(withoutPositions(before)) === text(withoutPositions(after)) ? 'positions-only' : 'worth-telling';
 }
@@ -28,7 +28,7 @@ export function statusPatch(before: object, after: object): Record<string, unkno
 const isPlain = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-function withoutPositions(status: PostgresClusterStatus): PostgresClusterStatus {
+function withoutPositions(status: ClusterStatus): ClusterStatus {
   if (!status.instancesStatus) return status;
   return {
     ...status,

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { Corruption, DiskUse, Member } from '../../api/cluster-state.ts';
-import type { PostgresClusterStatus } from '../../api/postgres-cluster.ts';
+import type { ClusterStatus } from '../../api/database-cluster.ts';
 import { eventsBetween } from './cluster-events.ts';
 import { judgeDamage, judgeDisks } from './data-conditions.ts';
 import { member } from './modelled-world.ts';
@@ -70,7 +70,7 @@ test.each<[string, readonly Member[], string, RegExp]>([
 });
 
 test('each is told once, again when it changes, and when it is over', () => {
-  const status = (reason: string, is: 'True' | 'False'): PostgresClusterStatus => ({
+  const status = (reason: string, is: 'True' | 'False'): ClusterStatus => ({
     observedGeneration: 1,
     conditions: [
       { type: 'DiskPressure', status: is, reason, message: reason, lastTransitionTime: '2026-01-01T00:00:00Z' },
@@ -78,7 +78,7 @@ test('each is told once, again when it changes, and when it is over', () => {
   });
   const well = status('EnoughRoom', 'False');
   const [filling, full] = [status('Filling', 'True'), status('Full', 'True')];
-  const between = (before: PostgresClusterStatus, after: PostgresClusterStatus) => eventsBetween(before, after, 3);
+  const between = (before: ClusterStatus, after: ClusterStatus) => eventsBetween(before, after, 3);
   expect(between(well, filling)).toEqual([{ reason: 'DiskPressure', note: 'Filling' }]);
   expect(between(filling, filling)).toEqual([]);
   expect(between(filling, full)).toEqual([{ reason: 'DiskPressure', note: 'Full' }]);

@@ -1,5 +1,6 @@
 /** One reconcile: observe → status → decide → apply. */
-import { apiVersion, type PostgresClusterStatus } from '../../api/postgres-cluster.ts';
+import { apiVersion } from '../../api/api-group.ts';
+import type { ClusterStatus } from '../../api/database-cluster.ts';
 import type { ReconcileResult } from '../../kubernetes/controller.ts';
 import type { ApiObject } from '../../kubernetes/kinds.ts';
 import { MainstayError } from '../../platform/errors.ts';
@@ -18,7 +19,7 @@ import { positionsEveryMs, statusChange, statusPatch } from './status-change.ts'
 import { outageNotices } from './outage-notices.ts';
 import { invalidSpecStatus } from './invalid-spec.ts';
 
-export interface PostgresClusterController {
+export interface DatabaseClusterController {
   readonly observer: Observer;
   readonly effector: Effector;
   readonly metrics: Pick<OperatorMetrics, 'conditions' | 'certificates'>;
@@ -27,12 +28,12 @@ export interface PostgresClusterController {
 
 const callTimeoutMs = 10_000;
 
-export function postgresClusterReconciler({
+export function databaseClusterReconciler({
   observer,
   effector,
   metrics,
   note,
-}: PostgresClusterController): (key: string, signal: AbortSignal) => Promise<ReconcileResult> {
+}: DatabaseClusterController): (key: string, signal: AbortSignal) => Promise<ReconcileResult> {
   /** When a cluster's status was last written, to hold back positions. */
   const writtenAt = new Map<string, number>();
   const outages = outageNotices();
@@ -116,8 +117,8 @@ export function postgresClusterReconciler({
 
   async function patchStatus(
     regarding: ApiObject,
-    before: PostgresClusterStatus,
-    after: PostgresClusterStatus,
+    before: ClusterStatus,
+    after: ClusterStatus,
     signal: AbortSignal,
   ): Promise<void> {
     const { namespace, name = '', uid } = regarding.metadata ?? {};

@@ -1,4 +1,4 @@
-import type { PostgresCluster } from '../../api/postgres-cluster.ts';
+import type { DatabaseCluster } from '../../api/database-cluster.ts';
 import { primaryEndpointSlice } from '../../resources/endpoint-slice.ts';
 import { etcdSecret } from '../../resources/etcd-secret.ts';
 import type { Installation } from '../../resources/installation.ts';
@@ -19,7 +19,7 @@ export interface Desired {
 }
 
 /** Objects that are ours entirely: applied whenever our intent changes. */
-export function desiredObjects(cluster: PostgresCluster, { etcdCredentials }: Installation): readonly Desired[] {
+export function desiredObjects(cluster: DatabaseCluster, { etcdCredentials }: Installation): readonly Desired[] {
   const budget = podDisruptionBudgetFor(cluster);
   return [
     serviceAccountFor(cluster),
@@ -49,7 +49,7 @@ export type OnceObject =
       readonly content: 'application' | 'system';
     };
 
-export function onceObjects(cluster: PostgresCluster): readonly OnceObject[] {
+export function onceObjects(cluster: DatabaseCluster): readonly OnceObject[] {
   const { name } = cluster.metadata;
   const slice = primaryEndpointSlice(cluster);
   return [

@@ -1,6 +1,6 @@
 /** For tests: Kubernetes and the agents, as far as decisions touch them. Actions change it at once; `settle` lets the others work. */
 import { declarationDigest, type Member } from '../../api/cluster-state.ts';
-import { parsePostgresCluster, type PostgresCluster } from '../../api/postgres-cluster.ts';
+import { parseDatabaseCluster, type DatabaseCluster } from '../../api/database-cluster.ts';
 import type { PublicTlsFiles } from '../../certificates/plan.ts';
 import { annotations } from '../../resources/labels.ts';
 import { sampleInstallation } from '../../resources/sample-cluster.ts';
@@ -24,7 +24,7 @@ interface Manifest {
 
 export interface World {
   now: number;
-  cluster: PostgresCluster;
+  cluster: DatabaseCluster;
   readonly objects: Map<string, ObservedObject>;
   readonly pods: Map<string, ObservedPod>;
   readonly volumes: Map<string, ObservedVolume>;
@@ -79,7 +79,7 @@ export const settledCertificates: ClusterCertificates = {
   lifetimes: [],
 };
 
-export function newWorld(cluster: PostgresCluster): World {
+export function newWorld(cluster: DatabaseCluster): World {
   const node: NodeState = { ready: true, draining: false, outOfService: false, zone: undefined };
   return {
     now: Date.parse('2026-11-21T08:00:00Z'),
@@ -122,7 +122,7 @@ export function factsOf(world: World): Facts {
 /** Another spec, as a user would apply it: the next generation. */
 export function respec(world: World, change: Readonly<Record<string, unknown>>): void {
   const { metadata, spec, status } = world.cluster;
-  world.cluster = parsePostgresCluster({
+  world.cluster = parseDatabaseCluster({
     ...world.cluster,
     metadata: { ...metadata, generation: metadata.generation + 1 },
     spec: { ...spec, ...change },

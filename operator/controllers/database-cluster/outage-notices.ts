@@ -1,10 +1,10 @@
-import type { PostgresClusterStatus } from '../../api/postgres-cluster.ts';
+import type { ClusterStatus } from '../../api/database-cluster.ts';
 import type { ClusterEvent } from './cluster-events.ts';
 
 export interface OutageNotices {
   judge(
     key: string,
-    status: PostgresClusterStatus,
+    status: ClusterStatus,
     now: number,
   ): { readonly notices: readonly ClusterEvent[]; readonly lookAgainInMs: number | undefined };
   forget(key: string): void;
