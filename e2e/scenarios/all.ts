@@ -17,6 +17,7 @@ import './etcd-faults.ts';
 import './control-plane-down.ts';
 import './drain.ts';
 import './scale.ts';
+import './deletion-protection.ts';
 import './certificates.ts';
 import './volumes-kept.ts';
 // For `make soak` only:

@@ -279,6 +279,10 @@ const Spec = z.object({
     z.enum(['Retain', 'Delete']).default('Retain'),
     'What becomes of the volumes when the cluster is deleted or shrinks. Retain: they stay, and the same manifest finds its data again. Delete: they go.',
   ),
+  deletionProtection: described(
+    z.boolean().default(false),
+    'While true, the API server refuses to delete the cluster and its volumes, whoever asks, until this is false again. Needs the chart’s admission policies (on by default).',
+  ),
   paused: described(
     z.boolean().default(false),
     'While true, the operator changes nothing of this cluster. The agents go on, failover included.',

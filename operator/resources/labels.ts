@@ -5,6 +5,8 @@ export const labels = {
   cluster: 'mainstay.dev/cluster',
   instance: 'mainstay.dev/instance',
   role: 'mainstay.dev/role',
+  /** On volumes: the chart's admission policy refuses to delete what carries it. */
+  deletionProtection: 'mainstay.dev/deletion-protection',
   managedBy: 'app.kubernetes.io/managed-by',
 } as const;
 

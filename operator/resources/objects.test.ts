@@ -67,6 +67,13 @@ describe('what outlives the cluster has no owner', () => {
 });
 
 describe('volume', () => {
+  test('is marked for the admission policy while the cluster is protected', () => {
+    const marked = volumeFor(sampleCluster({ deletionProtection: true }), 'orders-1', { dataUid: 'u' });
+    const plain = volumeFor(cluster, 'orders-1', { dataUid: 'u' });
+    expect(marked.metadata?.labels).toMatchObject({ 'mainstay.dev/deletion-protection': 'true' });
+    expect(plain.metadata?.labels).not.toHaveProperty(['mainstay.dev/deletion-protection']);
+  });
+
   const size = (spec: string, existing?: string) =>
     volumeFor(sampleCluster({ storage: { size: spec } }), 'orders-1', {
       dataUid: 'u',

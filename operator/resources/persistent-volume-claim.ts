@@ -4,7 +4,7 @@ import type { DatabaseCluster } from '../api/database-cluster.ts';
 import { quantityValue } from '../api/quantity.ts';
 import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
-import { annotations, instanceLabels } from './labels.ts';
+import { annotations, instanceLabels, labels } from './labels.ts';
 import { volumeName, type VolumeContent } from './names.ts';
 import { dataOwners } from './owner.ts';
 
@@ -30,7 +30,10 @@ export function volumeFor(
     metadata: {
       name: volumeName(instance, holds),
       namespace,
-      labels: instanceLabels(name, instance),
+      labels: {
+        ...instanceLabels(name, instance),
+        ...(cluster.spec.deletionProtection && { [labels.deletionProtection]: 'true' }),
+      },
       annotations: { [annotations.clusterUid]: dataUid },
       ownerReferences: dataOwners(cluster),
     },
