@@ -1,10 +1,10 @@
 /** The ClusterOperation resource: something done once to a cluster because somebody asked. The one source of its CRD and types. */
 import { z } from 'zod';
-import { MainstayError } from '../platform/errors.ts';
 import { ClusterOperationStatusSchema } from './cluster-operation-status.ts';
 import type { DeepReadonly } from './deep-readonly.ts';
 import { objectMeta } from './object-meta.ts';
 import { apiVersion } from './api-group.ts';
+import { parseResource } from './parse-resource.ts';
 import { described, type Rule } from './rules.ts';
 
 const instance = z.string().min(1).max(63);
@@ -223,14 +223,8 @@ export type ClusterOperationSpec = ClusterOperation['spec'];
 export type ClusterOperationStatus = ClusterOperation['status'];
 
 /** Reads a resource as the API server or a file has it, filling defaults; throws ResourceInvalid with every problem found. */
-export function parseClusterOperation(value: unknown): ClusterOperation {
-  const result = ClusterOperationResource.safeParse(value);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'object'}: ${issue.message}`);
-  throw new MainstayError('ResourceInvalid', `ClusterOperation is invalid: ${problems.join('; ')}`, {
-    cause: result.error,
-  });
-}
+export const parseClusterOperation = (value: unknown): ClusterOperation =>
+  parseResource('ClusterOperation', ClusterOperationResource, value);
 
 const defaultDeadlineSeconds: Readonly<Record<OperationType, number>> = {
   Switchover: 60,

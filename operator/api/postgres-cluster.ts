@@ -1,116 +1,25 @@
 /** The PostgresCluster resource: the one source of its CRD, its reference page and its types. */
 import { z } from 'zod';
-import { MainstayError } from '../platform/errors.ts';
-import { apiVersion } from './api-group.ts';
 import { Bootstrap, keyReference } from './bootstrap.ts';
-import { logLevels } from './cluster-state.ts';
-import type { DeepReadonly } from './deep-readonly.ts';
-import { Durability } from './durability.ts';
-import { Failover, failoverRules } from './failover.ts';
-import { objectMeta } from './object-meta.ts';
-import { parameterRules } from './parameters.ts';
+import {
+  clusterResource,
+  commonRules,
+  image,
+  instances,
+  lifeCycle,
+  placement,
+  sameClass,
+  storage,
+} from './cluster-spec.ts';
 import { ClusterStatusSchema } from './cluster-status.ts';
-import { quantityPattern, quantityValue } from './quantity.ts';
-import { Replication } from './replication.ts';
+import type { DeepReadonly } from './deep-readonly.ts';
+import { parameterRules } from './parameters.ts';
+import { parseResource } from './parse-resource.ts';
 import { Databases, declaredRules, Roles } from './roles-and-databases.ts';
 import { described, matching, type Rule } from './rules.ts';
 import { Tls } from './tls.ts';
 
-const imageReference = /^[a-zA-Z0-9][a-zA-Z0-9._:@/-]*$/;
 const identifier = /^[a-z_][a-z0-9_]{0,62}$/;
-const minimumStorage = '512Mi';
-/** Leaves room for "-<n>" and for the suffixes of Services and volumes within a DNS label. */
-const clusterNamePattern = /^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$/;
-
-const quantity = z
-  .union([z.int().min(0), z.string().max(32).regex(quantityPattern)])
-  .meta({ 'x-kubernetes-int-or-string': true });
-
-const ResourceList = z.object({
-  cpu: described(quantity.exactOptional(), 'CPU, as in "500m" or 2.'),
-  memory: described(quantity.exactOptional(), 'Memory, as in "2Gi".'),
-  'ephemeral-storage': described(quantity.exactOptional(), 'Local scratch space, as in "1Gi".'),
-});
-type ResourceList = z.output<typeof ResourceList>;
-
-const Resources = z.object({
-  requests: described(ResourceList.exactOptional(), 'What each instance is sure to get.'),
-  limits: described(ResourceList.exactOptional(), 'What each instance can’t exceed.'),
-});
-
-const Toleration = z.object({
-  key: described(z.string().max(316).exactOptional(), 'Key of the taint; all keys if absent.'),
-  operator: described(
-    z.enum(['Exists', 'Equal']).exactOptional(),
-    'How value is compared. Default of Kubernetes: Equal.',
-  ),
-  value: described(z.string().max(63).exactOptional(), 'Value of the taint.'),
-  effect: described(
-    z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).exactOptional(),
-    'Effect of the taint; all effects if absent.',
-  ),
-  tolerationSeconds: described(
-    z.int().min(0).exactOptional(),
-    'How long a NoExecute taint is tolerated; for ever if absent.',
-  ),
-});
-
-const Affinity = z.object({
-  nodeSpread: described(
-    z.enum(['Required', 'Preferred']).default('Preferred'),
-    'Required: never two instances on one node; an instance without a free node stays pending. ' +
-      'Preferred: only when no other node takes it; status then says Degraded. ' +
-      'Preferred is the default so that a cluster can have more instances than nodes for a while.',
-  ),
-  topologyKey: described(
-    z.string().min(1).max(316).default('topology.kubernetes.io/zone'),
-    'Node label whose values instances are spread over as well, where possible.',
-  ),
-  nodeSelector: described(
-    z.record(z.string(), z.string().max(63)).exactOptional(),
-    'Labels that a node must have.',
-    [],
-    { maxProperties: 32 },
-  ),
-  tolerations: described(z.array(Toleration).max(32).exactOptional(), 'Taints that instances tolerate.', [], {
-    'x-kubernetes-list-type': 'atomic',
-  }),
-});
-
-const Storage = z.object({
-  size: described(
-    z.string().min(1).max(32),
-    'Size of each instance’s volume, as in "20Gi". It can grow (if the storage class allows it), never shrink.',
-    [
-      {
-        cel: 'isQuantity(self)',
-        message: 'is not a size: write it as in "20Gi"',
-        messageCel: `'is ' + self + ', which is not a size: write it as in "20Gi"'`,
-        holds: (self) => quantityValue(self) !== undefined,
-        say: (self) => `is ${self}, which is not a size: write it as in "20Gi"`,
-      },
-      {
-        cel: `!isQuantity(self) || quantity(self).compareTo(quantity('${minimumStorage}')) >= 0`,
-        message: `must be ${minimumStorage} or more, because an empty PostgreSQL and its write-ahead log need that`,
-        messageCel: `'is ' + self + ' but must be ${minimumStorage} or more, because an empty PostgreSQL and its write-ahead log need that'`,
-        holds: (self) => (quantityValue(self) ?? Infinity) >= (quantityValue(minimumStorage) ?? 0),
-        say: (self) =>
-          `is ${self} but must be ${minimumStorage} or more, because an empty PostgreSQL and its write-ahead log need that`,
-      },
-      {
-        cel: '!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0',
-        message: 'a volume can’t shrink: keep the size, or make a new cluster and move the data',
-        messageCel:
-          "'is ' + self + ' but was ' + oldSelf + ', and a volume can’t shrink: keep ' + oldSelf + ', or make a new cluster and move the data'",
-      },
-    ],
-  ),
-  storageClassName: described(
-    z.string().min(1).max(253).exactOptional(),
-    'Storage class of the volumes; the cluster’s default class if absent. Can’t be changed later.',
-  ),
-});
-
 const application = (what: string, reserved: readonly string[]) =>
   described(z.string().max(63).default('app'), what, [
     matching(identifier, 'is no plain name: use lower-case letters, digits and underscores, as in shop_2'),
@@ -151,91 +60,21 @@ const Library = described(z.string().min(1).max(128), 'Name of a library.', [
   matching(/^[a-zA-Z0-9_.$/-]+$/, 'is no name of a library: write it as in pg_stat_statements'),
 ]);
 
-const PodOptions = z.object({
-  labels: described(
-    z.record(z.string(), z.string().max(63)).exactOptional(),
-    'Labels added to the Pods; those of Mainstay win.',
-    [reservedKeys('labels')],
-    { maxProperties: 32 },
-  ),
-  annotations: described(
-    z.record(z.string(), z.string().max(4096)).exactOptional(),
-    'Annotations added to the Pods.',
-    [reservedKeys('annotations')],
-    { maxProperties: 32 },
-  ),
-  priorityClassName: described(
-    z.string().min(1).max(253).exactOptional(),
-    'Priority class of the Pods. Give databases a higher one than what may be evicted for them.',
-  ),
-});
-
-/** Defaults depend on the number of instances, so the schema can't hold them: `effectiveDurability`. */
-const specRules: readonly Rule<{
-  readonly instances: number;
-  readonly durability: z.output<typeof Durability>;
-}>[] = [
-  {
-    cel: 'self.durability.acknowledgements < (self.instances > 1 ? self.instances : 2)',
-    fieldPath: '.durability.acknowledgements',
-    message: 'must be less than spec.instances: lower spec.durability.acknowledgements or raise spec.instances',
-    // format() and not string() + …: the API server takes the latter for unboundedly long and refuses the CRD.
-    messageCel:
-      "'is %d but must be less than spec.instances (%d), because only replicas acknowledge: lower it or raise spec.instances'.format([self.durability.acknowledgements, self.instances])",
-    holds: (self) => self.durability.acknowledgements < Math.max(self.instances, 2),
-    say: (self) =>
-      `is ${self.durability.acknowledgements} but must be less than spec.instances (${self.instances}), because only replicas acknowledge: lower it or raise spec.instances`,
-  },
-  {
-    cel: "!(self.instances == 1 && has(self.durability.mode) && self.durability.mode == 'Strict')",
-    fieldPath: '.durability.mode',
-    message:
-      'Strict needs at least 2 instances, because every write would wait for a replica: raise spec.instances (3 is best) or remove spec.durability.mode',
-    holds: (self) => !(self.instances === 1 && self.durability.mode === 'Strict'),
-  },
-  {
-    cel: 'has(self.walStorage) == has(oldSelf.walStorage)',
-    fieldPath: '.walStorage',
-    message: 'can’t be added or removed later: restore the old value, or make a new cluster with it and move the data',
-  },
-];
-
-const sameClass: Rule<unknown> = {
-  cel: 'has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)',
-  fieldPath: '.storageClassName',
-  message: 'can’t be changed yet: restore the old value, or make a new cluster and move the data',
-};
-
 const Spec = z.object({
-  instances: described(
-    z.int().min(1).max(9).default(3),
-    'Number of database instances: one primary, the others replicas. 3 survive the loss of any node without losing a write or stopping for long; 1 is for trials.',
-  ),
+  instances,
   version: described(
     z.enum(['17', '18']).default('18'),
     'Major version of PostgreSQL. A ClusterOperation of type Upgrade changes that of the data (status.version); this one follows by your hand.',
   ),
-  image: described(
-    z.string().min(1).max(512).exactOptional(),
-    'Image to run instead of the operator’s own for spec.version. It must hold that major version of PostgreSQL.',
-    [matching(imageReference, 'is no image: write it as in mainstay.dev/postgres:18')],
-  ),
-  storage: described(Storage, 'Volume of each instance.', [sameClass]),
+  image: image('PostgreSQL', 'mainstay.dev/postgres:18'),
+  storage: described(storage('PostgreSQL'), 'Volume of each instance.', [sameClass]),
   walStorage: described(
-    Storage.exactOptional(),
+    storage('PostgreSQL').exactOptional(),
     'A volume of its own for the write-ahead log of each instance: on a faster disk, or so that neither log nor data can fill the other’s. ' +
       'Can’t be added or removed later.',
     [sameClass],
   ),
-  durability: described(Durability.prefault({}), 'How safe a write is when it is acknowledged.'),
-  failover: described(Failover.prefault({}), 'Who becomes primary.'),
-  replication: described(Replication.prefault({}), 'How replicas get their data.'),
-  resources: described(
-    Resources.exactOptional(),
-    'CPU and memory of each instance. Set memory requests equal to limits, so that the database is not the first to be killed.',
-    [withinLimits('cpu'), withinLimits('memory')],
-  ),
-  affinity: described(Affinity.prefault({}), 'Where instances run.'),
+  ...placement,
   postgresql: described(
     z
       .object({
@@ -275,88 +114,24 @@ const Spec = z.object({
   ),
   roles: Roles,
   databases: Databases,
-  deletionPolicy: described(
-    z.enum(['Retain', 'Delete']).default('Retain'),
-    'What becomes of the volumes when the cluster is deleted or shrinks. Retain: they stay, and the same manifest finds its data again. Delete: they go.',
-  ),
-  deletionProtection: described(
-    z.boolean().default(false),
-    'While true, the API server refuses to delete the cluster and its volumes, whoever asks, until this is false again. Needs the chart’s admission policies (on by default).',
-  ),
-  paused: described(
-    z.boolean().default(false),
-    'While true, the operator changes nothing of this cluster. The agents go on, failover included.',
-  ),
-  logLevel: described(
-    z.enum(logLevels).default('info'),
-    'How much the agents tell of themselves in the Pods’ logs; a change is heeded at once. What PostgreSQL logs is chosen by its parameters, such as log_min_messages.',
-  ),
-  pod: described(PodOptions.exactOptional(), 'Additions to the Pods.'),
+  ...lifeCycle('What PostgreSQL logs is chosen by its parameters, such as log_min_messages.'),
 });
 
-export const PostgresClusterResource = described(
-  z.object({
-    apiVersion: z.literal(apiVersion),
-    kind: z.literal('PostgresCluster'),
-    metadata: z.object({
-      ...objectMeta,
-      labels: z.record(z.string(), z.string()).exactOptional(),
-      annotations: z.record(z.string(), z.string()).exactOptional(),
-      finalizers: z.array(z.string()).exactOptional(),
-    }),
-    spec: described(Spec, 'What is wanted.', [...specRules, ...failoverRules, ...declaredRules]),
-    status: described(ClusterStatusSchema.prefault({}), 'What is; written by the operator only.'),
-  }),
+const walStorageStays: Rule<unknown> = {
+  cel: 'has(self.walStorage) == has(oldSelf.walStorage)',
+  fieldPath: '.walStorage',
+  message: 'can’t be added or removed later: restore the old value, or make a new cluster with it and move the data',
+};
+
+export const PostgresClusterResource = clusterResource(
+  'PostgresCluster',
   'A highly available PostgreSQL cluster: one primary, replicas that follow it, and agents that fail over by themselves.',
-  [
-    {
-      cel: "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$')",
-      message:
-        'metadata.name must be at most 50 lower-case letters, digits and hyphens and begin with a letter, because Services and Pods are named after it: choose another name',
-      holds: (self) => clusterNamePattern.test(self.metadata.name),
-    },
-    {
-      cel: 'self.spec.version == oldSelf.spec.version || (has(self.status) && has(self.status.version) && self.status.version == self.spec.version)',
-      fieldPath: '.spec.version',
-      message:
-        'can’t be changed before the data are of that version: make a ClusterOperation of type Upgrade first (status.version tells)',
-    },
-  ],
+  described(Spec, 'What is wanted.', [...commonRules, walStorageStays, ...declaredRules]),
+  described(ClusterStatusSchema.prefault({}), 'What is; written by the operator only.'),
 );
 
 /** A cluster with all defaults filled in. */
 export type PostgresCluster = DeepReadonly<z.output<typeof PostgresClusterResource>>;
 
-/** Reads a resource as the API server or a file has it, filling defaults; throws ResourceInvalid with every problem found. */
-export function parsePostgresCluster(value: unknown): PostgresCluster {
-  const result = PostgresClusterResource.safeParse(value);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'object'}: ${issue.message}`);
-  throw new MainstayError('ResourceInvalid', `PostgresCluster is invalid: ${problems.join('; ')}`, {
-    cause: result.error,
-  });
-}
-
-function reservedKeys(what: string): Rule<Readonly<Record<string, string>>> {
-  return {
-    cel: "!self.exists(key, key.startsWith('mainstay.dev/') || key.startsWith('app.kubernetes.io/'))",
-    message: `${what} under mainstay.dev/ and app.kubernetes.io/ are Mainstay’s: use another prefix`,
-    holds: (self) =>
-      !Object.keys(self).some((key) => key.startsWith('mainstay.dev/') || key.startsWith('app.kubernetes.io/')),
-  };
-}
-
-function withinLimits(
-  name: 'cpu' | 'memory',
-): Rule<{ readonly requests?: ResourceList; readonly limits?: ResourceList }> {
-  const has = `has(self.requests) && has(self.requests.${name}) && has(self.limits) && has(self.limits.${name})`;
-  return {
-    cel: `!(${has}) || quantity(string(self.requests.${name})).compareTo(quantity(string(self.limits.${name}))) <= 0`,
-    fieldPath: `.requests`,
-    message: `requests.${name} must not be more than limits.${name}: lower the request or raise the limit`,
-    holds: ({ requests, limits }) =>
-      requests?.[name] === undefined ||
-      limits?.[name] === undefined ||
-      (quantityValue(requests[name]) ?? 0) <= (quantityValue(limits[name]) ?? Infinity),
-  };
-}
+export const parsePostgresCluster = (value: unknown): PostgresCluster =>
+  parseResource('PostgresCluster', PostgresClusterResource, value);
