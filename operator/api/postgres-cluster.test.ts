@@ -41,6 +41,7 @@ test('four lines make a whole cluster', () => {
     roles: [],
     databases: [],
     deletionPolicy: 'Retain',
+    deletionProtection: false,
     logLevel: 'info',
     paused: false,
   });
