@@ -2,7 +2,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Definition } from '../../api/cluster-state.ts';
-import { replaceFile } from './config.ts';
+import { replaceFile } from '../files.ts';
 import type { Layout } from './layout.ts';
 
 /** What a definition sets, as far as it may be refused: all else is ours. */

@@ -1,10 +1,11 @@
 /** The configuration files, kept outside the data directory so that neither pg_rewind nor a base backup touches them. */
-import { open, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Definition, TlsRules } from '../../api/cluster-state.ts';
 import { tlsFileNames } from '../../api/tls-files.ts';
 import { knowsCiphers, type Certificates } from './certificates.ts';
-import { command } from './command.ts';
+import { command } from '../command.ts';
+import { replaceFile, syncDirectory } from '../files.ts';
 import type { Layout } from './layout.ts';
 import { fileName, rotationSize } from './log-files.ts';
 import { missingLibrary } from './libraries.ts';
@@ -342,27 +343,4 @@ export async function writeGate(layout: Layout, gate: 'open' | 'closed'): Promis
     gateFile(layout),
     gate === 'open' ? '' : 'local all,replication all reject\nhost all,replication all all reject\n',
   );
-}
-
-/** Replaces a file as a whole: a crash leaves the old text or the new one. */
-export async function replaceFile(path: string, text: string): Promise<void> {
-  const next = `${path}.next`;
-  const file = await open(next, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(next, path);
-  await syncDirectory(dirname(path));
-}
-
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

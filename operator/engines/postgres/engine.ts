@@ -1,6 +1,6 @@
 /** PostgreSQL behind the engine seam: which functions carry out which effect, and what is known of the server after it. */
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Definition, Member, UpgradeRequest } from '../../api/cluster-state.ts';
 import { tlsFileNames } from '../../api/tls-files.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
@@ -21,7 +21,7 @@ import {
 } from './accepted-settings.ts';
 import { initialize } from './bootstrap.ts';
 import { certificatesFrom, discardOtherCertificates, secured, type Certificates } from './certificates.ts';
-import { command } from './command.ts';
+import { command } from '../command.ts';
 import {
   bootSettings,
   configFile,
@@ -37,17 +37,20 @@ import {
 import { heldCredentials, isRefusedPassword, tryOtherPassword, writePasswordFile } from './credentials.ts';
 import { watchDamage } from './damage.ts';
 import { declare } from './declare.ts';
-import { diskCanary, disksWrittenTo } from './disk-canary.ts';
-import { patienceWithDisk } from './disk-patience.ts';
-import { keepDiskSpace } from './disk-space.ts';
-import { watchHealth, type HealthWatch } from './health.ts';
-import { installedVersions, versionOfData, walDirectory, withVersion, type Layout } from './layout.ts';
+import { diskCanary } from '../disk-canary.ts';
+import { patienceWithDisk } from '../disk-patience.ts';
+import { keepDiskSpace } from '../disk-space.ts';
+import { disksWrittenTo } from './disks.ts';
+import { watchHealth, type HealthWatch } from '../health.ts';
+import { installedVersions, isWalFile, versionOfData, walDirectory, withVersion, type Layout } from './layout.ts';
 import { replicationRole, slotName, standbyName, synchronizedStandbySlots } from './names.ts';
-import { killServer, startServer, untilConnectable, type ServerProcess } from './process.ts';
+import type { ServerProcess } from '../processes.ts';
+import { progressOf } from '../progress.ts';
+import { killServer, serverProcesses, startServer, untilConnectable } from './process.ts';
 import { endClientSessions, openToClients, promote, type Gate } from './promote.ts';
-import { progressOf } from './progress.ts';
 import { recoveryEstimate } from './recovery.ts';
-import { clone, discardFormer, discardUnfinished, exists, forgetRewound, giveUpRewound, rewind } from './rejoin.ts';
+import { exists } from '../files.ts';
+import { clone, discardFormer, discardUnfinished, forgetRewound, giveUpRewound, rewind } from './rejoin.ts';
 import { noteRepair, sinceRepair, whenRepaired } from './repair.ts';
 import {
   advanceSlots,
@@ -393,7 +396,13 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       {
         canary: (signal) => canary(layout.run, signal),
         disk: diskCanary(disks),
-        progress: progressOf(layout.data, of.pid),
+        progress: progressOf({
+          data: layout.data,
+          log: walDirectory(layout.data),
+          isLog: isWalFile,
+          main: of.pid,
+          all: () => serverProcesses(layout.data),
+        }),
       },
       clock,
       log,
@@ -493,7 +502,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       log.warn({ effect: effect.type, heldUp: heldUp.effect }, 'waiting for what the disk still holds up');
       await endedBy(signal, 0, clock, heldUp.effect, heldUp.ended);
     }
-    const disk = effectsOnDisk.has(effect.type) ? patienceWithDisk(layout, clock) : undefined;
+    const disk = effectsOnDisk.has(effect.type) ? patienceWithDisk(dirname(layout.data), clock) : undefined;
     const limit = disk ? AbortSignal.any([signal, disk.signal]) : signal;
     const work = run(effect, context, limit);
     const mine = { effect: effect.type, ended: work.then(nothing, nothing) };

@@ -107,6 +107,7 @@ export function layout(
 /** The same volume under another major version's programs. */
 export const withVersion = (of: Layout, version: string): Layout => ({ ...of, version, bin: programs(version) });
 
+export const isWalFile = (name: string): boolean => /^[0-9A-F]{24}$/.test(name);
 export const walDirectory = (data: string): string => join(data, 'pg_wal');
 
 /** Where a new data directory's log is to be, if not inside: each has its own, since the old one stays for a while. */

@@ -82,7 +82,7 @@ onRealServers(
     await pg.untilHealth('failing', 15_000);
     expect(pg.health.at(-1)).toMatchObject({
       reason: 'DatabaseHung',
-      detail: expect.stringMatching('postmaster is stopped') as unknown,
+      detail: expect.stringMatching('main process is stopped') as unknown,
     });
   },
   60_000,

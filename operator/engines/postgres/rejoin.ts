@@ -1,12 +1,13 @@
 /** A replica's way back into the primary's history: pg_rewind, else a clone beside the old data. */
-import { access, readdir, readlink, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { readdir, readlink, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Definition, Member } from '../../api/cluster-state.ts';
 import { secured } from './certificates.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { CopyProgress } from '../engine.ts';
-import { command } from './command.ts';
-import { configFile, replaceFile, syncDirectory } from './config.ts';
+import { command } from '../command.ts';
+import { exists, replaceFile, syncDirectory } from '../files.ts';
+import { configFile } from './config.ts';
 import { withPasswords } from './credentials.ts';
 import { isWalOfData, newWalDirectory, walDirectory, type Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';
@@ -211,11 +212,4 @@ function progressReader(report: Report): (text: string) => void {
     if (done !== undefined && total !== undefined)
       report({ doneBytes: Number(done) * 1024, totalBytes: Number(total) * 1024 });
   };
-}
-
-export async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,7 +1,7 @@
 /** Data replaced because it was damaged: noted on the volume, and not done again soon, as then it is the disk that is to be replaced. */
 import { stat } from 'node:fs/promises';
 import type { Corruption } from '../../api/cluster-state.ts';
-import { replaceFile } from './config.ts';
+import { replaceFile } from '../files.ts';
 import type { Layout } from './layout.ts';
 
 const atMostEvery = 6 * 3600_000;

@@ -5,7 +5,8 @@ import type { ReplicaHealth, SyncSet } from '../../ha/sync-set.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import { everyStandbyName, isStandbyName, slotName, standbyName, synchronousStandbyNames, voterOf } from './names.ts';
-import { kill, walreceivers } from './process.ts';
+import { kill } from '../processes.ts';
+import { walreceivers } from './process.ts';
 import type { Session } from './sql.ts';
 
 /** A sync standby that has not answered for so long leaves the sync set; it answers once a second when idle. */

@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../platform/clock.ts';
-import { serverProcesses, type ServerProcess } from './process.ts';
+import type { ServerProcess } from '../processes.ts';
+import { serverProcesses } from './process.ts';
 
 /** Milliseconds. */
 const period = 20;

@@ -6,8 +6,8 @@ import { mkdir, open, readdir, readFile, realpath, rename, stat } from 'node:fs/
 import { dirname, join } from 'node:path';
 import type { HistoryEntry } from '../../api/cluster-state.ts';
 import { parseLsn } from '../../ha/position.ts';
-import { command } from './command.ts';
-import { syncDirectory } from './config.ts';
+import { command } from '../command.ts';
+import { syncDirectory } from '../files.ts';
 import { walDirectory, type Layout } from './layout.ts';
 
 const stubText = '# reserved by mainstay\n';

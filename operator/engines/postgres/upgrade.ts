@@ -9,11 +9,12 @@ import { z } from 'zod';
 import type { Definition, UpgradeRequest } from '../../api/cluster-state.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
-import { command } from './command.ts';
-import { configFile, replaceFile, syncDirectory, unacceptable, upgradeConfigFile } from './config.ts';
+import { command } from '../command.ts';
+import { exists, replaceFile, syncDirectory } from '../files.ts';
+import { configFile, unacceptable, upgradeConfigFile } from './config.ts';
 import { installedVersions, newWalDirectory, withVersion, type Layout } from './layout.ts';
-import { holdLockAndRun, killHolders } from './process.ts';
-import { discard, exists } from './rejoin.ts';
+import { holdLockAndRun, killHolders } from '../processes.ts';
+import { discard } from './rejoin.ts';
 import { listWal } from './timeline.ts';
 
 /** Written when the new data are complete; without it they are nothing. */

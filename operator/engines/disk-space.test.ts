@@ -4,7 +4,7 @@ import { mkdtemp, rm, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { systemClock } from '../../platform/clock.ts';
+import { systemClock } from '../platform/clock.ts';
 import { keepDiskSpace, reserveFor, spareBytes, type DiskSpace } from './disk-space.ts';
 
 const mebibyte = 1024 * 1024;

@@ -1,13 +1,13 @@
 /**
  * How much room the instance's file systems have, and a reserve in each: a file that takes space while all is well. A
- * PostgreSQL that has filled its disk ends, and can't even start without room for the next piece of its log; then the reserve is
+ * server that has filled its disk ends, and can't even start without room for the next piece of its log; then the reserve is
  * lent to it. It is taken back when there is room again.
  */
 import { stat, statfs, truncate } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { DiskUse } from '../../api/cluster-state.ts';
-import type { Clock } from '../../platform/clock.ts';
-import type { Logger } from '../../platform/log.ts';
+import type { DiskUse } from '../api/cluster-state.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Logger } from '../platform/log.ts';
 import { command } from './command.ts';
 
 export interface DiskSpace {
@@ -55,7 +55,7 @@ export async function spareBytes(folder: string, segment: number): Promise<numbe
 export interface Disks {
   /** One in each file system that the server writes to; a second is the log's. */
   readonly folders: readonly string[];
-  /** Bytes of a piece of the log: PostgreSQL ends in a panic when it can't make the next one. */
+  /** Bytes of a piece of the log: PostgreSQL ends in a panic when it can't make the next one, and others wait. */
   readonly segment: number;
 }
 
@@ -89,7 +89,9 @@ export function keepDiskSpace(disks: () => Promise<Disks>, clock: Clock, log: Lo
     if (!reserve) return;
     await truncate(reserveFile(folder), 0);
     const [left, lent] = [free, reserve].map((bytes) => `${Math.floor(bytes / mebibyte)} MiB`);
-    log.error(`${left ?? ''} left on the disk of ${basename(folder)}: lending PostgreSQL the reserve of ${lent ?? ''}`);
+    log.error(
+      `${left ?? ''} left on the disk of ${basename(folder)}: lending the database the reserve of ${lent ?? ''}`,
+    );
   }
 
   async function takeBack(folder: string, { size, free, reserve = 0 }: Seen, segment: number): Promise<void> {

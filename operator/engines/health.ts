@@ -1,7 +1,7 @@
 /** Watches a running server for signs of life, on timers of its own, whatever else is done with it meanwhile. */
-import type { Health } from '../../ha/state.ts';
-import type { Clock } from '../../platform/clock.ts';
-import type { Logger } from '../../platform/log.ts';
+import type { Health } from '../ha/state.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Logger } from '../platform/log.ts';
 import type { DiskCanary } from './disk-canary.ts';
 import { freshSigns, limits, verdict, withSign, type Progress, type Sign } from './signs-of-life.ts';
 

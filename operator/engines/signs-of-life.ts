@@ -2,7 +2,7 @@
  * What the probes of a running server have shown, and what follows from it (DESIGN §5, rule 10). Pure: signs are folded in
  * as they come. A database that is busy but gets on is not hung, however long it leaves a probe without an answer.
  */
-import type { Health, Milliseconds } from '../../ha/state.ts';
+import type { Health, Milliseconds } from '../ha/state.ts';
 
 /** In milliseconds. */
 export const limits = {
@@ -16,14 +16,14 @@ export const limits = {
 
 /** Seen without asking the server anything, since the last look. */
 export interface Progress {
-  /** WAL was written. */
+  /** Its log of changes was written to. */
   readonly log: boolean;
   /** A process of the server used the processor or read or wrote. */
   readonly work: boolean;
   /** The device below the data directory finished writing something. */
   readonly device: boolean;
-  /** The postmaster is stopped by a signal (state T): nobody gets in, whatever its children still do. */
-  readonly postmasterStopped: boolean;
+  /** The main process is stopped by a signal (state T): nobody gets in, whatever its children still do. */
+  readonly serverStopped: boolean;
 }
 
 export type Sign =
@@ -51,7 +51,7 @@ export interface Signs {
   /** Canaries left without an answer since the last that committed. */
   readonly unanswered: number;
   readonly canaryDetail: string;
-  /** Looks in a row that found the postmaster stopped. */
+  /** Looks in a row that found the main process stopped. */
   readonly stoppedLooks: number;
   /** The last write to the disk that went through, or the device finishing other writes. */
   readonly writtenAt: Milliseconds;
@@ -87,7 +87,7 @@ export function withSign(before: Signs, sign: Sign, now: Milliseconds): Signs {
     case 'canary':
       return withCanary(signs, sign.outcome, sign.detail, now);
     case 'progress': {
-      const { log, work, device, postmasterStopped } = sign.progress;
+      const { log, work, device, serverStopped } = sign.progress;
       // A database that waits for a disk that is slow, not stalled, is the disk's case.
       const moved = log || work || (device && signs.unwritten > 0);
       return {
@@ -96,7 +96,7 @@ export function withSign(before: Signs, sign: Sign, now: Milliseconds): Signs {
         movedAt: moved ? now : signs.movedAt,
         // A log that grows has been forced to the disk again and again: a commit holds up the next one until it was.
         writtenAt: log || device ? now : signs.writtenAt,
-        stoppedLooks: postmasterStopped ? signs.stoppedLooks + 1 : 0,
+        stoppedLooks: serverStopped ? signs.stoppedLooks + 1 : 0,
       };
     }
     case 'disk':
@@ -185,7 +185,7 @@ export function verdict(signs: Signs, now: Milliseconds): Health {
       since: signs.committedAt,
       detail:
         signs.stoppedLooks >= 2
-          ? `the postmaster is stopped; no probe has succeeded for ${seconds(now - signs.committedAt)}`
+          ? `the server’s main process is stopped; no probe has succeeded for ${seconds(now - signs.committedAt)}`
           : `no probe has succeeded for ${seconds(now - signs.committedAt)}, and nothing in the server has moved for ${seconds(now - signs.movedAt)}: ${signs.canaryDetail}`,
     };
   return { status: 'well' };

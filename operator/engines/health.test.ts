@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { pino } from 'pino';
-import type { Health } from '../../ha/state.ts';
-import { systemClock } from '../../platform/clock.ts';
+import type { Health } from '../ha/state.ts';
+import { systemClock } from '../platform/clock.ts';
 import type { Write } from './disk-canary.ts';
 import { watchHealth, type HealthWatch } from './health.ts';
 import type { Progress } from './signs-of-life.ts';
 
-const moved: Progress = { log: true, work: true, device: true, postmasterStopped: false };
-const still: Progress = { log: false, work: false, device: false, postmasterStopped: false };
+const moved: Progress = { log: true, work: true, device: true, serverStopped: false };
+const still: Progress = { log: false, work: false, device: false, serverStopped: false };
 
 /** What the probes meet; changed by the tests. */
 let server: 'answers' | 'hangs' | 'is full';

@@ -4,7 +4,7 @@ import { freshSigns, limits, verdict, withSign, type Progress, type Sign } from 
 const silent: Sign = { type: 'canary', outcome: 'silent', detail: 'no answer' };
 const committed: Sign = { type: 'canary', outcome: 'committed', detail: '' };
 const refused: Sign = { type: 'canary', outcome: 'refused', detail: 'too many clients' };
-const nothing: Progress = { log: false, work: false, device: false, postmasterStopped: false };
+const nothing: Progress = { log: false, work: false, device: false, serverStopped: false };
 const seen = (progress: Partial<Progress>): Sign => ({ type: 'progress', progress: { ...nothing, ...progress } });
 const disk = (outcome: (Sign & { type: 'disk' })['outcome']): Sign => ({ type: 'disk', outcome, detail: outcome });
 
@@ -53,12 +53,12 @@ describe('a hung database', () => {
     const rounds = every(1000, 20_000, disk('written'), silent, seen({ device: true }));
     expect(watch(20_000, ...rounds).first).toEqual({ at: 4000, reason: 'DatabaseHung' });
   });
-  test('a stopped postmaster lets nobody in, whatever its children do', () => {
-    const rounds = every(1000, 9000, silent, seen({ log: true, work: true, postmasterStopped: true }));
+  test('a stopped main process lets nobody in, whatever its children do', () => {
+    const rounds = every(1000, 9000, silent, seen({ log: true, work: true, serverStopped: true }));
     expect(watch(9000, ...rounds).first).toEqual({ at: 4000, reason: 'DatabaseHung' });
   });
-  test('a postmaster that is stopped for a moment is no reason', () => {
-    const rounds = every(1000, 9000, committed, seen({ postmasterStopped: true }));
+  test('a main process that is stopped for a moment is no reason', () => {
+    const rounds = every(1000, 9000, committed, seen({ serverStopped: true }));
     expect(watch(9000, ...rounds).first).toBeUndefined();
   });
   test('all connections taken is an answer', () => {

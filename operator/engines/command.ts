@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { MainstayError } from '../../platform/errors.ts';
+import { MainstayError } from '../platform/errors.ts';
 
-/** Runs one of PostgreSQL's own tools to its end; stdout, or DatabaseCommandFailed with the last of what it said. */
+/** Runs one of a database's own tools to its end; stdout, or DatabaseCommandFailed with the last of what it said. */
 export function command(
   file: string,
   args: readonly string[],

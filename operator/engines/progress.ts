@@ -1,44 +1,52 @@
-/** Whether a server gets on, told by traces that need no answer from it. Linux's /proc, and the times of its WAL files. */
+/** Whether a server gets on, told by traces that need no answer from it. Linux's /proc, and the times of its log's files. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { walDirectory } from './layout.ts';
-import { serverProcesses } from './process.ts';
 import type { Progress } from './signs-of-life.ts';
 
 /** Less than this between two looks is what probes themselves cause: 50 ms of processor time (ticks of 10 ms), 128 KiB. */
 const least = { ticks: 5, bytes: 128 * 1024 };
 
 interface Trace {
-  readonly wal: number;
+  readonly log: number;
   readonly device: string | undefined;
   readonly processes: ReadonlyMap<number, { readonly ticks: number; readonly bytes: number }>;
 }
 
+export interface Traces {
+  readonly data: string;
+  /** Folder of the files that every change goes through. */
+  readonly log: string;
+  readonly isLog: (name: string) => boolean;
+  /** Its main process, and all of them as of now. */
+  readonly main: number;
+  readonly all: () => readonly number[];
+}
+
 /** Each call compares with the one before; the first finds nothing moved. */
-export function progressOf(data: string, postmaster: number): () => Promise<Progress> {
+export function progressOf({ data, log, isLog, main, all }: Traces): () => Promise<Progress> {
   let last: Trace | undefined;
   return async () => {
-    const [wal, device, processes, state] = await Promise.all([
-      newestWrite(walDirectory(data)),
+    const [written, device, processes, state] = await Promise.all([
+      newestWrite(log, isLog),
       deviceWrites(data),
-      effortOf(serverProcesses(data)),
-      stateOf(postmaster),
+      effortOf(all()),
+      stateOf(main),
     ]);
     const before = last;
-    last = { wal, device, processes };
+    last = { log: written, device, processes };
     return {
-      log: before !== undefined && wal > before.wal,
+      log: before !== undefined && written > before.log,
       work: before !== undefined && worked(before.processes, processes),
       device: before !== undefined && device !== undefined && device !== before.device,
-      postmasterStopped: state === 'T',
+      serverStopped: state === 'T',
     };
   };
 }
 
 /** When the log was last written to, in milliseconds since the epoch: PostgreSQL writes WAL in place, so sizes tell nothing. */
-async function newestWrite(wal: string): Promise<number> {
-  const names = (await readdir(wal)).filter((name) => /^[0-9A-F]{24}$/.test(name));
-  const times = await Promise.all(names.map((name) => stat(join(wal, name)).catch(() => undefined)));
+async function newestWrite(folder: string, isLog: Traces['isLog']): Promise<number> {
+  const names = (await readdir(folder)).filter(isLog);
+  const times = await Promise.all(names.map((name) => stat(join(folder, name)).catch(() => undefined)));
   return Math.max(0, ...times.map((file) => file?.mtimeMs ?? 0));
 }
 

@@ -4,11 +4,9 @@
  * even its exit. A shell that starts `dd` costs a millisecond a second; a second Node would cost 40 MiB.
  */
 import { spawn } from 'node:child_process';
-import { readdir, realpath, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { spareBytes, type Disks } from './disk-space.ts';
-import { walDirectory, type Layout } from './layout.ts';
 
 export type Write =
   | { readonly outcome: 'written' }
@@ -100,21 +98,4 @@ function reasonOf(message: string): 'full' | 'read-only' | 'failed' | 'unable' {
   return message.includes('Read-only file system') ? 'read-only' : 'failed';
 }
 
-/** The volume, and the WAL's if it is another. */
-export async function disksWrittenTo(layout: Layout): Promise<Disks> {
-  const volume = dirname(layout.data);
-  const directory = await realpath(walDirectory(layout.data)).catch(() => undefined);
-  if (directory === undefined) return { folders: [volume], segment: usualSegment }; // no data yet
-  const wal = dirname(directory);
-  const [devices, segment] = await Promise.all([Promise.all([stat(volume), stat(wal)]), segmentIn(directory)]);
-  return { folders: devices[0].dev === devices[1].dev ? [volume] : [volume, wal], segment };
-}
-
 export const usualSegment = 16 * mebibyte;
-
-/** All of them have the same size. */
-async function segmentIn(directory: string): Promise<number> {
-  const file = (await readdir(directory)).find((name) => /^[0-9A-F]{24}$/.test(name));
-  const size = file === undefined ? 0 : (await stat(join(directory, file)).catch(() => undefined))?.size;
-  return Math.max(size ?? 0, usualSegment);
-}

@@ -1,21 +1,19 @@
 /** Aborts what works on a disk that has stalled, where no server runs whose health would tell. */
-import { dirname } from 'node:path';
-import type { Clock } from '../../platform/clock.ts';
-import { MainstayError } from '../../platform/errors.ts';
+import type { Clock } from '../platform/clock.ts';
+import { MainstayError } from '../platform/errors.ts';
 import { diskCanary, usualSegment } from './disk-canary.ts';
-import type { Layout } from './layout.ts';
 
 /** Milliseconds. A copy at full speed can hold up a small write on a slow disk for a good while. */
 const patience = 60_000;
 const period = 5000;
 
 export function patienceWithDisk(
-  layout: Layout,
+  volume: string,
   clock: Clock,
 ): { readonly signal: AbortSignal; readonly stop: () => void } {
   const stalled = new AbortController();
   const stopped = new AbortController();
-  const canary = diskCanary({ folders: [dirname(layout.data)], segment: usualSegment });
+  const canary = diskCanary({ folders: [volume], segment: usualSegment });
   void (async () => {
     while (!stopped.signal.aborted) {
       const cancel = clock.after(patience, () =>
