@@ -2,7 +2,6 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Definition, Member, UpgradeRequest } from '../../api/cluster-state.ts';
-import { tlsFileNames } from '../../api/tls-files.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
 import { epochOfEnd, epochOfTimeline } from '../../ha/view.ts';
 import { parseLsn } from '../../ha/position.ts';
@@ -11,29 +10,10 @@ import { endedBy, within } from '../../platform/deadline.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { CopyProgress, EffectInContext, Engine, EngineContext, Observation } from '../engine.ts';
-import {
-  acceptedSettings,
-  noteAccepted,
-  noteTrial,
-  settingsIn,
-  settingsText,
-  type Settings,
-} from './accepted-settings.ts';
 import { initialize } from './bootstrap.ts';
-import { certificatesFrom, discardOtherCertificates, secured, type Certificates } from './certificates.ts';
+import { secured } from './certificates.ts';
 import { command } from '../command.ts';
-import {
-  bootSettings,
-  configFile,
-  effectiveParameters,
-  floorsFromControlData,
-  heldBack,
-  isLogical,
-  writeConfiguration,
-  writeDynamic,
-  writeGate,
-  type Dynamic,
-} from './config.ts';
+import { bootSettings, isLogical, writeDynamic, writeGate, type Dynamic } from './config.ts';
 import { heldCredentials, isRefusedPassword, tryOtherPassword, writePasswordFile } from './credentials.ts';
 import { watchDamage } from './damage.ts';
 import { declare } from './declare.ts';
@@ -62,6 +42,7 @@ import {
   type ServerAccess,
 } from './replication.ts';
 import { followServerLog } from './server-log.ts';
+import { controlData, keepSettings } from './settings.ts';
 import { untilStopped } from './shutdown.ts';
 import { canary, keptSession, withSession, type Session } from './sql.ts';
 import {
@@ -98,9 +79,6 @@ const limits = {
   /** What an effect may take after its end has come: a server that has just begun is killed. */
   cleaningUp: 5000,
   observation: 5000,
-  /** Between two looks at what changes rarely. */
-  floors: 3000,
-  effective: 10_000,
   /** For processes to be gone after SIGKILL, where no effect's own limit holds. */
   dying: 60_000,
 };
@@ -109,9 +87,6 @@ const limits = {
 const brokenStream = /could not (receive data from|send data to) WAL stream|replication terminated by primary server/;
 
 const checkpointDelay = 2000;
-/** A node may lose power while a server starts, but hardly twice. */
-const silentStarts = 2;
-
 /** Without a server on whose health one could go. */
 const effectsOnDisk: ReadonlySet<string> = new Set<EffectInContext['type']>(['initialize', 'start', 'rewind', 'clone']);
 
@@ -154,20 +129,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   const replayDelay = ({ tags }: Definition): number => tags?.[instance]?.replayDelay ?? 0;
   let copied: CopyProgress | undefined;
   const report = (progress: CopyProgress | undefined): void => void (copied = progress);
-  /** What the configuration files were made from. */
-  let configured = '';
-  const certificates = certificatesFrom(layout, log);
-  /** That the running server has read. */
-  let served: Certificates | undefined;
-  /** What the last primary's settings oblige this server to, as of its start. */
-  let floors: Readonly<Record<string, number>> = {};
-  /** Why PostgreSQL refused the newest settings, if it did. */
-  let refusal: string | undefined;
-  /** Those that the files were made from last. */
-  let inForce: Settings | undefined;
-  /** Values that the running server has, looked at now and then. */
-  let effective: { readonly at: number; readonly values: Readonly<Record<string, string>> } | undefined;
-  let floorsReadAt = -Infinity;
+  const settings = keepSettings(() => layout, clock, log);
   const observer = keptSession(layout.run, limits.query);
   const credentials = heldCredentials(layout);
   let changeListener: (state: DatabaseState) => void = () => undefined;
@@ -242,7 +204,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         upgraded: { request: finished.request, ...finished.to },
       };
     if (!(await exists(walDirectory(layout.data)))) return { status: 'broken', reason: 'its write-ahead log is gone' };
-    const control = await controlData();
+    const control = await controlData(layout, AbortSignal.timeout(limits.inspection));
     const systemIdentifier = /system identifier:\s+(\d+)/.exec(control)?.[1];
     if (!systemIdentifier) return { status: 'broken', reason: 'pg_control cannot be read' };
     repairedAt = await whenRepaired(layout);
@@ -258,9 +220,6 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       ...(upgradeRefusal && { upgradeRefusal }),
     };
   }
-
-  const controlData = (): Promise<string> =>
-    command(join(layout.bin, 'pg_controldata'), ['-D', layout.data], { signal: AbortSignal.timeout(5000) });
 
   async function start(
     { from }: DatabaseEffect & { readonly type: 'start' },
@@ -282,22 +241,20 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       replayDelay: replayDelay(context.definition),
       ...(from && followSettings(from.primary, context)),
     });
-    inForce = undefined;
-    await writeSettings(context.definition, signal);
-    await giveUpTrial(context.definition, signal);
+    await settings.prepare(context.definition, signal);
     await writeGate(layout, 'open');
     await writePasswordFile(layout);
     await writeFile(join(layout.data, 'standby.signal'), '');
     await mkdir(layout.run, { recursive: true });
 
     const limit = from ? limits.catchingUp : limits.crashRecovery;
-    const started = await launch(limit, signal)
-      .catch((error: unknown) => launchAsBefore(context.definition, error, limit, signal))
+    const started = await settings
+      .launch(context.definition, () => launch(limit, signal), signal)
       .catch(async (error: unknown) => {
         if (from && !signal.aborted) await giveUpRewound(layout);
         throw error;
       });
-    if (refusal === undefined) await noteAccepted(layout, context.definition);
+    await settings.noteStarted(context.definition);
     await beginWatch(started);
     await forgetRewound(layout);
     timeline = await lastTimeline(layout, signal);
@@ -339,28 +296,6 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       await end('kill', signal);
       throw error;
     }
-  }
-
-  async function giveUpTrial(definition: Definition, signal: AbortSignal): Promise<void> {
-    if (refusal !== undefined || (await noteTrial(layout, definition)) < silentStarts) return;
-    await writeAccepted(definition, await acceptedSettings(layout), signal);
-    refuse(`the server did not come up with them, ${silentStarts} times: do they ask for more memory than there is?`);
-  }
-
-  /** New settings that only a start shows to be wrong must not keep a database down whose former ones are known to work. */
-  async function launchAsBefore(
-    definition: Definition,
-    error: unknown,
-    limit: number,
-    signal: AbortSignal,
-  ): Promise<ServerProcess> {
-    const accepted = await acceptedSettings(layout);
-    const isSame = settingsText(definition) === settingsText(accepted);
-    if (signal.aborted || refusal !== undefined || isSame) throw error;
-    await writeAccepted(definition, accepted, signal);
-    const started = await launch(limit, signal);
-    refuse(error instanceof Error ? error.message.replace(/^\w+: /, '') : String(error));
-    return started;
   }
 
   /** What a standby says, again and again, when it will never follow: PostgreSQL has no other word for it. */
@@ -425,8 +360,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
 
   function forgetServer(): void {
     server = undefined;
-    served = undefined;
-    effective = undefined;
+    settings.forgetServer();
     observer.close();
     health?.stop();
     health = undefined;
@@ -550,7 +484,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       case 'rewind': {
         becomeBroken('being rewound');
         await end('clean', signal);
-        await certificates.newest();
+        await settings.takeCertificates();
         await rewind(effect.primary, context.definition, layout, report, signal).finally(() => report(undefined));
         return inspect();
       }
@@ -561,7 +495,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         await end('clean', signal);
         await incarnationListener();
         if (damage.found()?.copyHelps) await noteRepair(layout, clock.wall());
-        await certificates.newest();
+        await settings.takeCertificates();
         const { source, mayDiscardOld } = effect;
         const order = { source, mayDiscardOld };
         await clone(order, context.definition, copied, report, signal).finally(() => report(undefined));
@@ -663,7 +597,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         const wasPrimary = state.status === 'primary';
         const ended = await end('clean', signal);
         if (!effect.inPlace || !wasPrimary) return ended;
-        await lowerHotStandbySettings(context.definition, signal).catch((error: unknown) => {
+        await settings.lowerForStandbys(context.definition, signal).catch((error: unknown) => {
           log.warn({ err: error }, 'what standbys can’t lower stays as it was');
         });
         return inspectEnded();
@@ -731,17 +665,13 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   async function observe(context: EngineContext, signal: AbortSignal): Promise<Observation> {
     observation ??= measure(context, signal).finally(() => (observation = undefined));
     const seen = await within(limits.observation, clock, 'a look at the database', observation);
-    const unusable = certificates.problem();
-    const trouble = unusable && `Certificates can’t be used, the former ones stay: ${unusable}`;
     const held = await credentials(context.declaration);
     return {
       ...seen,
       member: {
         ...seen.member,
-        ...(served && { certificates: served.fingerprint }),
-        ...(trouble !== undefined && { message: trouble.slice(0, 900) }),
+        ...settings.standing(),
         ...(held !== undefined && { credentials: held }),
-        ...(refusal !== undefined && { settingsRefused: refusal.slice(0, 900) }),
       },
     };
   }
@@ -759,7 +689,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         const pending = await pendingRestart(session);
         await protectFullDisk();
         await damage.look(session);
-        const held = Object.keys(heldBack(context.definition, floors));
+        const held = settings.heldBack(context.definition);
         const waiting = [...new Set([...pending, ...held])].sort();
         return {
           member: {
@@ -769,7 +699,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
             ...(dynamic.clientsReadOnly && { keepsClientsFromWriting: true }),
             ...(waiting.length > 0 && { pendingRestart: waiting }),
             ...(held.length > 0 && { restartInPlace: true }),
-            effective: await effectiveNow(session),
+            effective: await settings.effective(session),
           },
           streaming: false,
           replicas: await replicas(session, context.definition.instances),
@@ -861,118 +791,12 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   }
 
   async function configure(definition: Definition, signal: AbortSignal): Promise<void> {
-    const newest = await certificates.newest();
-    await refreshFloors(definition);
-    if (configured !== settingsOf(definition, newest)) {
-      const former = inForce;
-      await writeSettings(definition, signal);
-      await checkAccessRules(definition, former ?? (await acceptedSettings(layout)), signal);
-      await accessTo(signal).reload();
-      effective = undefined;
-      log.info({ parameters: Object.keys(definition.parameters), certificates: newest?.fingerprint }, 'reloaded');
-    }
+    const access = accessTo(signal);
+    await settings.configure(definition, state.status === 'replica' ? 'replica' : 'primary', access);
     if (state.status === 'replica' && dynamic.replayDelay !== replayDelay(definition)) {
       await change({ replayDelay: replayDelay(definition) });
-      await accessTo(signal).reload();
+      await access.reload();
     }
-    if (newest && served !== newest) await seeWhetherServed(newest, signal);
-  }
-
-  /** A new session that shows the file proves that the postmaster has read it; else the next look will tell. */
-  async function seeWhetherServed(newest: Certificates, signal: AbortSignal): Promise<void> {
-    const of = server;
-    const file = join(newest.directory, tlsFileNames.serverCertificate);
-    const [row] = await accessTo(signal).session((session) =>
-      session.query("SELECT current_setting('ssl_cert_file') AS file"),
-    );
-    if (server !== of || row?.['file'] !== file) return;
-    served = newest;
-    await discardOtherCertificates(layout, newest);
-  }
-
-  const settingsOf = (definition: Definition, newest: Certificates | undefined): string =>
-    JSON.stringify([settingsIn(definition), definition.tls, newest?.fingerprint]);
-
-  async function writeSettings(definition: Definition, signal: AbortSignal): Promise<void> {
-    const newest = await certificates.newest();
-    floors = floorsFromControlData(await controlData());
-    const problem = await writeConfiguration({ definition, floors, certificates: newest }, layout, signal);
-    if (problem === undefined) {
-      refusal = undefined;
-      inForce = settingsIn(definition);
-    } else {
-      await writeAccepted(definition, inForce ?? (await acceptedSettings(layout)), signal);
-      refuse(problem);
-    }
-    configured = settingsOf(definition, newest);
-  }
-
-  async function writeAccepted(definition: Definition, accepted: Settings, signal: AbortSignal): Promise<void> {
-    const bare: Definition = { ...definition, parameters: {}, defaults: undefined, postgres: undefined };
-    const former: Definition = { ...bare, ...accepted };
-    const newest = await certificates.newest();
-    const problem = await writeConfiguration({ definition: former, floors, certificates: newest }, layout, signal);
-    inForce = settingsIn(problem === undefined ? former : bare);
-    if (problem === undefined) return;
-    log.error({ problem }, 'PostgreSQL refuses the former settings too: going on without any');
-    await writeConfiguration({ definition: bare, floors, certificates: newest }, layout, signal);
-  }
-
-  function refuse(problem: string): void {
-    refusal = problem;
-    log.error({ problem }, 'PostgreSQL refuses the settings; the former ones stay');
-  }
-
-  /** A reload would go on with the former rules in silence, but a restart would not. */
-  async function checkAccessRules(definition: Definition, former: Settings, signal: AbortSignal): Promise<void> {
-    if (!definition.postgres || refusal !== undefined) return;
-    const [wrong] = await accessTo(signal).session((session) =>
-      session.query(
-        `SELECT 'pg_hba' AS file, error FROM pg_hba_file_rules WHERE error IS NOT NULL
-         UNION ALL SELECT 'pg_ident', error FROM pg_ident_file_mappings WHERE error IS NOT NULL`,
-      ),
-    );
-    if (!wrong) return;
-    await writeAccepted(definition, former, signal);
-    refuse(`${String(wrong['file'])}: ${String(wrong['error'])}`);
-  }
-
-  /** On a replica they fall when its primary has come back with less. */
-  async function refreshFloors(definition: Definition): Promise<void> {
-    const isLower = Object.keys(heldBack(definition, floors)).length > 0;
-    if (!isLower || state.status !== 'replica' || clock.now() - floorsReadAt < limits.floors) return;
-    floorsReadAt = clock.now();
-    const now = floorsFromControlData(await controlData());
-    if (JSON.stringify(now) !== JSON.stringify(floors)) configured = '';
-  }
-
-  async function effectiveNow(session: Session): Promise<Readonly<Record<string, string>>> {
-    if (effective && clock.now() - effective.at < limits.effective) return effective.values;
-    const rows = await session.query('SELECT name, current_setting(name) AS value FROM unnest($1::text[]) AS name', [
-      effectiveParameters,
-    ]);
-    const values = Object.fromEntries(rows.map((row) => [String(row['name']), String(row['value'])]));
-    effective = { at: clock.now(), values };
-    return values;
-  }
-
-  /**
-   * A standby can't have less of what its log says that its primary had, and every database here boots as a standby. So a
-   * primary that stopped cleanly and leads still writes what it shall have from now on to its log, alone and without clients.
-   */
-  async function lowerHotStandbySettings(definition: Definition, signal: AbortSignal): Promise<void> {
-    const control = await controlData();
-    const held = heldBack(definition, floorsFromControlData(control));
-    if (Object.keys(held).length === 0 || !/^Database cluster state:\s+shut down$/m.test(control)) return;
-    const problem = await writeConfiguration(
-      { definition, floors: {}, certificates: await certificates.newest() },
-      layout,
-      signal,
-    );
-    if (problem !== undefined) return;
-    const settings = ['-D', layout.data, '-c', `config_file=${configFile(layout)}`, '-c', 'logging_collector=off'];
-    await command(join(layout.bin, 'postgres'), ['--single', ...settings, 'postgres'], { signal });
-    log.info({ parameters: Object.keys(held) }, 'lowered what standbys can’t lower');
   }
 
   function asReplica(effect: string): Replica {
