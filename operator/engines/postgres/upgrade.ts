@@ -188,13 +188,18 @@ async function pgUpgrade(
   }
 }
 
+/** Characters of what people are told. */
+const longest = { complaint: 600, cause: 300 };
+
 /** pg_upgrade names files with the particulars; people see only what is said to them. */
 async function explained(text: string): Promise<string> {
-  const files = [...text.matchAll(/^\s*(\/\S+\.txt)$/gm)].map(([, file]) => file ?? '');
+  const files = [...text.matchAll(/^\s*(\/\S+\.txt)$|"(\/\S+\.log)"/gm)].map(([, list, log]) => list ?? log ?? '');
   const particulars = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '')));
+  const oneLine = (words: string): string => words.replaceAll(/\s+/g, ' ').trim();
   // From the first complaint on: before it are the checks that were passed.
-  const complaint = /\bfatal\b[\s\S]*/.exec(text)?.[0] ?? text;
-  return [complaint, ...particulars].join('\n').replaceAll(/\s+/g, ' ').trim().slice(0, 900);
+  const complaint = oneLine(/\bfatal\b[\s\S]*|\*failure\*[\s\S]*/i.exec(text)?.[0] ?? text.slice(-longest.complaint));
+  const cause = oneLine(particulars.map((particular) => particular.slice(-longest.cause)).join('\n'));
+  return `${complaint.slice(0, longest.complaint)} ${cause.slice(-longest.cause)}`.trim();
 }
 
 async function systemIdentifierOf(layout: Layout, data: string, signal: AbortSignal): Promise<string> {
