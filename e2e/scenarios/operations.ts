@@ -117,24 +117,18 @@ scenario(
     const client = await writeBeside(primary);
 
     // The replica misses what the primary acknowledges alone; then the primary goes.
-    await until(
-      'the replica’s node is empty',
-      async () => {
-        // A Pod of the scenario before may still be ending there, which kubectl drain does not touch.
-        const { code, stderr } = await nodes.drain(replica.node, 60);
-        return code === 0 ? yes(undefined) : notYet(stderr);
-      },
-      { within: budgets.outageMs },
-    );
+    const dismiss = async ({ node, pod }: { readonly node: string; readonly pod: string }): Promise<void> => {
+      await nodes.cordon(node);
+      await access.kubectl(['delete', '--namespace', orders.namespace, `pod/${pod}`], { timeoutMs: 90_000 });
+    };
+    await dismiss({ node: replica.node, pod: replica.name });
     await until(
       'the primary goes on alone',
       async () => ((await orders.runtime()).sync?.acknowledgements === 0 ? yes(undefined) : notYet('it waits')),
       { within: budgets.outageMs },
     );
     await client.acknowledgedAgain({ within: budgets.outageMs, writes: 100 });
-    // Cordoned only: with the replica away, the budget protects the primary.
-    await nodes.drain(primary.node, 1);
-    await access.kubectl(['delete', '--namespace', orders.namespace, `pod/${primary.instance}`], { timeoutMs: 90_000 });
+    await dismiss({ node: primary.node, pod: primary.instance });
     await nodes.uncordon(replica.node);
 
     const force = ['failover', 'orders', '--to', replica.name, '-n', orders.namespace, '--others-are-off'];

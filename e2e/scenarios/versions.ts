@@ -48,7 +48,8 @@ scenario(
   { orders: 'none', operator: 'needed', runs: 'soak' },
   async (world) => {
     const { orders, writeBeside } = world;
-    await orders.apply({ version: '17' });
+    // Not Debian's image of 17: its minor release is newer than that of the 18 to come, which may not know all of its catalogue.
+    await orders.apply({ version: '17', image: bothVersions });
     await orders.fullyRedundant({ within: budgets.readyMs });
     const first = await orders.primary();
     assert.match(await orders.psql(first.instance, 'SHOW server_version'), /^17\./);
@@ -59,12 +60,7 @@ scenario(
     await orders.fullyRedundant({ within: budgets.redundantMs });
     await client.outageIsAtMost(budgets.outageMs);
 
-    await change(world, { image: bothVersions });
-    await replaced(world, bothVersions);
-    await orders.fullyRedundant({ within: budgets.redundantMs });
-    await client.outageIsAtMost(budgets.outageMs);
     const second = await orders.primary();
-
     await operate(world, 'to-18', { type: 'Upgrade', upgrade: { to: '18' } });
     await client.acknowledgedAgain({ within: budgets.outageMs });
     await orders.fullyRedundant({ within: budgets.redundantMs });
@@ -90,13 +86,13 @@ const withImage = async ({ orders }: World, image: string): Promise<readonly str
 /** Resolves with the instances in the order in which they have got the image. */
 async function replaced(world: World, image: string): Promise<readonly string[]> {
   const order: string[] = [];
+  const instances = (await world.orders.resource())?.spec.instances;
   return until(
     `every Pod with ${image}`,
     async () => {
-      const pods = await world.orders.pods();
       const have = await withImage(world, image);
       order.push(...have.filter((name) => !order.includes(name)));
-      return have.length === pods.length && pods.length > 0 ? yes(order) : notYet(order.join(', '));
+      return have.length === instances ? yes(order) : notYet(order.join(', '));
     },
     { within: 3 * budgets.redundantMs, signal: world.signal },
   );

@@ -18,18 +18,19 @@ export interface Nodes {
   readonly stopApi: () => Promise<void>;
   readonly startApi: () => Promise<void>;
   readonly drain: (node: string, timeoutSeconds: number) => Promise<Finished>;
+  readonly cordon: (node: string) => Promise<void>;
   readonly uncordon: (node: string) => Promise<void>;
   /** SIGKILL to the Pod's agent, from outside: no process of the Pod has a hand in it. */
   readonly killAgent: (podUid: string) => Promise<void>;
   /** SIGSTOP to the Pod's agent; the returned function lets it go on, if it is still there. */
   readonly stopAgent: (podUid: string) => Promise<() => void>;
-  /** Switches on, reconnects and uncordons whatever this object switched off, cut off or drained. */
+  /** Switches on, reconnects and uncordons whatever this object switched off, cut off, cordoned or drained. */
   readonly restore: () => Promise<void>;
 }
 
 export function nodesOf(access: ClusterAccess, signal?: AbortSignal): Nodes {
   const off = new Set<string>();
-  const drained = new Set<string>();
+  const cordoned = new Set<string>();
   let isCut = false;
   let apiIsStopped = false;
   const cluster = async (...args: readonly string[]): Promise<void> => {
@@ -68,15 +69,19 @@ export function nodesOf(access: ClusterAccess, signal?: AbortSignal): Nodes {
       apiIsStopped = false;
     },
     drain: async (node, timeoutSeconds) => {
-      drained.add(node);
+      cordoned.add(node);
       return access.tryKubectl(
         ['drain', node, '--ignore-daemonsets', '--delete-emptydir-data', `--timeout=${timeoutSeconds}s`],
         { signal, timeoutMs: (timeoutSeconds + 10) * 1_000 },
       );
     },
+    cordon: async (node) => {
+      cordoned.add(node);
+      await access.kubectl(['cordon', node]);
+    },
     uncordon: async (node) => {
       await access.kubectl(['uncordon', node]);
-      drained.delete(node);
+      cordoned.delete(node);
     },
     killAgent: async (podUid) => {
       signalTo([await agentOf(podUid)], 'SIGKILL');
@@ -90,7 +95,7 @@ export function nodesOf(access: ClusterAccess, signal?: AbortSignal): Nodes {
       if (apiIsStopped) await nodes.startApi();
       if (isCut) await nodes.heal();
       for (const node of off) await nodes.powerOn(node);
-      for (const node of drained) await nodes.uncordon(node);
+      for (const node of cordoned) await nodes.uncordon(node);
     },
   };
   return nodes;
