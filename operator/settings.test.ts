@@ -7,6 +7,7 @@ const given = {
   MAINSTAY_IMAGE: 'mainstay:1',
   MAINSTAY_POSTGRES_IMAGE_18: 'postgres:18',
   MAINSTAY_POSTGRES_IMAGE_17: '',
+  MAINSTAY_FENCING: 'true',
   POD_NAME: 'operator-1',
   POD_NAMESPACE: 'mainstay',
 };
@@ -20,6 +21,7 @@ test('reads the environment', () => {
     },
     etcdCredentials: '/etc/mainstay/etcd',
     watchNamespace: undefined,
+    fencing: true,
     podName: 'operator-1',
     podNamespace: 'mainstay',
     kubeconfig: undefined,

@@ -9,6 +9,8 @@ export interface Settings {
   readonly etcdCredentials: string | undefined;
   /** The only namespace to look after; all if undefined. */
   readonly watchNamespace: string | undefined;
+  /** Whether nodes may be fenced (chart: fencing.enabled). */
+  readonly fencing: boolean;
   readonly podName: string;
   readonly podNamespace: string;
   /** For a process outside the cluster. */
@@ -23,6 +25,7 @@ const Environment = z.object({
   MAINSTAY_ETCD_CREDENTIALS: z.string().default(''),
   MAINSTAY_IMAGE: z.string().min(1),
   MAINSTAY_WATCH_NAMESPACE: z.string().default(''),
+  MAINSTAY_FENCING: z.enum(['true', 'false']).default('false'),
   POD_NAME: z.string().min(1),
   POD_NAMESPACE: z.string().min(1),
   KUBECONFIG: z.string().optional(),
@@ -49,6 +52,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     },
     etcdCredentials: given.MAINSTAY_ETCD_CREDENTIALS || undefined,
     watchNamespace: given.MAINSTAY_WATCH_NAMESPACE || undefined,
+    fencing: given.MAINSTAY_FENCING === 'true',
     podName: given.POD_NAME,
     podNamespace: given.POD_NAMESPACE,
     kubeconfig: given.KUBECONFIG || undefined,

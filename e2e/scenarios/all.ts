@@ -32,3 +32,4 @@ import './flapping-primary.ts';
 import './disk-faults.ts';
 import './replica-damaged.ts';
 import './etcd-replaced.ts';
+import './node-fenced.ts';

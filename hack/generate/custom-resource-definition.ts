@@ -2,6 +2,7 @@
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { ClusterOperationResource } from '../../operator/api/cluster-operation.ts';
+import { FenceAgentResource } from '../../operator/api/fence-agent.ts';
 import { apiGroup } from '../../operator/api/api-group.ts';
 import { PostgresClusterResource } from '../../operator/api/postgres-cluster.ts';
 import { structuralSchema, type StructuralSchema } from './structural-schema.ts';
@@ -15,6 +16,8 @@ export interface CustomResource {
 
 interface Kind {
   readonly kind: string;
+  /** Default: Namespaced. */
+  readonly scope?: 'Cluster';
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
   readonly resource: z.ZodObject<{ readonly spec: z.ZodType; readonly status: z.ZodType }>;
@@ -70,7 +73,22 @@ export const clusterOperation = (): CustomResource =>
     ],
   });
 
-export const customResources = (): readonly CustomResource[] => [postgresCluster(), clusterOperation()];
+export const fenceAgent = (): CustomResource =>
+  customResource({
+    kind: 'FenceAgent',
+    scope: 'Cluster',
+    shortNames: ['fag'],
+    categories: ['mainstay'],
+    resource: FenceAgentResource,
+    columns: [
+      column('Level', 'integer', '.spec.level', 'Lower ones are tried first.'),
+      column('Program', 'string', '.spec.command[0]', 'What switches nodes off.'),
+      column('Nodes', 'string', '.status.summary', 'In which state its nodes are.'),
+      column('Ready', 'string', '.status.conditions[?(@.type=="Ready")].reason', 'Whether something needs a person.'),
+    ],
+  });
+
+export const customResources = (): readonly CustomResource[] => [postgresCluster(), clusterOperation(), fenceAgent()];
 
 function customResource(of: Kind): CustomResource {
   const { kind, scale, selectableFields } = of;
@@ -90,7 +108,7 @@ function customResource(of: Kind): CustomResource {
       },
       spec: {
         group: apiGroup,
-        scope: 'Namespaced',
+        scope: of.scope ?? 'Namespaced',
         names: {
           kind,
           listKind: `${kind}List`,

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import { parseClusterOperation } from '../../operator/api/cluster-operation.ts';
+import { parseFenceAgent } from '../../operator/api/fence-agent.ts';
 import { parsePostgresCluster } from '../../operator/api/postgres-cluster.ts';
 import { customResources } from './custom-resource-definition.ts';
 import { repositoryRoot } from './stale-files.ts';
@@ -11,6 +12,7 @@ import { unknownFields } from './structural-schema.ts';
 const parsers: Readonly<Record<string, (object: unknown) => unknown>> = {
   PostgresCluster: parsePostgresCluster,
   ClusterOperation: parseClusterOperation,
+  FenceAgent: parseFenceAgent,
 };
 const folder = path.join(repositoryRoot, 'examples');
 const examples = readdirSync(folder).filter((name) => name.endsWith('.yaml'));

@@ -4,6 +4,7 @@ import path from 'node:path';
 import {
   clusterOperation,
   customResources,
+  fenceAgent,
   postgresCluster,
   toChartTemplate,
   toYaml,
@@ -33,6 +34,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     }),
     ['docs/reference/postgres-cluster.md', resourcePage(postgresCluster())],
     ['docs/reference/cluster-operation.md', resourcePage(clusterOperation())],
+    ['docs/reference/fence-agent.md', resourcePage(fenceAgent())],
     ['docs/reference/postgres-parameters.md', parametersPage()],
     [dbaPage, withParameterTables(readFileSync(path.join(import.meta.dirname, '../..', dbaPage), 'utf8'))],
     ['docs/reference/conditions.md', conditionsPage()],

@@ -3,7 +3,12 @@ import { Registry } from 'prom-client';
 import { agentMetrics } from '../../operator/agent/metrics.ts';
 import { operatorMetrics } from '../../operator/controllers/metrics.ts';
 import { runtimeMetrics } from '../../operator/kubernetes/metrics.ts';
-import { conditionTypes, operationConditionTypes, type Catalogue } from '../../operator/api/conditions.ts';
+import {
+  conditionTypes,
+  fenceAgentConditionTypes,
+  operationConditionTypes,
+  type Catalogue,
+} from '../../operator/api/conditions.ts';
 import { eventReasons } from '../../operator/api/event-reasons.ts';
 import { lockedParameters, restrictedParameters } from '../../operator/api/parameters.ts';
 import { errorCodes } from '../../operator/platform/errors.ts';
@@ -36,6 +41,8 @@ export function conditionsPage(): string {
     '## Operations',
     '`kubectl wait --for=condition=Complete clusteroperation/<name>` ends when it has done what was asked; `Failed` is the other end.',
     ...conditionSections(operationConditionTypes),
+    '## Fence agents',
+    ...conditionSections(fenceAgentConditionTypes),
   ]);
 }
 
@@ -52,7 +59,7 @@ function conditionSections(catalogue: Catalogue): readonly string[] {
 
 export function eventsPage(): string {
   return page('Events', [
-    'Events that the operator writes about a cluster (`kubectl events --for postgrescluster/orders`) or an operation (`kubectl events --for clusteroperation/…`). Bad news is always of type Warning.',
+    'Events that the operator writes about a cluster (`kubectl events --for postgrescluster/orders`) an operation (`kubectl events --for clusteroperation/…`) or a fence agent and its node (`kubectl events --for fenceagent/…`, `--for node/…`). Bad news is always of type Warning.',
     markdownTable(
       ['Reason', 'Type', 'Meaning'],
       Object.entries(eventReasons).map(([reason, { type, meaning }]) => [code(reason), type, meaning]),

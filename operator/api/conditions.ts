@@ -207,3 +207,27 @@ export const operationConditionTypes = {
 export type OperationConditionType = keyof typeof operationConditionTypes;
 export type OperationConditionReason<T extends OperationConditionType = OperationConditionType> =
   T extends OperationConditionType ? keyof (typeof operationConditionTypes)[T]['reasons'] : never;
+
+/** Of FenceAgents. */
+export const fenceAgentConditionTypes = {
+  Ready: {
+    meaning: 'It watches its nodes, and has done what had to be done.',
+    reasons: {
+      Watching: 'True: nothing stands in the way.',
+      FencingFailed: 'False: a node could not be switched off, or on again.',
+      SpecInvalid: 'False: the stored spec does not match the schema of this operator.',
+    },
+  },
+  Stalled: {
+    meaning: 'No progress without a person; the message says what to do.',
+    reasons: {
+      FencingFailed: 'True: a node could not be switched off, or on again.',
+      SpecInvalid: 'True: the stored spec does not match the schema of this operator.',
+      Progressing: 'False: nothing stands in the way.',
+    },
+  },
+} as const satisfies Catalogue;
+
+export type FenceAgentConditionType = keyof typeof fenceAgentConditionTypes;
+export type FenceAgentConditionReason<T extends FenceAgentConditionType = FenceAgentConditionType> =
+  T extends FenceAgentConditionType ? keyof (typeof fenceAgentConditionTypes)[T]['reasons'] : never;

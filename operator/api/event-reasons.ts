@@ -85,6 +85,18 @@ export const eventReasons = {
     meaning: 'Somebody has changed a role or database that the spec names; it is left as it is.',
   },
   DeclarationApplied: { type: 'Normal', meaning: 'Roles or databases are as the spec says again.' },
+  NodeNotFenced: { type: 'Warning', meaning: 'A node is lost and may not be fenced; the note says why.' },
+  NodeFencing: { type: 'Warning', meaning: 'A step towards switching a lost node off; one event for each.' },
+  NodeFenced: {
+    type: 'Warning',
+    meaning: 'A node is proven off and marked out of service: its Pods may run elsewhere.',
+  },
+  NodeReturning: { type: 'Normal', meaning: 'A step towards bringing a fenced node back.' },
+  NodeReturned: { type: 'Normal', meaning: 'A fenced node is ready again, its mark taken away.' },
+  NodeFencingFailed: {
+    type: 'Warning',
+    meaning: 'A node could not be switched off, or on again; the note says what to do.',
+  },
   ReconcileFailed: { type: 'Warning', meaning: 'The operator could not carry out a step; it tries again.' },
 } as const satisfies Readonly<Record<string, { readonly type: 'Normal' | 'Warning'; readonly meaning: string }>>;
 

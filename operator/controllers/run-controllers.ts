@@ -17,6 +17,7 @@ import type { Surroundings } from '../kubernetes/surroundings.ts';
 import type { Installation } from '../resources/installation.ts';
 import { clusterOperationReconciler } from './cluster-operation/controller.ts';
 import { createOperationSource } from './cluster-operation/sources.ts';
+import { createFencing } from './fencing/run.ts';
 import { reconcileNode } from './node/controller.ts';
 import { databaseClusterReconciler } from './database-cluster/controller.ts';
 import type { Observer } from './database-cluster/observe.ts';
@@ -33,6 +34,8 @@ export interface ControllersOptions {
   readonly installation: () => Installation;
   readonly explain: Explain;
   readonly watchNamespace: string | undefined;
+  /** In which namespace nodes are fenced from; absent: never. */
+  readonly fencing?: { readonly namespace: string };
   readonly metrics: RuntimeMetrics & OperatorMetrics;
   readonly surroundings: Surroundings;
   /** Called when both etcd and the API server have been read once. */
@@ -68,7 +71,10 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
       clusterQueue.add(key);
       if (operations.withIndex(key).length > 0) operationQueue.addAfter(key, settledMs);
     },
-    onNode: (name) => nodeQueue.add(name),
+    onNode: (name) => {
+      nodeQueue.add(name);
+      fencing?.look();
+    },
   });
   const operations = createOperationSource({
     ...surroundings,
@@ -121,6 +127,8 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
     note,
   });
   const reconcileCluster = databaseClusterReconciler({ observer, effector, metrics, note });
+  const fencing =
+    options.fencing && createFencing({ observer, namespace: options.fencing.namespace, note, metrics, surroundings });
   const nodeController = {
     observer,
     requests,
@@ -178,6 +186,7 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
           }),
         () => undefined,
       ),
+      fencing?.run(signal),
       runController({
         ...surroundings,
         name: 'node',

@@ -25,7 +25,7 @@ import {
 import type { Surroundings } from '../../kubernetes/surroundings.ts';
 import { passwordPlaces } from '../../resources/declaration.ts';
 import { labels, managedSelector } from '../../resources/labels.ts';
-import { zoneLabel } from '../node/node-state.ts';
+import { fencedAnnotation, zoneLabel } from '../node/node-state.ts';
 
 export type Pod = Wire<V1Pod>;
 export type Volume = Wire<V1PersistentVolumeClaim>;
@@ -201,18 +201,27 @@ function stripPod(pod: Pod): Pod {
 function stripNode({ metadata, spec, status }: Node): Node {
   const ready = status?.conditions?.filter((condition) => condition.type === 'Ready') ?? [];
   const zone = metadata?.labels?.[zoneLabel];
+  const fenced = metadata?.annotations?.[fencedAnnotation];
   return {
     metadata: {
       ...(metadata?.name !== undefined && { name: metadata.name }),
+      ...(metadata?.uid !== undefined && { uid: metadata.uid }),
+      ...(fenced !== undefined && { annotations: { [fencedAnnotation]: fenced } }),
       ...(zone !== undefined && { labels: { [zoneLabel]: zone } }),
     },
     spec: {
       ...(spec?.taints && { taints: spec.taints }),
       ...(spec?.unschedulable !== undefined && { unschedulable: spec.unschedulable }),
     },
-    status: { conditions: ready.map(({ type, status: is }) => ({ type, status: is })) },
+    status: {
+      conditions: ready.map(({ type, status: is, lastTransitionTime }) => ({
+        type,
+        status: is,
+        ...(lastTransitionTime !== undefined && { lastTransitionTime }),
+      })),
+    },
   };
 }
 
 const withoutVersion = (node: Node | undefined) =>
-  node && { ...node, metadata: { name: node.metadata?.name, labels: node.metadata?.labels } };
+  node && { ...node, metadata: { ...node.metadata, resourceVersion: undefined } };

@@ -11,6 +11,10 @@ export interface NodeState {
   readonly zone: string | undefined;
 }
 
+/** Kubernetes then takes the node's volumes away from it at once, and forgets its Pods. */
+export const outOfServiceTaint = 'node.kubernetes.io/out-of-service';
+/** On a node that we have fenced: by whom, and when. */
+export const fencedAnnotation = 'mainstay.dev/fenced';
 export const zoneLabel = 'topology.kubernetes.io/zone';
 
 /** Taints by which autoscalers announce that a node will go; `kubectl drain` cordons before it evicts. */
@@ -26,7 +30,7 @@ export function nodeState(node: Wire<V1Node>): NodeState {
   return {
     ready: node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
     draining: node.spec?.unschedulable === true || taints.some((taint) => drainTaints.has(taint.key)),
-    outOfService: taints.some((taint) => taint.key === 'node.kubernetes.io/out-of-service'),
+    outOfService: taints.some((taint) => taint.key === outOfServiceTaint),
     zone: node.metadata?.labels?.[zoneLabel],
   };
 }
