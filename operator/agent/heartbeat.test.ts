@@ -18,14 +18,15 @@ interface Primary {
   readonly server: Server;
   readonly connections: Socket[];
   asked: number;
+  answers: boolean;
 }
 
 async function primaryAt(port = 0, answers = true): Promise<Primary> {
-  const primary: Primary = { server: createServer(), connections: [], asked: 0 };
+  const primary: Primary = { server: createServer(), connections: [], asked: 0, answers };
   primary.server.on('connection', (socket) => primary.connections.push(socket));
   primary.server.on('request', (_, response) => {
     primary.asked += 1;
-    if (answers) response.end(JSON.stringify({ instance: 'orders-1', epoch: 3, leading: true }));
+    if (primary.answers) response.end(JSON.stringify({ instance: 'orders-1', epoch: 3, leading: true }));
   });
   primary.server.listen(port, '127.0.0.1');
   await once(primary.server, 'listening');
@@ -102,4 +103,19 @@ test('one that takes the question and never answers is lost after 1.25 s of sile
   const took = await watch(port).told((lost) => lost);
   expect(took).toBeGreaterThan(1200);
   expect(took).toBeLessThan(3000);
+});
+
+test('after a false alarm, twice as long a silence is borne', async () => {
+  const primary = await primaryAt();
+  const { port } = primary.server.address() as AddressInfo;
+  const { told } = watch(port);
+  while (primary.asked < 2) await told((lost) => !lost);
+  primary.answers = false;
+  await told((lost) => lost);
+  primary.answers = true;
+  await told((lost) => !lost);
+  primary.answers = false;
+  const took = await told((lost) => lost);
+  expect(took).toBeGreaterThan(2000);
+  expect(took).toBeLessThan(7500);
 });

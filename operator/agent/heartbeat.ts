@@ -13,6 +13,12 @@ import type { Alarm } from './alarm.ts';
 const period = 250;
 const answerLimit = 500;
 const silenceLimit = 1250;
+/**
+ * On an overloaded machine answers come late, and a change of primary for each would leave nobody time to lead: an alarm that
+ * proves false doubles the silence that counts as one, up to a lease's time, until a minute has passed without another.
+ */
+const longestSilence = 5000;
+const calm = 60_000;
 
 /** What the primary's agent answers. `leading`: its database serves, or is on its way to. */
 export const Heartbeat = z.object({
@@ -73,24 +79,30 @@ export async function watchPrimary(
   /** When the last question that was answered was sent. */
   let heardAt = 0;
   let stamp: string | undefined;
+  let [silence, alarmed, falseAlarmAt] = [silenceLimit, false, -Infinity];
   while (!signal.aborted) {
     const startedAt = clock.now();
     const target = watched();
     const key = target ? `${target.epoch} ${target.primary.instance} ${target.primary.address}` : '';
     if (key !== last) {
-      [heardAt, last, stamp] = [startedAt, key, undefined];
+      [heardAt, last, stamp, alarmed] = [startedAt, key, undefined, false];
       onLost(undefined);
     }
     if (target) {
       const given = stamp === undefined ? undefined : word();
       const pledge = given && given.epoch === target.epoch && stamp !== undefined ? { ...given, stamp } : undefined;
-      const patience = Math.max(10, Math.min(answerLimit, heardAt + silenceLimit - startedAt));
+      const patience = Math.max(10, Math.min(answerLimit, heardAt + silence - startedAt));
       const asked = await ask(target, pledge, dispatcher, clock, patience);
+      if (alarmed && asked.answer === 'there')
+        [silence, falseAlarmAt] = [Math.min(silence * 2, longestSilence), clock.now()];
+      if (clock.now() - falseAlarmAt > calm) silence = silenceLimit;
       if (asked.answer !== 'silent') heardAt = asked.answer === 'there' ? startedAt : -Infinity;
       // One that doesn't answer gets no more words.
       stamp = asked.answer === 'there' ? asked.stamp : undefined;
       if (asked.answer === 'there' && last === key) onHeard(target.epoch);
-      if (last === key) onLost(clock.now() - heardAt >= silenceLimit ? target.epoch : undefined);
+      const silentFor = clock.now() - heardAt;
+      alarmed = silentFor >= silence && heardAt !== -Infinity;
+      if (last === key) onLost(silentFor >= silence ? target.epoch : undefined);
     }
     await due.wait(Math.max(10, period - (clock.now() - startedAt)));
   }
