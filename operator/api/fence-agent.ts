@@ -76,8 +76,8 @@ const Spec = z.object({
     'Never fence one more node while so many are fenced or being fenced, by whichever agent.',
   ),
   restore: described(
-    z.enum(['On', 'Never']).default('On'),
-    'On: the node is switched on again once its instances have left. Never: that is left to people. Either way the taint goes when the node is ready again.',
+    z.enum(['Automatic', 'Never']).default('Automatic'),
+    'Automatic: the node is switched on again once its instances have left. Never: that is left to people. Either way the taint goes when the node is ready again.',
   ),
 });
 
