@@ -1,6 +1,7 @@
 /** The order in which scenarios run: cheap and telling ones first; each leaves a healthy cluster to the next. */
 import './refused-specs.ts';
 import './apply.ts';
+import './security.ts';
 import './switchover.ts';
 import './operations.ts';
 import './backend-killed.ts';

@@ -32,7 +32,13 @@ describe('restricted Pod Security', () => {
 
   test('only allowed volume types', () => {
     const types = (pod.spec?.volumes ?? []).flatMap((volume) => Object.keys(volume).filter((key) => key !== 'name'));
-    expect(new Set(types)).toEqual(new Set(['persistentVolumeClaim', 'emptyDir', 'secret']));
+    expect(new Set(types)).toEqual(new Set(['persistentVolumeClaim', 'emptyDir', 'secret', 'projected']));
+  });
+
+  test('the token of the service account is where the agent needs it, and nowhere else', () => {
+    expect(pod.spec?.automountServiceAccountToken).toBe(false);
+    const holders = containers.filter(({ volumeMounts }) => volumeMounts?.some(({ name }) => name === 'token'));
+    expect(holders.map(({ name }) => name)).toEqual(['postgres']);
   });
 });
 
@@ -58,6 +64,7 @@ test('the contract with the agent', () => {
     '/run/mainstay',
     '/tmp',
     '/dev/shm',
+    '/var/run/secrets/kubernetes.io/serviceaccount',
     '/etc/mainstay/system',
     '/etc/mainstay/tls',
   ]);

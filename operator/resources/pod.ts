@@ -64,6 +64,8 @@ function intent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFact
     annotations: { ...pod?.annotations },
     spec: {
       serviceAccountName: name,
+      // The agent's container mounts one; the others have no use for it.
+      automountServiceAccountToken: false,
       hostname: instance,
       subdomain: serviceNames.pods(name),
       restartPolicy: 'Always',
@@ -128,6 +130,7 @@ function intent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFact
             { name: 'run', mountPath: '/run/mainstay' },
             { name: 'tmp', mountPath: '/tmp' },
             { name: 'shm', mountPath: '/dev/shm' },
+            { name: 'token', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount', readOnly: true },
             { name: 'system', mountPath: '/etc/mainstay/system', readOnly: true },
             { name: 'tls', mountPath: '/etc/mainstay/tls', readOnly: true },
             ...(hasPostInitSql(cluster) ? [{ name: 'init', mountPath: '/etc/mainstay/init', readOnly: true }] : []),
@@ -203,6 +206,7 @@ function volumes(cluster: DatabaseCluster, instance: InstanceName, facts: PodFac
     { name: 'tmp', emptyDir: {} },
     // Parallel queries share memory here; the runtime's default of 64 MiB makes them fail.
     { name: 'shm', emptyDir: { medium: 'Memory' } },
+    { name: 'token', projected: { defaultMode: 0o440, sources: tokenSources } },
     { name: 'system', secret: { secretName: secretNames.system(name), defaultMode: 0o440 } },
     ...(hasPostInitSql(cluster)
       ? [{ name: 'init', projected: { defaultMode: 0o440, sources: postInitSources(cluster) } }]
@@ -213,6 +217,13 @@ function volumes(cluster: DatabaseCluster, instance: InstanceName, facts: PodFac
       : []),
   ];
 }
+
+/** As Kubernetes itself would mount it. */
+const tokenSources: Wire<V1VolumeProjection[]> = [
+  { serviceAccountToken: { path: 'token', expirationSeconds: 3607 } },
+  { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+  { downwardAPI: { items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }] } },
+];
 
 /** What the restricted Pod Security Standard asks of a container, and a read-only root. */
 function restricted(): Wire<V1SecurityContext> {
