@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { apiVersion } from './api-group.ts';
 import { logLevels } from './cluster-state.ts';
 import { Durability } from './durability.ts';
+import { disruption, networkPolicy } from './disruption.ts';
 import { Failover, failoverRules } from './failover.ts';
 import { objectMeta } from './object-meta.ts';
 import { quantityPattern, quantityValue } from './quantity.ts';
@@ -171,6 +172,8 @@ export const lifeCycle = (logs: string) => ({
     z.enum(logLevels).default('info'),
     `How much the agents tell of themselves in the Pods’ logs; a change is heeded at once. ${logs}`,
   ),
+  networkPolicy,
+  disruption,
   pod: described(PodOptions.exactOptional(), 'Additions to the Pods.'),
 });
 

@@ -85,6 +85,10 @@ export const eventReasons = {
     meaning: 'Somebody has changed a role or database that the spec names; it is left as it is.',
   },
   DeclarationApplied: { type: 'Normal', meaning: 'Roles or databases are as the spec says again.' },
+  DrainBlocked: {
+    type: 'Warning',
+    meaning: 'A node is being drained and its primary can’t leave; the note says why. Told again every ten minutes.',
+  },
   NodeNotFenced: { type: 'Warning', meaning: 'A node is lost and may not be fenced; the note says why.' },
   NodeFencing: { type: 'Warning', meaning: 'A step towards switching a lost node off; one event for each.' },
   NodeFenced: {

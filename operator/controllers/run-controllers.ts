@@ -136,6 +136,7 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
       const stored = sources.clusters.get(`${cluster.namespace}/${cluster.name}`);
       if (stored) note({ apiVersion, kind: 'PostgresCluster', metadata: stored.metadata }, reason, text);
     },
+    toldOfDrains: new Map<string, number>(),
     log,
   };
 

@@ -5,6 +5,7 @@ import { primaryEndpointSlice } from './endpoint-slice.ts';
 import { etcdSecret } from './etcd-secret.ts';
 import { intentHash, withIntent } from './intent.ts';
 import { instanceNumber } from './names.ts';
+import { networkPolicyFor } from './network-policy.ts';
 import { volumeFor } from './persistent-volume-claim.ts';
 import { podDisruptionBudgetFor } from './pod-disruption-budget.ts';
 import { roleBindingFor, roleFor } from './role.ts';
@@ -64,6 +65,37 @@ describe('what outlives the cluster has no owner', () => {
   ])('%s goes with it', (_, object) => {
     expect(object?.metadata?.ownerReferences).toMatchObject([{ uid: sampleUid, kind: 'PostgresCluster' }]);
   });
+});
+
+describe('network policy', () => {
+  const rules = (networkPolicy: object) => networkPolicyFor(sampleCluster({ networkPolicy }))?.spec?.ingress;
+  const own = { podSelector: { matchLabels: { 'mainstay.dev/cluster': 'orders' } } };
+  const [database, agent] = [5432, 8008].map((port) => ({ protocol: 'TCP', port }));
+
+  test('none unless asked for', () => {
+    expect(networkPolicyFor(cluster)).toBeUndefined();
+  });
+  test('the agents’ port is for the instances; the database’s for everybody, or those who are named', () => {
+    expect(rules({ mode: 'Restricted' })).toEqual([{ from: [own], ports: [database, agent] }, { ports: [database] }]);
+    const shop = { podLabels: { app: 'shop' } };
+    expect(rules({ mode: 'Restricted', clients: [shop] })?.[1]).toEqual({
+      from: [{ podSelector: { matchLabels: { app: 'shop' } } }],
+      ports: [database],
+    });
+  });
+  test('monitoring from another namespace; an empty peer is the own namespace', () => {
+    const monitoring = [{ namespaceLabels: { team: 'ops' } }, {}];
+    expect(rules({ mode: 'Restricted', monitoring })?.[2]).toEqual({
+      from: [{ namespaceSelector: { matchLabels: { team: 'ops' } } }, { podSelector: { matchLabels: {} } }],
+      ports: [agent],
+    });
+  });
+});
+
+test('the budget of a single instance lets nobody evict it, if that is asked for', () => {
+  expect(podDisruptionBudgetFor(sampleCluster({ instances: 1 }))).toBeUndefined();
+  const block = sampleCluster({ instances: 1, disruption: { singleInstance: 'Block' } });
+  expect(podDisruptionBudgetFor(block)?.spec).toMatchObject({ maxUnavailable: 0 });
 });
 
 describe('volume', () => {

@@ -7,17 +7,18 @@ import { ownerReference } from './owner.ts';
 
 /**
  * One instance at a time may be evicted, an unhealthy one always: a crash loop must not block a drain. Undefined for a
- * single instance, whose budget would block every drain for ever.
+ * single instance, whose budget would block every drain for ever, unless that is what is wanted.
  */
 export function podDisruptionBudgetFor(cluster: DatabaseCluster): Wire<V1PodDisruptionBudget> | undefined {
-  if (cluster.spec.instances < 2) return undefined;
+  const isSingle = cluster.spec.instances < 2;
+  if (isSingle && cluster.spec.disruption.singleInstance === 'Allow') return undefined;
   const { name, namespace } = cluster.metadata;
   return withIntent<Wire<V1PodDisruptionBudget>>({
     apiVersion: 'policy/v1',
     kind: 'PodDisruptionBudget',
     metadata: { name, namespace, labels: clusterLabels(name), ownerReferences: [ownerReference(cluster)] },
     spec: {
-      maxUnavailable: 1,
+      maxUnavailable: isSingle ? 0 : 1,
       unhealthyPodEvictionPolicy: 'AlwaysAllow',
       selector: { matchLabels: podSelector(name) },
     },

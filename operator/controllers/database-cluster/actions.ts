@@ -2,7 +2,7 @@
 import type { InstanceName } from '../../api/cluster-state.ts';
 import type { FilesPlan } from '../../certificates/plan.ts';
 import type { VolumeContent } from '../../resources/names.ts';
-import type { Desired, OnceObject } from './desired-objects.ts';
+import type { Desired, OnceObject, optionalKinds } from './desired-objects.ts';
 
 /** An object as it was seen: a deletion holds only for exactly that. */
 export interface Seen {
@@ -36,7 +36,12 @@ export type Action =
       readonly name: string;
       readonly owners: readonly object[];
     }
-  | { readonly type: 'delete-object'; readonly kind: 'PodDisruptionBudget'; readonly name: string; readonly seen: Seen }
+  | {
+      readonly type: 'delete-object';
+      readonly kind: (typeof optionalKinds)[number];
+      readonly name: string;
+      readonly seen: Seen;
+    }
   | {
       readonly type: 'apply-volume';
       readonly instance: InstanceName;

@@ -9,7 +9,6 @@ import {
   endpointSlices,
   nodes,
   persistentVolumeClaims,
-  podDisruptionBudgets,
   pods,
   secrets,
   type ApiObject,
@@ -113,7 +112,7 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
       );
       return;
     case 'delete-object':
-      await client.delete(podDisruptionBudgets, { namespace, name: action.name }, action.seen, options);
+      await client.delete(kindOf(action.kind), { namespace, name: action.name }, action.seen, options);
       return;
     case 'apply-volume':
       await client.apply(persistentVolumeClaims, action.desired.object, ours, options);

@@ -17,7 +17,7 @@ import { quantityValue } from '../../api/quantity.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { publishedTags, switchoverCandidate } from '../switchover-candidate.ts';
 import type { Action, PodRemoval, RoleLabel, Seen, SwitchoverReason } from './actions.ts';
-import { describe, desiredObjects, onceObjects } from './desired-objects.ts';
+import { describe, desiredObjects, onceObjects, optionalKinds } from './desired-objects.ts';
 import { wantedDeclaration } from './declared.ts';
 import { currentRuntime, objectId, type Facts, type ObservedPod, type ObservedVolume } from './facts.ts';
 import { judgeFailback } from './failback.ts';
@@ -101,7 +101,7 @@ function objectActions(facts: Facts): readonly Action[] {
   const created = onceObjects(facts.cluster)
     .filter(({ kind, name }) => !facts.objects.has(objectId(kind, name)))
     .map((object): Action => ({ type: 'create-once', object, isLost: object.kind === 'Secret' && hasData(facts) }));
-  return [...applied, ...created, ...onceOwnership(facts), ...unwantedBudget(facts)];
+  return [...applied, ...created, ...onceOwnership(facts), ...unwantedObjects(facts)];
 }
 
 /** As far as is known: a cluster that etcd says nothing about has data if it ever had a primary. */
@@ -155,12 +155,14 @@ function certificateActions({ certificates: { plan } }: Facts): readonly Action[
   }
 }
 
-function unwantedBudget(facts: Facts): readonly Action[] {
+function unwantedObjects(facts: Facts): readonly Action[] {
   const { name } = facts.cluster.metadata;
-  const seen = facts.objects.get(objectId('PodDisruptionBudget', name));
-  const wanted = desiredObjects(facts.cluster, facts.installation).some(({ kind }) => kind === 'PodDisruptionBudget');
-  if (wanted || !seen?.ours || seen.deleting) return [];
-  return [{ type: 'delete-object', kind: 'PodDisruptionBudget', name, seen: asSeen(seen) }];
+  const wanted = desiredObjects(facts.cluster, facts.installation);
+  return optionalKinds.flatMap((optional): Action[] => {
+    const seen = facts.objects.get(objectId(optional, name));
+    if (wanted.some(({ kind }) => kind === optional) || !seen?.ours || seen.deleting) return [];
+    return [{ type: 'delete-object', kind: optional, name, seen: asSeen(seen) }];
+  });
 }
 
 function sameOwners(uids: readonly string[], owners: readonly object[]): boolean {

@@ -5,6 +5,7 @@ import type { Installation } from '../../resources/installation.ts';
 import { annotations } from '../../resources/labels.ts';
 import { secretNames } from '../../resources/names.ts';
 import { dataOwners, ownerReference } from '../../resources/owner.ts';
+import { networkPolicyFor } from '../../resources/network-policy.ts';
 import { podDisruptionBudgetFor } from '../../resources/pod-disruption-budget.ts';
 import { roleBindingFor, roleFor } from '../../resources/role.ts';
 import { serviceAccountFor } from '../../resources/service-account.ts';
@@ -20,7 +21,7 @@ export interface Desired {
 
 /** Objects that are ours entirely: applied whenever our intent changes. */
 export function desiredObjects(cluster: DatabaseCluster, { etcdCredentials }: Installation): readonly Desired[] {
-  const budget = podDisruptionBudgetFor(cluster);
+  const optional = [podDisruptionBudgetFor(cluster), networkPolicyFor(cluster)];
   return [
     serviceAccountFor(cluster),
     roleFor(cluster),
@@ -29,10 +30,13 @@ export function desiredObjects(cluster: DatabaseCluster, { etcdCredentials }: In
     replicasService(cluster),
     anyService(cluster),
     podsService(cluster),
-    ...(budget ? [budget] : []),
+    ...optional.filter((object) => object !== undefined),
     ...(etcdCredentials ? [etcdSecret(cluster, etcdCredentials)] : []),
   ].map(describe);
 }
+
+/** Kinds of which there is one object or none, as the spec says. */
+export const optionalKinds = ['PodDisruptionBudget', 'NetworkPolicy'] as const;
 
 /** Objects that are made once, because others write into them or know their content; only their owners may change. */
 export type OnceObject =

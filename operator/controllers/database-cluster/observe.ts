@@ -14,7 +14,7 @@ import type { RuntimeView } from '../runtime-view.ts';
 import type { SwitchoverRequests } from '../switchover-requests.ts';
 import type { SyncStreaks } from '../sync-streaks.ts';
 import { judgeCertificates, type BroughtSecrets } from './certificates.ts';
-import { desiredObjects, onceObjects } from './desired-objects.ts';
+import { desiredObjects, onceObjects, optionalKinds } from './desired-objects.ts';
 import {
   objectId,
   type Facts,
@@ -140,19 +140,21 @@ async function observeObjects(
   options: { readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<ReadonlyMap<string, ObservedObject>> {
   const { namespace, name: clusterName } = cluster.metadata;
-  const budget = { kind: 'PodDisruptionBudget', name: clusterName };
+  const desired = desiredObjects(cluster, installation);
+  const optional = optionalKinds.map((kind) => ({ kind, name: clusterName }));
   const certificates = [secretNames.authorityKey, secretNames.authorities, secretNames.certificates].map((nameOf) => ({
     kind: 'Secret',
     name: nameOf(clusterName),
   }));
-  const identities = [...desiredObjects(cluster, installation), ...onceObjects(cluster), budget, ...certificates];
+  const identities = [...desired, ...onceObjects(cluster), ...optional, ...certificates];
   const objects = new Map<string, ObservedObject>();
   await Promise.all(
     identities.map(async ({ kind, name }) => {
       const plain = plainKinds.get(kind);
       const cached = sources.plain.get(kind)?.get(`${namespace}/${name}`);
-      // A budget that nobody wants needs no second look.
-      const lookAgain = kind !== 'PodDisruptionBudget' || cluster.spec.instances > 1;
+      // What nobody wants needs no second look.
+      const lookAgain =
+        !optional.some((one) => one.kind === kind) || desired.some((one) => one.kind === kind && one.name === name);
       const object = cached ?? (plain && lookAgain ? await client.get(plain, { namespace, name }, options) : undefined);
       if (object) objects.set(objectId(kind, name), observedObject(object, clusterName));
     }),

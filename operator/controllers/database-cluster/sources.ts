@@ -8,6 +8,7 @@ import {
   defineKind,
   endpointSlices,
   metadataOf,
+  networkPolicies,
   nodes,
   persistentVolumeClaims,
   podDisruptionBudgets,
@@ -54,10 +55,9 @@ export const postgresClusters = defineKind<StoredCluster>(apiVersion, 'PostgresC
 
 /** Kinds of which only metadata matter here, by name. */
 export const plainKinds: ReadonlyMap<string, ResourceKind<LabelledObject>> = new Map(
-  [services, secrets, serviceAccounts, roles, roleBindings, podDisruptionBudgets, endpointSlices].map((kind) => [
-    kind.kind,
-    kind as ResourceKind<LabelledObject>,
-  ]),
+  [services, secrets, serviceAccounts, roles, roleBindings, podDisruptionBudgets, networkPolicies, endpointSlices].map(
+    (kind) => [kind.kind, kind as ResourceKind<LabelledObject>],
+  ),
 );
 
 export interface Sources {

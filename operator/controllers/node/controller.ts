@@ -1,5 +1,5 @@
 import type { EventReason } from '../../api/event-reasons.ts';
-import type { ClusterIdentity } from '../../api/cluster-state.ts';
+import { clusterPrefix, type ClusterIdentity } from '../../api/cluster-state.ts';
 import type { ReconcileResult } from '../../kubernetes/controller.ts';
 import type { Logger } from '../../platform/log.ts';
 import { currentRuntime } from '../database-cluster/facts.ts';
@@ -7,18 +7,22 @@ import { eligibleForSwitchover } from '../database-cluster/instances.ts';
 import { observe, type Observer } from '../database-cluster/observe.ts';
 import { clusterKeys } from '../database-cluster/sources.ts';
 import type { SwitchoverRequests } from '../switchover-requests.ts';
-import { decideDrain, type ClusterOnNode } from './decide.ts';
+import { decideDrain, stuckDrains, type ClusterOnNode } from './decide.ts';
 import { nodeState } from './node-state.ts';
 
 export interface NodeController {
   readonly observer: Observer;
   readonly requests: SwitchoverRequests;
   readonly note: (cluster: ClusterIdentity, reason: EventReason, note: string) => void;
+  /** When a stuck drain was last told of, by node and cluster. */
+  readonly toldOfDrains: Map<string, number>;
   readonly log: Logger;
 }
 
 /** A node that is being emptied is looked at again: its primary may find a successor, or a failover may bring one here. */
 const lookAgainMs = 2_000;
+/** The same news of a drain again: it may take days. */
+const tellAgainMs = 600_000;
 
 export async function reconcileNode(
   controller: NodeController,
@@ -28,8 +32,19 @@ export async function reconcileNode(
   const { observer, requests, note, log } = controller;
   const stored = observer.sources.nodes.get(name);
   const node = stored && nodeState(stored);
-  if (!node?.draining) return {};
+  if (!node?.draining) {
+    for (const key of controller.toldOfDrains.keys())
+      if (key.startsWith(`${name} `)) controller.toldOfDrains.delete(key);
+    return {};
+  }
   const clusters = await clustersOn(observer, name, signal);
+  for (const { identity, note: text } of stuckDrains({ name, node, clusters })) {
+    const key = `${name} ${clusterPrefix(identity)}`;
+    const now = observer.clock.now();
+    if (now - (controller.toldOfDrains.get(key) ?? -Infinity) < tellAgainMs) continue;
+    controller.toldOfDrains.set(key, now);
+    note(identity, 'DrainBlocked', text);
+  }
   for (const { identity, from, to } of decideDrain({ name, node, clusters })) {
     if (!(await requests.request(identity, { from, to, reason: 'NodeDrain' }, signal))) continue;
     note(identity, 'SwitchoverRequested', `From ${from} to ${to}: node ${name} is being drained.`);

@@ -1,8 +1,8 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { Tags } from '../../api/cluster-state.ts';
 import { publishedDefinition } from '../cluster-runtime.ts';
 import { emptyRuntime, member } from '../database-cluster/modelled-world.ts';
-import { decideDrain, type ClusterOnNode, type NodeFacts } from './decide.ts';
+import { decideDrain, stuckDrains, type ClusterOnNode, type NodeFacts } from './decide.ts';
 import { nodeState } from './node-state.ts';
 
 const identity = { namespace: 'shop', name: 'orders', uid: 'u' };
@@ -97,4 +97,21 @@ test.each([
 test('the zone of a node is what its label says', () => {
   expect(nodeState({ metadata: { labels: { 'topology.kubernetes.io/zone': 'eu-west-1a' } } }).zone).toBe('eu-west-1a');
   expect(nodeState({ metadata: { labels: {} } }).zone).toBeUndefined();
+});
+
+describe('a primary that can’t leave a draining node is told of', () => {
+  const alone = { ...runtime, members: new Map([...runtime.members].filter(([name]) => name === 'orders-1')) };
+  test.each<[string, NodeFacts, RegExp | undefined]>([
+    ['somebody can take over', facts(), undefined],
+    ['asked a moment ago', facts({ sinceSwitchoverRequestMs: 0 }), undefined],
+    ['nobody else is ready on a node that stays', facts({ eligible: ['orders-1'] }), /no other instance is ready/],
+    ['it is alone', facts({ runtime: alone, eligible: ['orders-1'] }), /there is no other instance/],
+    ['paused', facts({ paused: true }), /spec\.paused/],
+    ['the node stays', facts({ eligible: [] }, { ...draining, draining: false }), undefined],
+    ['only a replica here', facts({ instancesHere: ['orders-2'], eligible: [] }), undefined],
+  ])('%s', (_, given, note) => {
+    const told = stuckDrains(given);
+    expect(told).toHaveLength(note ? 1 : 0);
+    if (note) expect(told[0]?.note).toMatch(note);
+  });
 });
