@@ -14,8 +14,8 @@ const mayImport = {
   engines: ['platform', 'api', 'ha'],
   agent: ['platform', 'api', 'ha', 'dcs', 'kubernetes', 'engines'],
   certificates: ['platform', 'api'],
-  resources: ['platform', 'api'],
-  controllers: ['platform', 'api', 'dcs', 'kubernetes', 'certificates', 'resources'],
+  resources: ['platform', 'api', 'engines'],
+  controllers: ['platform', 'api', 'dcs', 'kubernetes', 'certificates', 'engines', 'resources'],
   simulation: ['platform', 'api', 'ha', 'dcs', 'engines', 'certificates', 'resources', 'controllers'],
   cli: ['platform', 'api', 'kubernetes', 'dcs'],
 };

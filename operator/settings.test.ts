@@ -16,7 +16,7 @@ test('reads the environment', () => {
   expect(readSettings(given)).toEqual({
     installation: {
       mainstayImage: 'mainstay:1',
-      postgresImages: { '18': 'postgres:18' },
+      images: { postgres: { '18': 'postgres:18' } },
       etcdEndpoints: ['http://a:2379', 'http://b:2379'],
     },
     etcdCredentials: '/etc/mainstay/etcd',

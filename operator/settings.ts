@@ -1,5 +1,6 @@
 /** Settings of the operator's process, from its environment. */
 import { z } from 'zod';
+import type { EngineName } from './api/cluster-state.ts';
 import { MainstayError } from './platform/errors.ts';
 import type { Installation } from './resources/installation.ts';
 
@@ -18,7 +19,8 @@ export interface Settings {
   readonly httpPort: number;
 }
 
-const imagePrefix = 'MAINSTAY_POSTGRES_IMAGE_';
+/** Before the major version. */
+const imagePrefixes: Readonly<Record<EngineName, string>> = { postgres: 'MAINSTAY_POSTGRES_IMAGE_' };
 
 const Environment = z.object({
   MAINSTAY_ETCD_ENDPOINTS: z.string().min(1),
@@ -39,13 +41,12 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     throw new MainstayError('ConfigurationInvalid', `Settings of the operator: ${problems.join('; ')}`);
   }
   const given = result.data;
-  const images = Object.entries(environment).flatMap(([name, image]) =>
-    name.startsWith(imagePrefix) && image ? [[name.slice(imagePrefix.length), image] as const] : [],
-  );
   return {
     installation: {
       mainstayImage: given.MAINSTAY_IMAGE,
-      postgresImages: Object.fromEntries(images),
+      images: Object.fromEntries(
+        Object.entries(imagePrefixes).map(([engine, prefix]) => [engine, imagesOf(environment, prefix)]),
+      ),
       etcdEndpoints: given.MAINSTAY_ETCD_ENDPOINTS.split(',')
         .map((endpoint) => endpoint.trim())
         .filter((endpoint) => endpoint !== ''),
@@ -59,3 +60,13 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     httpPort: given.MAINSTAY_HTTP_PORT,
   };
 }
+
+const imagesOf = (
+  environment: Readonly<Record<string, string | undefined>>,
+  prefix: string,
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(environment).flatMap(([name, image]) =>
+      name.startsWith(prefix) && image ? [[name.slice(prefix.length), image] as const] : [],
+    ),
+  );

@@ -124,12 +124,15 @@ export type BootstrapDefinition = z.output<typeof BootstrapDefinition>;
 
 export const logLevels = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 
+const engineNames = ['postgres'] as const;
+export type EngineName = (typeof engineNames)[number];
+
 /** Cluster definition, published by the operator, cached by the agents on their volumes. */
 export const Definition = z
   .object({
     /** metadata.generation of the custom resource it was made from. */
     generation: z.int(),
-    engine: z.enum(['postgres']),
+    engine: z.enum(engineNames),
     version: z.string(),
     /** Instances that should exist. */
     instances: z.array(instance).readonly(),

@@ -1,4 +1,4 @@
-/** What the operator reports about a PostgresCluster. Effective values stand here, never in the spec. */
+/** What the operator reports about a cluster of any kind. Effective values stand here, never in the spec. */
 import { z } from 'zod';
 import { memberStates } from './cluster-state.ts';
 import type { DeepReadonly } from './deep-readonly.ts';
@@ -59,7 +59,7 @@ export const ClusterStatusSchema = z.object({
   summary: described(text(256).exactOptional(), 'One line for people; its wording may change.'),
   dataUid: described(
     text(64).exactOptional(),
-    'Identity of the data: the UID of the first PostgresCluster that owned the volumes. Part of the prefix in etcd.',
+    'Identity of the data: the UID of the first cluster that owned the volumes. Part of the prefix in etcd.',
   ),
   instances: described(z.int().min(0).exactOptional(), 'Instances that exist.'),
   readyInstances: described(z.int().min(0).exactOptional(), 'Instances that run and follow, the primary included.'),
@@ -67,11 +67,14 @@ export const ClusterStatusSchema = z.object({
   selector: described(text(512).exactOptional(), 'Label selector of the Pods, for the scale subresource.'),
   primary: described(text(63).exactOptional(), 'Instance that leads; absent while nobody does.'),
   version: described(
-    z.enum(['17', '18']).exactOptional(),
+    text(16).exactOptional(),
     'Major version of the data, once there are any. An upgrade changes it; spec.version follows by your hand.',
   ),
   epoch: described(z.int().min(0).exactOptional(), 'Number of the current primary’s reign; grows with every change.'),
-  timeline: described(z.int().min(0).exactOptional(), 'PostgreSQL timeline of the current epoch.'),
+  timeline: described(
+    z.int().min(0).exactOptional(),
+    'Number of the branch of its log that the current epoch writes: PostgreSQL’s timeline, MySQL’s marker.',
+  ),
   durability: described(
     z
       .object({
@@ -94,7 +97,7 @@ export const ClusterStatusSchema = z.object({
   ),
   parameters: described(
     z.record(z.string(), text(1024)).exactOptional(),
-    'Values that the primary runs with, of the parameters that have a default of Mainstay’s or follow from memory, CPU and volume; spec.postgresql.parameters overrides each.',
+    'Values that the primary runs with, of the parameters that have a default of Mainstay’s or follow from memory, CPU and volume; those of the spec override each.',
     [],
     { maxProperties: 64 },
   ),

@@ -27,7 +27,8 @@ export interface KnownParameter {
   readonly values: readonly string[];
 }
 
-export type MajorVersion = '17' | '18';
+export const majorVersions = ['17', '18'] as const;
+export type MajorVersion = (typeof majorVersions)[number];
 export type Catalogue = ReadonlyMap<string, KnownParameter>;
 
 const catalogues: Readonly<Record<MajorVersion, Catalogue>> = {

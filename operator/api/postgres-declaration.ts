@@ -2,11 +2,8 @@
  * What the operator asks of a PostgreSQL database, and what came of it. The protocol and the agent pass both on as text:
  * only the engine reads them.
  */
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
-
-/** `revision`: which Secret in which version it was made from, for whoever made it. */
-const Password = z.object({ verifier: z.string(), revision: z.string() }).readonly();
+import { DeclaredPassword } from './declared-password.ts';
 
 const names = z.array(z.string()).readonly();
 
@@ -25,7 +22,7 @@ export const DeclaredRole = z
     validUntil: z.string().optional(),
     memberOf: names.optional(),
     comment: z.string().optional(),
-    password: Password.optional(),
+    password: DeclaredPassword.optional(),
   })
   .readonly();
 export type DeclaredRole = z.output<typeof DeclaredRole>;
@@ -69,14 +66,9 @@ export const PostgresDeclaration = z
     /** Changed by a person who wants everything brought about anew, drift included. */
     again: z.string().optional(),
     /** Of the connections among the instances. */
-    system: z.object({ replication: Password, rewind: Password }).readonly().optional(),
+    system: z.object({ replication: DeclaredPassword, rewind: DeclaredPassword }).readonly().optional(),
     roles: z.array(DeclaredRole).readonly(),
     databases: z.array(DeclaredDatabase).readonly(),
   })
   .readonly();
 export type PostgresDeclaration = z.output<typeof PostgresDeclaration>;
-export type DeclaredPassword = z.output<typeof Password>;
-
-/** Names the passwords among the instances, for who can't see them. */
-export const credentialsDigest = ({ replication, rewind }: NonNullable<PostgresDeclaration['system']>): string =>
-  createHash('sha256').update(`${replication.verifier}\n${rewind.verifier}`).digest('hex').slice(0, 16);

@@ -20,7 +20,6 @@ import {
   type Epoch,
   type InstanceName,
 } from '../api/cluster-state.ts';
-import type { MajorVersion } from '../api/parameter-catalogue.ts';
 import type { Explanation } from './explanation.ts';
 
 export interface StoredValue {
@@ -43,7 +42,7 @@ export interface ClusterRuntime {
   /** The cluster has had data. */
   readonly initialized: boolean;
   /** Major version of the data since an upgrade; undefined: there was none. */
-  readonly version: MajorVersion | undefined;
+  readonly version: string | undefined;
   readonly epoch: Epoch;
   readonly leader: Leader | undefined;
   readonly sync: SyncState | undefined;
@@ -119,7 +118,7 @@ export function parseRuntime(
     declaration: entries.get(keys.declaration),
     declared: Declared.safeParse(parsedJson(entries.get(keys.declared)?.value ?? '')).data,
     initialized: entries.has(keys.initialize),
-    version: (['17', '18'] as const).find((one) => one === parsed(keys.initialize, Initialize)?.version),
+    version: parsed(keys.initialize, Initialize)?.version,
     epoch: Number(entries.get(keys.epoch)?.value ?? '0'),
     leader: parsed(keys.leader, Leader),
     sync: parsed(keys.sync, SyncState),

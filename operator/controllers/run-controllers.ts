@@ -134,7 +134,7 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
     requests,
     note: (cluster: { readonly namespace: string; readonly name: string }, reason: EventReason, text: string): void => {
       const stored = sources.clusters.get(`${cluster.namespace}/${cluster.name}`);
-      if (stored) note({ apiVersion, kind: 'PostgresCluster', metadata: stored.metadata }, reason, text);
+      if (stored) note({ apiVersion, kind: stored.kind, metadata: stored.metadata }, reason, text);
     },
     toldOfDrains: new Map<string, number>(),
     log,

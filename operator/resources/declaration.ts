@@ -1,70 +1,34 @@
 import type { DatabaseCluster } from '../api/database-cluster.ts';
-import type { DeclaredPassword, DeclaredRole, PostgresDeclaration } from '../api/postgres-declaration.ts';
+import type { DeclaredPassword } from '../api/declared-password.ts';
+import type { Declaration, PasswordPlace } from '../engines/profile.ts';
+import { profileOf } from '../engines/profiles.ts';
 import { annotations } from './labels.ts';
 import { secretNames } from './names.ts';
-
-/** A password that a role of the cluster goes by, and where it stands. */
-export interface PasswordPlace {
-  readonly role: string;
-  readonly secret: string;
-  readonly key: string;
-}
-
-/** Roles of the connections among the instances; operator/engines/postgres/names.ts has the same. */
-export const systemRoles = { replication: 'mainstay_replication', rewind: 'mainstay_rewind' } as const;
+import { systemPasswordKey } from './secrets.ts';
 
 /** Every password that the cluster goes by. */
-export function passwordPlaces({ metadata, spec }: DatabaseCluster): readonly PasswordPlace[] {
-  const { owner, passwordSecret } = spec.application;
-  const system = secretNames.system(metadata.name);
+export function passwordPlaces(cluster: DatabaseCluster): readonly PasswordPlace[] {
+  const { name } = cluster.metadata;
+  const { owner, passwordSecret } = cluster.spec.application;
+  const profile = profileOf(cluster);
   return [
     {
       role: owner,
-      secret: passwordSecret?.name ?? secretNames.application(metadata.name),
+      secret: passwordSecret?.name ?? secretNames.application(name),
       key: passwordSecret?.key ?? 'password',
     },
-    { role: systemRoles.replication, secret: system, key: 'replication-password' },
-    { role: systemRoles.rewind, secret: system, key: 'rewind-password' },
-    ...spec.roles.flatMap(({ name, ensure, passwordSecret: own }) =>
-      own === undefined || ensure === 'absent' ? [] : [{ role: name, secret: own.name, key: own.key }],
-    ),
+    ...Object.entries(profile.systemRoles).map(([what, role]) => ({
+      role,
+      secret: secretNames.system(name),
+      key: systemPasswordKey(what),
+    })),
+    ...profile.passwordPlaces(cluster),
   ];
 }
 
 /** What shall be inside the database. `passwords` by role; one that isn't known is left as it is. */
-export function declarationFor(
-  { metadata, spec }: DatabaseCluster,
+export const declarationFor = (
+  cluster: DatabaseCluster,
   passwords: ReadonlyMap<string, DeclaredPassword>,
-): PostgresDeclaration {
-  const { owner } = spec.application;
-  const [replication, rewind] = [passwords.get(systemRoles.replication), passwords.get(systemRoles.rewind)];
-  const again = metadata.annotations?.[annotations.applyAgain];
-  const roles = spec.roles.map(({ passwordSecret, ...role }): DeclaredRole => {
-    const has = role.ensure === 'present' && (passwordSecret !== undefined || role.name === owner);
-    const password = has ? passwords.get(role.name) : undefined;
-    return { ...role, ...(password && { password }) };
-  });
-  const ownersPassword = passwords.get(owner);
-  return {
-    ...(again !== undefined && { again }),
-    ...(replication && rewind && { system: { replication, rewind } }),
-    roles: [
-      ...(roles.some(({ name }) => name === owner) || !ownersPassword
-        ? []
-        : [{ name: owner, ensure: 'present' as const, password: ownersPassword }]),
-      ...roles,
-    ],
-    databases: spec.databases.map((database) => {
-      const role = ownerOf(database, spec.application);
-      return { ...database, ...(role !== undefined && { owner: role }) };
-    }),
-  };
-}
-
-/** The application's owner, unless another is named; nobody's for what is to go, or belongs to the server. */
-function ownerOf(
-  { name, ensure, owner }: DatabaseCluster['spec']['databases'][number],
-  application: DatabaseCluster['spec']['application'],
-): string | undefined {
-  return ensure === 'absent' || name === 'postgres' ? undefined : (owner ?? application.owner);
-}
+): Declaration =>
+  profileOf(cluster).declaration(cluster, passwords, cluster.metadata.annotations?.[annotations.applyAgain]);

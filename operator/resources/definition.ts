@@ -1,17 +1,11 @@
-import type { BootstrapDefinition, Definition, InstanceName, PostgresSettings, Tags } from '../api/cluster-state.ts';
-import { delaySeconds } from '../api/failover.ts';
-import type { DatabaseCluster } from '../api/database-cluster.ts';
+import type { Definition, InstanceName, Tags } from '../api/cluster-state.ts';
+import { dataVersion, type DatabaseCluster } from '../api/database-cluster.ts';
 import { effectiveDurability } from '../api/durability.ts';
+import { delaySeconds } from '../api/failover.ts';
 import { quantityValue } from '../api/quantity.ts';
-import { parameterDefaults } from './parameter-defaults.ts';
-import { dataVersion } from './installation.ts';
+import type { Settings } from '../engines/profile.ts';
+import { profileOf } from '../engines/profiles.ts';
 import { instanceNames, instanceNumber } from './names.ts';
-
-/** What the user sets of the database, as far as it may reach the agents. */
-export interface Settings {
-  readonly parameters: Definition['parameters'];
-  readonly postgres?: PostgresSettings | undefined;
-}
 
 export interface DefinitionFacts {
   /** Instead of what the spec says. */
@@ -40,30 +34,28 @@ export function definitionFor(
     zones = new Map(),
     founded = false,
     certificatesOnly = false,
-    settings = settingsOf(cluster),
+    settings = profileOf(cluster).settings(cluster),
   }: DefinitionFacts = {},
 ): Definition {
+  const profile = profileOf(cluster);
+  const own = profile.definition(cluster, settings);
   const { metadata, spec } = cluster;
   const wanted = instanceNames(metadata.name, spec.instances);
   const copyRate = quantityValue(spec.replication.cloneRate);
   const tags = wanted
     .map((instance): [InstanceName, Tags] => [instance, tagsFor(cluster, instance, zones.get(instance))])
     .filter(([, { priority, noFailover, noSync }]) => priority !== 0 || noFailover || noSync);
-  const defaults = parameterDefaults({
-    ...spec,
-    postgresql: { ...spec.postgresql, parameters: settings.parameters },
-  });
   return {
     generation: metadata.generation,
-    engine: 'postgres',
+    engine: profile.engine,
     version: dataVersion(cluster),
     instances: [...wanted, ...leaving.filter((instance) => !wanted.includes(instance)).sort()],
     durability: effectiveDurability(spec),
     parameters: { ...settings.parameters },
-    ...(Object.keys(defaults).length > 0 && { defaults }),
+    ...(own.defaults && { defaults: own.defaults }),
     ...(settings.postgres && { postgres: settings.postgres }),
     application: { database: spec.application.database, owner: spec.application.owner },
-    bootstrap: bootstrapFor(cluster),
+    ...(own.bootstrap && { bootstrap: own.bootstrap }),
     ...(copyRate !== undefined && { copyRate }),
     // spec.paused stops the operator, not the agents.
     paused: false,
@@ -76,43 +68,6 @@ export function definitionFor(
       ...(spec.tls.ciphers !== undefined && { ciphers: spec.tls.ciphers }),
       certificatesOnly,
     },
-  };
-}
-
-export function settingsOf({ spec: { postgresql } }: DatabaseCluster): Settings {
-  const { parameters, sharedPreloadLibraries: listed, pgHba: hba, pgIdent: ident } = postgresql;
-  const implied = ownPreload.filter((library) =>
-    Object.keys(parameters).some((name) => name.startsWith(`${library}.`)),
-  );
-  const libraries = [...new Set([...listed, ...implied])];
-  const isEmpty = libraries.length === 0 && hba.length === 0 && ident.length === 0;
-  return { parameters, ...(!isEmpty && { postgres: { libraries, hba, ident } }) };
-}
-
-/** Whose parameters mean nothing unless they are loaded at the start. */
-const ownPreload = ['auto_explain', 'pg_prewarm', 'pg_stat_statements', 'pgaudit'];
-
-/** Of the mount that holds the user's SQL: its files are numbered in their order. */
-export const postInitFile = (index: number): string => String(index);
-
-function bootstrapFor({ spec: { bootstrap } }: DatabaseCluster): BootstrapDefinition {
-  const { encoding = 'UTF8', localeProvider = 'builtin', locale = 'C.UTF-8', icuLocale } = bootstrap;
-  return {
-    encoding,
-    localeProvider,
-    locale,
-    ...(icuLocale !== undefined && { icuLocale }),
-    dataChecksums: bootstrap.dataChecksums,
-    walSegmentMegabytes: (quantityValue(bootstrap.walSegmentSize) ?? 0) / 2 ** 20,
-    postInitSql: bootstrap.postInitSql.map(({ database, configMap, secret }, index) => ({
-      database,
-      file: postInitFile(index),
-      source:
-        secret === undefined
-          ? `ConfigMap ${configMap?.name ?? ''}, key ${configMap?.key ?? ''}`
-          : `Secret ${secret.name}, key ${secret.key}`,
-      secret: secret !== undefined,
-    })),
   };
 }
 

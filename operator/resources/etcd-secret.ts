@@ -15,7 +15,7 @@ export function etcdSecret(cluster: DatabaseCluster, files: Readonly<Record<stri
     metadata: {
       name: secretNames.etcd(name),
       namespace,
-      labels: clusterLabels(name),
+      labels: clusterLabels(cluster),
       ownerReferences: [ownerReference(cluster)],
     },
     type: 'Opaque',

@@ -1,5 +1,7 @@
 /** Labels and annotations on everything that belongs to a cluster. */
 import type { InstanceName } from '../api/cluster-state.ts';
+import type { DatabaseCluster } from '../api/database-cluster.ts';
+import { profileOf } from '../engines/profiles.ts';
 
 export const labels = {
   cluster: 'mainstay.dev/cluster',
@@ -8,6 +10,7 @@ export const labels = {
   /** On volumes: the chart's admission policy refuses to delete what carries it. */
   deletionProtection: 'mainstay.dev/deletion-protection',
   managedBy: 'app.kubernetes.io/managed-by',
+  engine: 'app.kubernetes.io/name',
 } as const;
 
 export const annotations = {
@@ -30,17 +33,18 @@ export const manager = 'mainstay';
 /** Selects everything we made, in any cluster. */
 export const managedSelector = `${labels.managedBy}=${manager}`;
 
-export function clusterLabels(cluster: string): Record<string, string> {
+export function clusterLabels(cluster: DatabaseCluster): Record<string, string> {
+  const { name } = cluster.metadata;
   return {
-    'app.kubernetes.io/name': 'postgres',
-    'app.kubernetes.io/instance': cluster,
+    [labels.engine]: profileOf(cluster).engine,
+    'app.kubernetes.io/instance': name,
     'app.kubernetes.io/component': 'database',
     [labels.managedBy]: manager,
-    [labels.cluster]: cluster,
+    [labels.cluster]: name,
   };
 }
 
-export function instanceLabels(cluster: string, instance: InstanceName): Record<string, string> {
+export function instanceLabels(cluster: DatabaseCluster, instance: InstanceName): Record<string, string> {
   return { ...clusterLabels(cluster), [labels.instance]: instance };
 }
 

@@ -44,4 +44,4 @@ export const secretNames = {
   certificates: (cluster: string) => `${cluster}-certificates`,
 } as const;
 
-export const ports = { postgres: 5432, agent: 8008 } as const;
+export const agentPort = 8008;

@@ -44,11 +44,10 @@ describe('services', () => {
 });
 
 describe('what outlives the cluster has no owner', () => {
-  const passwords = { replication: 'a', rewind: 'b' };
   test.each([
     ['volume', volumeFor(cluster, 'orders-1', { dataUid: 'u' }), volumeFor(deleting, 'orders-1', { dataUid: 'u' })],
     ['application Secret', applicationSecret(cluster, 'p'), applicationSecret(deleting, 'p')],
-    ['system Secret', systemSecret(cluster, passwords), systemSecret(deleting, passwords)],
+    ['system Secret', systemSecret(cluster, () => 'a'), systemSecret(deleting, () => 'a')],
   ])('%s', (_, retained, deleted) => {
     expect(retained.metadata?.ownerReferences).toEqual([]);
     expect(deleted.metadata?.ownerReferences).toMatchObject([{ uid: sampleUid }]);

@@ -7,7 +7,7 @@ import type { Wire } from '../platform/wire.ts';
 export function ownerReference(cluster: DatabaseCluster): Wire<V1OwnerReference> {
   return {
     apiVersion,
-    kind: 'PostgresCluster',
+    kind: cluster.kind,
     name: cluster.metadata.name,
     uid: cluster.metadata.uid,
     controller: true,

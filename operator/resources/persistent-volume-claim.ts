@@ -2,6 +2,7 @@ import type { V1PersistentVolumeClaim } from '@kubernetes/client-node';
 import type { InstanceName } from '../api/cluster-state.ts';
 import type { DatabaseCluster } from '../api/database-cluster.ts';
 import { quantityValue } from '../api/quantity.ts';
+import { profileOf } from '../engines/profiles.ts';
 import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
 import { annotations, instanceLabels, labels } from './labels.ts';
@@ -21,9 +22,9 @@ export function volumeFor(
   instance: InstanceName,
   { dataUid, existing, holds = 'data' }: VolumeFacts,
 ): Wire<V1PersistentVolumeClaim> {
-  const { name, namespace } = cluster.metadata;
-  const { storage, walStorage } = cluster.spec;
-  const { size, storageClassName } = holds === 'wal' ? (walStorage ?? storage) : storage;
+  const { namespace } = cluster.metadata;
+  const { storage } = cluster.spec;
+  const { size, storageClassName } = holds === 'wal' ? (profileOf(cluster).logVolume(cluster) ?? storage) : storage;
   return withIntent<Wire<V1PersistentVolumeClaim>>({
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
@@ -31,7 +32,7 @@ export function volumeFor(
       name: volumeName(instance, holds),
       namespace,
       labels: {
-        ...instanceLabels(name, instance),
+        ...instanceLabels(cluster, instance),
         ...(cluster.spec.deletionProtection && { [labels.deletionProtection]: 'true' }),
       },
       annotations: { [annotations.clusterUid]: dataUid },

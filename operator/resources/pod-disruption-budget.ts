@@ -16,7 +16,7 @@ export function podDisruptionBudgetFor(cluster: DatabaseCluster): Wire<V1PodDisr
   return withIntent<Wire<V1PodDisruptionBudget>>({
     apiVersion: 'policy/v1',
     kind: 'PodDisruptionBudget',
-    metadata: { name, namespace, labels: clusterLabels(name), ownerReferences: [ownerReference(cluster)] },
+    metadata: { name, namespace, labels: clusterLabels(cluster), ownerReferences: [ownerReference(cluster)] },
     spec: {
       maxUnavailable: isSingle ? 0 : 1,
       unhealthyPodEvictionPolicy: 'AlwaysAllow',

@@ -10,11 +10,11 @@ import type {
 import type { InstanceName } from '../api/cluster-state.ts';
 import type { DatabaseCluster } from '../api/database-cluster.ts';
 import type { Wire } from '../platform/wire.ts';
-import { postInitFile } from './definition.ts';
+import { profileOf } from '../engines/profiles.ts';
 import type { Installation } from './installation.ts';
 import { intentHash } from './intent.ts';
 import { annotations, instanceLabels, podSelector } from './labels.ts';
-import { ports, secretNames, serviceNames, volumeName } from './names.ts';
+import { agentPort, secretNames, serviceNames, volumeName } from './names.ts';
 import { ownerReference } from './owner.ts';
 
 export interface PodFacts {
@@ -24,13 +24,11 @@ export interface PodFacts {
   readonly dataUid: string;
 }
 
-/** uid and gid of postgres in the images. */
-const postgresUser = 999;
 const hostname = 'kubernetes.io/hostname';
 
 /** The Pod of one instance. Bare: any instance can go, and a Pod is replaced only when our intent changes. */
 export function podFor(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts): Wire<V1Pod> {
-  const { name, namespace, generation } = cluster.metadata;
+  const { namespace, generation } = cluster.metadata;
   const wanted = intent(cluster, instance, facts);
   return {
     apiVersion: 'v1',
@@ -38,7 +36,7 @@ export function podFor(cluster: DatabaseCluster, instance: InstanceName, facts: 
     metadata: {
       name: instance,
       namespace,
-      labels: { ...wanted.labels, ...instanceLabels(name, instance) },
+      labels: { ...wanted.labels, ...instanceLabels(cluster, instance) },
       annotations: {
         ...wanted.annotations,
         [annotations.intent]: intentHash(wanted),
@@ -59,6 +57,7 @@ export function podIntent(cluster: DatabaseCluster, instance: InstanceName, fact
 function intent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts) {
   const { name } = cluster.metadata;
   const { pod, resources, affinity } = cluster.spec;
+  const profile = profileOf(cluster);
   return {
     labels: { ...pod?.labels },
     annotations: { ...pod?.annotations },
@@ -74,9 +73,9 @@ function intent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFact
       enableServiceLinks: false,
       securityContext: {
         runAsNonRoot: true,
-        runAsUser: postgresUser,
-        runAsGroup: postgresUser,
-        fsGroup: postgresUser,
+        runAsUser: profile.user,
+        runAsGroup: profile.user,
+        fsGroup: profile.user,
         // A change of owner on each file of a large volume would take longer than any failover.
         fsGroupChangePolicy: 'OnRootMismatch',
         seccompProfile: { type: 'RuntimeDefault' },
@@ -99,14 +98,14 @@ function intent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFact
       ],
       containers: [
         {
-          name: 'postgres',
+          name: profile.engine,
           image: facts.image,
           imagePullPolicy: 'IfNotPresent',
           command: ['bash', '/mainstay/init', '/mainstay/node', ...smallHeap, '/mainstay/agent.mjs', 'run'],
           env: environment(cluster, instance, facts),
           ports: [
-            { name: 'postgres', containerPort: ports.postgres, protocol: 'TCP' },
-            { name: 'agent', containerPort: ports.agent, protocol: 'TCP' },
+            { name: profile.engine, containerPort: profile.port, protocol: 'TCP' },
+            { name: 'agent', containerPort: agentPort, protocol: 'TCP' },
           ],
           livenessProbe: {
             httpGet: { path: '/livez', port: 'agent' },
@@ -125,7 +124,7 @@ function intent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFact
           securityContext: restricted(),
           volumeMounts: [
             { name: 'data', mountPath: '/var/lib/mainstay' },
-            ...(cluster.spec.walStorage ? [{ name: 'wal', mountPath: walVolume }] : []),
+            ...(profile.logVolume(cluster) ? [{ name: 'wal', mountPath: walVolume }] : []),
             { name: 'mainstay', mountPath: '/mainstay', readOnly: true },
             { name: 'run', mountPath: '/run/mainstay' },
             { name: 'tmp', mountPath: '/tmp' },
@@ -133,7 +132,7 @@ function intent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFact
             { name: 'token', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount', readOnly: true },
             { name: 'system', mountPath: '/etc/mainstay/system', readOnly: true },
             { name: 'tls', mountPath: '/etc/mainstay/tls', readOnly: true },
-            ...(hasPostInitSql(cluster) ? [{ name: 'init', mountPath: '/etc/mainstay/init', readOnly: true }] : []),
+            ...(hasInitFiles(cluster) ? [{ name: 'init', mountPath: '/etc/mainstay/init', readOnly: true }] : []),
             ...(withEtcdSecret(facts) ? [{ name: 'etcd', mountPath: etcdCredentials, readOnly: true }] : []),
           ],
         },
@@ -159,7 +158,7 @@ const smallHeap: readonly string[] = [
 function environment(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts): Wire<V1EnvVar[]> {
   const { name, namespace } = cluster.metadata;
   return [
-    { name: 'MAINSTAY_ENGINE', value: 'postgres' },
+    { name: 'MAINSTAY_ENGINE', value: profileOf(cluster).engine },
     { name: 'MAINSTAY_NAMESPACE', value: namespace },
     { name: 'MAINSTAY_CLUSTER', value: name },
     { name: 'MAINSTAY_CLUSTER_UID', value: facts.dataUid },
@@ -171,7 +170,7 @@ function environment(cluster: DatabaseCluster, instance: InstanceName, facts: Po
     { name: 'MAINSTAY_ETCD_ENDPOINTS', value: facts.installation.etcdEndpoints.join(',') },
     ...(withEtcdSecret(facts) ? [{ name: 'MAINSTAY_ETCD_CREDENTIALS', value: etcdCredentials }] : []),
     { name: 'MAINSTAY_SERVICE_RW', value: serviceNames.primary(name) },
-    ...(cluster.spec.walStorage ? [{ name: 'MAINSTAY_WAL_VOLUME', value: walVolume }] : []),
+    ...(profileOf(cluster).logVolume(cluster) ? [{ name: 'MAINSTAY_WAL_VOLUME', value: walVolume }] : []),
   ];
 }
 
@@ -183,23 +182,27 @@ const withEtcdSecret = ({ installation }: PodFacts): boolean => installation.etc
 const walVolume = '/var/lib/mainstay-wal';
 
 /** Can't change after the first data are made, so that no Pod is replaced for it; optional, so that none depends on it later. */
-const hasPostInitSql = ({ spec }: DatabaseCluster): boolean => spec.bootstrap.postInitSql.length > 0;
+const hasInitFiles = (cluster: DatabaseCluster): boolean => profileOf(cluster).initFiles(cluster).length > 0;
 
-const postInitSources = ({ spec }: DatabaseCluster): Wire<V1VolumeProjection[]> =>
-  spec.bootstrap.postInitSql.map(({ configMap, secret }, index) => {
-    const { name = '', key = '' } = configMap ?? secret ?? {};
-    const source = { name, items: [{ key, path: postInitFile(index) }], optional: true };
-    return secret === undefined ? { configMap: source } : { secret: source };
-  });
+/** Numbered in their order. */
+const initSources = (cluster: DatabaseCluster): Wire<V1VolumeProjection[]> =>
+  profileOf(cluster)
+    .initFiles(cluster)
+    .map(({ configMap, secret }, index) => {
+      const { name = '', key = '' } = configMap ?? secret ?? {};
+      const source = { name, items: [{ key, path: String(index) }], optional: true };
+      return secret === undefined ? { configMap: source } : { secret: source };
+    });
 
 function volumes(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts): Wire<V1Volume[]> {
   const {
     metadata: { name },
-    spec,
   } = cluster;
   return [
     { name: 'data', persistentVolumeClaim: { claimName: instance } },
-    ...(spec.walStorage ? [{ name: 'wal', persistentVolumeClaim: { claimName: volumeName(instance, 'wal') } }] : []),
+    ...(profileOf(cluster).logVolume(cluster)
+      ? [{ name: 'wal', persistentVolumeClaim: { claimName: volumeName(instance, 'wal') } }]
+      : []),
     { name: 'mainstay', emptyDir: {} },
     // Sockets, passwords and keys, and what of the database's log is not yet told: on no disk, and never waiting for one.
     { name: 'run', emptyDir: { medium: 'Memory' } },
@@ -208,8 +211,8 @@ function volumes(cluster: DatabaseCluster, instance: InstanceName, facts: PodFac
     { name: 'shm', emptyDir: { medium: 'Memory' } },
     { name: 'token', projected: { defaultMode: 0o440, sources: tokenSources } },
     { name: 'system', secret: { secretName: secretNames.system(name), defaultMode: 0o440 } },
-    ...(hasPostInitSql(cluster)
-      ? [{ name: 'init', projected: { defaultMode: 0o440, sources: postInitSources(cluster) } }]
+    ...(hasInitFiles(cluster)
+      ? [{ name: 'init', projected: { defaultMode: 0o440, sources: initSources(cluster) } }]
       : []),
     { name: 'tls', secret: { secretName: secretNames.certificates(name), defaultMode: 0o440 } },
     ...(withEtcdSecret(facts)

@@ -36,5 +36,5 @@ export function roleBindingFor(cluster: DatabaseCluster): Wire<V1RoleBinding> {
 
 function metadata(cluster: DatabaseCluster) {
   const { name, namespace } = cluster.metadata;
-  return { name, namespace, labels: clusterLabels(name), ownerReferences: [ownerReference(cluster)] };
+  return { name, namespace, labels: clusterLabels(cluster), ownerReferences: [ownerReference(cluster)] };
 }

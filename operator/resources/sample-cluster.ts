@@ -19,6 +19,6 @@ export const sampleUid = '5a0f3c0e-6f9d-4b7e-9a53-0d9c3f1f2b11';
 
 export const sampleInstallation = {
   mainstayImage: 'mainstay.dev/mainstay:dev',
-  postgresImages: { '18': 'mainstay.dev/postgres:18' },
+  images: { postgres: { '18': 'mainstay.dev/postgres:18' } },
   etcdEndpoints: ['http://etcd-0:2379', 'http://etcd-1:2379'],
 } as const;

@@ -16,7 +16,7 @@ export const secret = (
   metadata: {
     name,
     namespace: cluster.metadata.namespace,
-    labels: clusterLabels(cluster.metadata.name),
+    labels: clusterLabels(cluster),
     ownerReferences: dataOwners(cluster),
   },
   type,

@@ -1,7 +1,8 @@
 import type { V1Secret } from '@kubernetes/client-node';
 import type { DatabaseCluster } from '../api/database-cluster.ts';
+import { profileOf } from '../engines/profiles.ts';
 import type { Wire } from '../platform/wire.ts';
-import { ports, secretNames, serviceNames } from './names.ts';
+import { secretNames, serviceNames } from './names.ts';
 import { secret } from './secret.ts';
 
 /** `-app`: what an application needs to connect. Made once: people may put another password into it. */
@@ -12,34 +13,27 @@ export function applicationSecret(cluster: DatabaseCluster, password: string): W
 }
 
 /** All of it follows from the password. */
-export function applicationContent(cluster: DatabaseCluster, password: string): Readonly<Record<string, string>> {
+export function applicationContent(cluster: DatabaseCluster, password: string) {
   const { name, namespace } = cluster.metadata;
   const { database, owner } = cluster.spec.application;
+  const profile = profileOf(cluster);
   const host = `${serviceNames.primary(name)}.${namespace}.svc`;
-  // libpq tries every address of the headless Service in turn, so that the primary is found even before -rw follows it.
-  const fallback = `${serviceNames.pods(name)}.${namespace}.svc`;
-  const login = `${encodeURIComponent(owner)}:${encodeURIComponent(password)}`;
+  const everyHost = `${serviceNames.pods(name)}.${namespace}.svc`;
   return {
     username: owner,
     password,
     host,
-    port: String(ports.postgres),
-    dbname: database,
-    uri:
-      `postgresql://${login}@${host}:${ports.postgres},${fallback}:${ports.postgres}/${encodeURIComponent(database)}` +
-      '?target_session_attrs=read-write&connect_timeout=2',
-    'jdbc-uri':
-      `jdbc:postgresql://${host}:${ports.postgres}/${encodeURIComponent(database)}` +
-      `?user=${encodeURIComponent(owner)}&password=${encodeURIComponent(password)}&targetServerType=primary`,
+    port: String(profile.port),
+    ...profile.addresses({ host, everyHost, database, user: owner, password }),
   };
 }
 
-/** `-system`: passwords among the instances. */
-export function systemSecret(
-  cluster: DatabaseCluster,
-  passwords: { readonly replication: string; readonly rewind: string },
-): Wire<V1Secret> {
+/** `-system`: passwords among the instances, one for each of their roles. */
+export function systemSecret(cluster: DatabaseCluster, newPassword: () => string): Wire<V1Secret> {
+  const keys = Object.keys(profileOf(cluster).systemRoles).map(systemPasswordKey);
   return secret(cluster, secretNames.system(cluster.metadata.name), 'Opaque', {
-    stringData: { 'replication-password': passwords.replication, 'rewind-password': passwords.rewind },
+    stringData: Object.fromEntries(keys.map((key) => [key, newPassword()])),
   });
 }
+
+export const systemPasswordKey = (role: string): string => `${role}-password`;

@@ -11,6 +11,6 @@ export function serviceAccountFor(cluster: DatabaseCluster): Wire<V1ServiceAccou
   return withIntent<Wire<V1ServiceAccount>>({
     apiVersion: 'v1',
     kind: 'ServiceAccount',
-    metadata: { name, namespace, labels: clusterLabels(name), ownerReferences: [ownerReference(cluster)] },
+    metadata: { name, namespace, labels: clusterLabels(cluster), ownerReferences: [ownerReference(cluster)] },
   });
 }

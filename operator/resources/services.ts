@@ -1,9 +1,10 @@
 import type { V1Service } from '@kubernetes/client-node';
 import type { DatabaseCluster } from '../api/database-cluster.ts';
+import { profileOf } from '../engines/profiles.ts';
 import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
 import { clusterLabels, labels, podSelector } from './labels.ts';
-import { ports, serviceNames } from './names.ts';
+import { serviceNames } from './names.ts';
 import { ownerReference } from './owner.ts';
 
 /** `-rw`: the primary. No selector: the elected agent writes its endpoints, so that failover needs neither us nor labels. */
@@ -33,19 +34,20 @@ function service(
   name: string,
   spec: Pick<NonNullable<Wire<V1Service>['spec']>, 'selector' | 'clusterIP' | 'publishNotReadyAddresses'>,
 ): Wire<V1Service> {
+  const { engine, port } = profileOf(cluster);
   return withIntent<Wire<V1Service>>({
     apiVersion: 'v1',
     kind: 'Service',
     metadata: {
       name,
       namespace: cluster.metadata.namespace,
-      labels: clusterLabels(cluster.metadata.name),
+      labels: clusterLabels(cluster),
       ownerReferences: [ownerReference(cluster)],
     },
     spec: {
       type: 'ClusterIP',
       ...spec,
-      ports: [{ name: 'postgres', port: ports.postgres, targetPort: ports.postgres, protocol: 'TCP' }],
+      ports: [{ name: engine, port, targetPort: port, protocol: 'TCP' }],
     },
   });
 }

@@ -1,6 +1,6 @@
 /** The next major version: made by the primary from its data, copied by everybody else. */
 import { keys, type InstanceName, type OperationRecord } from '../../api/cluster-state.ts';
-import { dataVersion } from '../../resources/installation.ts';
+import { dataVersion } from '../../api/database-cluster.ts';
 import { isAvailable, runningPrimary, wantedInstances } from '../database-cluster/instances.ts';
 import type { ClusterNow } from './facts.ts';
 import type { Plan, Procedure } from './procedure.ts';

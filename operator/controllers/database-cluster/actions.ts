@@ -1,4 +1,4 @@
-/** Everything the controller of PostgresClusters can do to the world. */
+/** Everything the controller of clusters can do to the world. */
 import type { InstanceName } from '../../api/cluster-state.ts';
 import type { FilesPlan } from '../../certificates/plan.ts';
 import type { VolumeContent } from '../../resources/names.ts';

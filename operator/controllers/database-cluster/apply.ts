@@ -26,7 +26,8 @@ import type { Action } from './actions.ts';
 import { finalizer } from './decide.ts';
 import type { OnceObject } from './desired-objects.ts';
 import type { Facts } from './facts.ts';
-import { plainKinds, postgresClusters } from './sources.ts';
+import { clusterResource } from './cluster-sources.ts';
+import { plainKinds } from './sources.ts';
 import { writeAuthority, writeCertificates } from './write-certificates.ts';
 
 export interface Effector {
@@ -274,7 +275,7 @@ async function createOnce(
   const secret =
     object.content === 'application'
       ? applicationSecret(facts.cluster, newPassword())
-      : systemSecret(facts.cluster, { replication: newPassword(), rewind: newPassword() });
+      : systemSecret(facts.cluster, newPassword);
   if ((await created(client.create(secrets, secret, options))) && isLost)
     note(
       'SecretRemade',
@@ -308,7 +309,7 @@ async function setFinalizers(
 ): Promise<void> {
   const { namespace, name, resourceVersion, finalizers = [] } = cluster.metadata;
   await client.patch(
-    postgresClusters,
+    clusterResource(cluster.kind),
     { namespace, name },
     // The version makes it a Conflict when somebody else has changed the list since.
     { metadata: { resourceVersion, finalizers: change(finalizers) } },

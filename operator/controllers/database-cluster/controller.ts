@@ -1,6 +1,6 @@
 /** One reconcile: observe → status → decide → apply. */
 import { apiVersion } from '../../api/api-group.ts';
-import type { ClusterStatus } from '../../api/database-cluster.ts';
+import type { ClusterKind, ClusterStatus } from '../../api/database-cluster.ts';
 import type { ReconcileResult } from '../../kubernetes/controller.ts';
 import type { ApiObject } from '../../kubernetes/kinds.ts';
 import { MainstayError } from '../../platform/errors.ts';
@@ -13,7 +13,7 @@ import { decide } from './decide.ts';
 import type { Facts } from './facts.ts';
 import { observe, type Observer } from './observe.ts';
 import { recheckInMs } from './recheck.ts';
-import { postgresClusters, type StoredCluster } from './sources.ts';
+import { clusterResource, type StoredCluster } from './cluster-sources.ts';
 import { statusFor } from './status.ts';
 import { positionsEveryMs, statusChange, statusPatch } from './status-change.ts';
 import { outageNotices } from './outage-notices.ts';
@@ -110,20 +110,20 @@ export function databaseClusterReconciler({
     metrics.conditions(`${stored.metadata?.namespace ?? ''}/${stored.metadata?.name ?? ''}`, after.conditions);
     if (statusChange(before, after) === 'none') return;
     const { namespace, name, uid } = stored.metadata ?? {};
-    const regarding = { apiVersion, kind: 'PostgresCluster', metadata: { namespace, name, uid } };
+    const regarding = { apiVersion, kind: stored.kind, metadata: { namespace, name, uid } };
     await patchStatus(regarding, before, after, signal);
     note(regarding, 'SpecInvalid', message);
   }
 
   async function patchStatus(
-    regarding: ApiObject,
+    regarding: ApiObject & { readonly kind: ClusterKind },
     before: ClusterStatus,
     after: ClusterStatus,
     signal: AbortSignal,
   ): Promise<void> {
     const { namespace, name = '', uid } = regarding.metadata ?? {};
     await observer.client.patch(
-      postgresClusters,
+      clusterResource(regarding.kind),
       { namespace, name },
       // With the uid: never into another cluster of the same name.
       { metadata: { uid }, status: statusPatch(before, after) },
@@ -145,9 +145,9 @@ async function settled<T>(work: Promise<T>): Promise<PromiseSettledResult<T>> {
   return result;
 }
 
-function reference({ cluster }: Facts): ApiObject {
+function reference({ cluster }: Facts): ApiObject & { readonly kind: ClusterKind } {
   const { namespace, name, uid } = cluster.metadata;
-  return { apiVersion, kind: 'PostgresCluster', metadata: { namespace, name, uid } };
+  return { apiVersion, kind: cluster.kind, metadata: { namespace, name, uid } };
 }
 
 /** A cluster seen for the first time, with volumes of an earlier life. */

@@ -2,9 +2,10 @@
  * What to do next for one cluster. Level-triggered: from how things are, not from what has happened; when all is as it
  * should be, nothing. Each action is safe to repeat, and at most one of them is risky.
  */
-import { credentialsDigest } from '../../api/postgres-declaration.ts';
+import { credentialsDigest } from '../../api/declared-password.ts';
 import { declarationFor } from '../../resources/declaration.ts';
 import type { InstanceName } from '../../api/cluster-state.ts';
+import { profileOf } from '../../engines/profiles.ts';
 import { tlsFingerprint } from '../../api/tls-files.ts';
 import { definitionText } from '../../resources/definition.ts';
 import { databaseImage } from '../../resources/installation.ts';
@@ -181,7 +182,7 @@ function volumeActions(facts: Facts): readonly Action[] {
       });
   return [
     ...missing('data', facts.volumes),
-    ...(facts.cluster.spec.walStorage ? missing('wal', facts.walVolumes) : []),
+    ...(profileOf(facts.cluster).logVolume(facts.cluster) ? missing('wal', facts.walVolumes) : []),
     ...volumeOwnership(facts),
   ];
 }
@@ -206,8 +207,8 @@ function volumeOwnership(facts: Facts): readonly Action[] {
 
 function volumeChange(facts: Facts, volume: ObservedVolume, isWanted: boolean) {
   if (!isWanted) return 'retain';
-  const { storage, walStorage } = facts.cluster.spec;
-  const { size } = volume.holds === 'wal' ? (walStorage ?? storage) : storage;
+  const { storage } = facts.cluster.spec;
+  const { size } = volume.holds === 'wal' ? (profileOf(facts.cluster).logVolume(facts.cluster) ?? storage) : storage;
   if ((quantityValue(size) ?? 0) > (quantityValue(volume.size) ?? 0)) return 'resize';
   return 'update';
 }
@@ -254,7 +255,7 @@ function podActions(facts: Facts): readonly Action[] {
 const hasVolumes = (facts: Facts, instance: InstanceName): boolean =>
   isThere(facts, facts.volumes, instance) &&
   // Data whose log is on a volume of its own are nothing without it.
-  isThere(facts, facts.walVolumes, instance) === (facts.cluster.spec.walStorage !== undefined);
+  isThere(facts, facts.walVolumes, instance) === (profileOf(facts.cluster).logVolume(facts.cluster) !== undefined);
 
 const isThere = (facts: Facts, volumes: readonly ObservedVolume[], instance: InstanceName): boolean =>
   volumes.some(

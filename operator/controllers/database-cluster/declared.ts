@@ -1,6 +1,7 @@
 /** What became of the roles and databases that the spec names. */
 import { declarationDigest, type Finding } from '../../api/cluster-state.ts';
 import type { ConditionReason } from '../../api/conditions.ts';
+import { profileOf } from '../../engines/profiles.ts';
 import { declarationFor } from '../../resources/declaration.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import type { Facts } from './facts.ts';
@@ -31,9 +32,11 @@ function judge(
   kind: Finding['kind'],
 ): Said<Type, ConditionReason<Type>> {
   const type: Type = kind === 'role' ? 'RolesReady' : 'DatabasesReady';
-  const field = kind === 'role' ? 'spec.roles' : 'spec.databases';
-  const { roles, databases } = facts.cluster.spec;
-  const asked = (kind === 'role' ? roles : databases).length;
+  const profile = profileOf(facts.cluster);
+  const { fields } = profile;
+  const field = kind === 'role' ? fields.roles : fields.databases;
+  const count = profile.declaredCount(facts.cluster);
+  const asked = kind === 'role' ? count.roles : count.databases;
   if (!runtime)
     return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: 'etcd does not answer the operator.' };
 

@@ -1,6 +1,6 @@
 import type { Condition } from '../../api/cluster-status.ts';
 import type { ClusterStatus } from '../../api/database-cluster.ts';
-import type { StoredCluster } from './sources.ts';
+import type { StoredCluster } from './cluster-sources.ts';
 
 /** Status of a cluster whose spec this operator can't read (stored by another version): all else stays as it was. */
 export function invalidSpecStatus(

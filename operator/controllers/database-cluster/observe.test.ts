@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { sampleCluster, sampleUid } from '../../resources/sample-cluster.ts';
 import { identityOfData, observedPod, observedVolume } from './observe.ts';
 
+const cluster = sampleCluster();
 const metadata = {
   name: 'orders-2',
   namespace: 'shop',
@@ -10,6 +11,7 @@ const metadata = {
   creationTimestamp: '2026-11-21T08:00:00Z',
   labels: {
     'app.kubernetes.io/managed-by': 'mainstay',
+    'app.kubernetes.io/name': 'postgres',
     'mainstay.dev/cluster': 'orders',
     'mainstay.dev/role': 'replica',
   },
@@ -37,7 +39,7 @@ describe('a Pod', () => {
           containerStatuses: [status('postgres', { running: { startedAt: '2026-11-21T08:00:05Z' } })],
         },
       },
-      'orders',
+      cluster,
     );
     expect(pod).toMatchObject({
       instance: 'orders-2',
@@ -59,7 +61,7 @@ describe('a Pod', () => {
     ['an image that can’t be pulled', { waiting: { reason: 'ImagePullBackOff', message: 'no' } }, 'ImagePullBackOff'],
     ['ordinary creation', { waiting: { reason: 'ContainerCreating' } }, undefined],
   ])('%s', (_, state, reason) => {
-    const pod = observedPod({ metadata, status: { containerStatuses: [status('postgres', state)] } }, 'orders');
+    const pod = observedPod({ metadata, status: { containerStatuses: [status('postgres', state)] } }, cluster);
     expect(pod.waiting?.reason).toBe(reason);
   });
 
@@ -71,12 +73,12 @@ describe('a Pod', () => {
       message: '0/3 nodes',
       lastTransitionTime: '2026-11-21T08:00:01Z',
     };
-    const pod = observedPod({ metadata, status: { conditions: [condition] } }, 'orders');
+    const pod = observedPod({ metadata, status: { conditions: [condition] } }, cluster);
     expect(pod.unschedulable).toEqual({ since: Date.parse('2026-11-21T08:00:01Z'), message: '0/3 nodes' });
   });
 
   test('of somebody else', () => {
-    expect(observedPod({ metadata: { ...metadata, labels: {} } }, 'orders').ours).toBe(false);
+    expect(observedPod({ metadata: { ...metadata, labels: {} } }, cluster).ours).toBe(false);
   });
 });
 
@@ -92,7 +94,7 @@ describe('identity of the data', () => {
         },
         spec: { resources: { requests: { storage: '1Gi' } } },
       },
-      'orders',
+      cluster,
     );
 
   test.each([

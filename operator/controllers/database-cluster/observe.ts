@@ -2,6 +2,7 @@
 import { clusterPrefix, type ClusterIdentity } from '../../api/cluster-state.ts';
 import { parseDatabaseCluster, type DatabaseCluster } from '../../api/database-cluster.ts';
 import { readAuthoritySecret, readServerSecret } from '../../certificates/own-secret.ts';
+import { profileOf } from '../../engines/profiles.ts';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { persistentVolumeClaims, pods } from '../../kubernetes/kinds.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -25,7 +26,8 @@ import {
 } from './facts.ts';
 import { secretTexts, textsOf } from './write-certificates.ts';
 import { observePasswords } from './passwords.ts';
-import { plainKinds, postgresClusters, type LabelledObject, type Pod, type Sources, type Volume } from './sources.ts';
+import { clusterResource } from './cluster-sources.ts';
+import { plainKinds, type LabelledObject, type Pod, type Sources, type Volume } from './sources.ts';
 
 export interface Observer {
   readonly client: KubernetesClient;
@@ -52,10 +54,11 @@ export async function observe(
   const { client, sources, requests, streaks, installation, clock } = observer;
   const options = { signal, timeoutMs: callTimeoutMs };
   const [namespace = '', name = ''] = key.split('/');
+  const known = sources.clusters.get(key);
   const stored =
-    freshness === 'now' ? await client.get(postgresClusters, { namespace, name }, options) : sources.clusters.get(key);
-  if (!stored) return undefined;
-  const cluster = parseDatabaseCluster(stored);
+    known && freshness === 'now' ? await client.get(clusterResource(known.kind), { namespace, name }, options) : known;
+  if (!known || !stored) return undefined;
+  const cluster = parseDatabaseCluster({ ...stored, kind: known.kind });
 
   const where = { namespace, labelSelector: `${labels.cluster}=${name}` };
   const [podList, volumeList] =
@@ -69,7 +72,7 @@ export async function observe(
   const wanted = instanceNames(name, cluster.spec.instances);
   const wantedVolumes = [
     ...wanted,
-    ...(cluster.spec.walStorage ? wanted.map((instance) => volumeName(instance, 'wal')) : []),
+    ...(profileOf(cluster).logVolume(cluster) ? wanted.map((instance) => volumeName(instance, 'wal')) : []),
   ];
   const [foundPods, foundVolumes, objects] = await Promise.all([
     withMissing(podList, wanted, (instance) => client.get(pods, { namespace, name: instance }, options)),
@@ -79,7 +82,7 @@ export async function observe(
     observeObjects(observer, cluster, options),
   ]);
   const ourVolumes = foundVolumes
-    .map((volume) => observedVolume(volume, name))
+    .map((volume) => observedVolume(volume, cluster))
     .filter(({ instance }) => instanceNumber(name, instance) !== undefined);
   const volumes = ourVolumes.filter(({ holds }) => holds === 'data');
   const dataUid = identityOfData(cluster, volumes);
@@ -88,7 +91,7 @@ export async function observe(
   const now = clock.wall().getTime();
   const ourPods = foundPods
     .filter((pod) => instanceNumber(name, pod.metadata?.name ?? '') !== undefined)
-    .map((pod) => observedPod(pod, name));
+    .map((pod) => observedPod(pod, cluster));
   const passwords = await observePasswords(
     observer,
     cluster,
@@ -156,7 +159,7 @@ async function observeObjects(
       const lookAgain =
         !optional.some((one) => one.kind === kind) || desired.some((one) => one.kind === kind && one.name === name);
       const object = cached ?? (plain && lookAgain ? await client.get(plain, { namespace, name }, options) : undefined);
-      if (object) objects.set(objectId(kind, name), observedObject(object, clusterName));
+      if (object) objects.set(objectId(kind, name), observedObject(object, cluster));
     }),
   );
   return objects;
@@ -207,13 +210,16 @@ export function identityOfData(cluster: DatabaseCluster, volumes: readonly Obser
   return first?.dataUid ?? uid;
 }
 
-function observedObject(object: LabelledObject, cluster: string): ObservedObject {
+function observedObject(object: LabelledObject, cluster: DatabaseCluster): ObservedObject {
   const certificates = Object.entries(textsOf(object.data) ?? {}).filter(([file]) => file.endsWith('.crt'));
   const { uid = '', resourceVersion = '', labels: own, annotations: notes, ...metadata } = object.metadata ?? {};
   return {
     uid,
     resourceVersion,
-    ours: own?.[labels.managedBy] === manager && own[labels.cluster] === cluster,
+    ours:
+      own?.[labels.managedBy] === manager &&
+      own[labels.cluster] === cluster.metadata.name &&
+      own[labels.engine] === profileOf(cluster).engine,
     intent: notes?.[annotations.intent],
     owners: (metadata.ownerReferences ?? []).map((owner) => owner.uid),
     deleting: metadata.deletionTimestamp !== undefined,
@@ -221,7 +227,7 @@ function observedObject(object: LabelledObject, cluster: string): ObservedObject
   };
 }
 
-export function observedPod(pod: Pod, cluster: string): ObservedPod {
+export function observedPod(pod: Pod, cluster: DatabaseCluster): ObservedPod {
   const { metadata, spec, status } = pod;
   const condition = (type: string) => status?.conditions?.find((candidate) => candidate.type === type);
   const scheduled = condition('PodScheduled');
@@ -240,7 +246,7 @@ export function observedPod(pod: Pod, cluster: string): ObservedPod {
     announcedPasswords: metadata?.annotations?.[annotations.passwords],
     roleLabel: metadata?.labels?.[labels.role],
     running: (status?.containerStatuses ?? []).some(
-      (container) => container.name === 'postgres' && container.state?.running !== undefined,
+      (container) => container.name === profileOf(cluster).engine && container.state?.running !== undefined,
     ),
     unschedulable:
       scheduled?.status === 'False' && scheduled.reason === 'Unschedulable'
@@ -252,7 +258,7 @@ export function observedPod(pod: Pod, cluster: string): ObservedPod {
 
 const ordinaryWaits = new Set(['PodInitializing', 'ContainerCreating']);
 
-export function observedVolume(volume: Volume, cluster: string): ObservedVolume {
+export function observedVolume(volume: Volume, cluster: DatabaseCluster): ObservedVolume {
   const claim = volume.metadata?.name ?? '';
   const ofWal = instanceOfWal(claim);
   return {

@@ -1,10 +1,11 @@
 /** The passwords that a cluster goes by, as verifiers. A Secret is read only when its version is not the one published. */
 import type { DatabaseCluster } from '../../api/database-cluster.ts';
-import { PostgresDeclaration, type DeclaredPassword } from '../../api/postgres-declaration.ts';
+import type { DeclaredPassword } from '../../api/declared-password.ts';
+import type { EngineProfile, PasswordPlace } from '../../engines/profile.ts';
+import { profileOf } from '../../engines/profiles.ts';
 import type { CallOptions } from '../../kubernetes/client.ts';
 import { secrets } from '../../kubernetes/kinds.ts';
-import { isPlainText, isVerifier, scramVerifier } from '../../platform/scram.ts';
-import { passwordPlaces, systemRoles, type PasswordPlace } from '../../resources/declaration.ts';
+import { passwordPlaces } from '../../resources/declaration.ts';
 import { secretNames } from '../../resources/names.ts';
 import { applicationContent } from '../../resources/secrets.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
@@ -28,7 +29,8 @@ export async function observePasswords(
   options: CallOptions,
 ): Promise<ObservedPasswords> {
   const { namespace } = cluster.metadata;
-  const published = publishedPasswords(runtime);
+  const profile = profileOf(cluster);
+  const published = profile.declaredPasswords(runtime?.declaration?.value ?? '');
   const known = new Map<string, DeclaredPassword>();
   const problems = new Map<string, string>();
   const contents = new Map<string, Promise<{ readonly version: string; readonly data: SecretContent } | undefined>>();
@@ -59,9 +61,9 @@ export async function observePasswords(
       }
       try {
         const secret = await read(name);
-        const judged = judge(place, secret?.data);
+        const judged = judge(profile, place, secret?.data);
         if (secret && 'password' in judged) {
-          known.set(role, await declared(role, judged.password, revisionOf(secret.version, key)));
+          known.set(role, await declared(profile, role, judged.password, revisionOf(secret.version, key)));
           if (isOwnApplicationSecret(cluster, place)) staleApplicationSecret ||= isStale(cluster, secret.data);
         } else problems.set(role, 'problem' in judged ? judged.problem : `Secret ${name} is not there`);
       } catch (error) {
@@ -78,11 +80,18 @@ export async function observePasswords(
 
 const revisionOf = (version: string, key: string): string => `${version}/${key}`;
 
-async function declared(role: string, password: string, revision: string): Promise<DeclaredPassword> {
-  return { verifier: isVerifier(password) ? password : await scramVerifier(password, `${revision}/${role}`), revision };
+async function declared(
+  profile: EngineProfile,
+  role: string,
+  password: string,
+  revision: string,
+): Promise<DeclaredPassword> {
+  const verifier = profile.isVerifier(password) ? password : await profile.verifier(password, `${revision}/${role}`);
+  return { verifier, revision };
 }
 
 function judge(
+  profile: EngineProfile,
   { secret, key, role }: PasswordPlace,
   data: SecretContent | undefined,
 ): { readonly password: string } | { readonly problem: string } {
@@ -90,46 +99,15 @@ function judge(
   const password = data[key]?.trim() ?? '';
   if (password === '')
     return { problem: `Secret ${secret} has no ${key}: add it, or name the right key (it has ${keysOf(data)})` };
-  if (/^md5[0-9a-f]{32}$/.test(password))
-    return {
-      problem: `Secret ${secret} holds an md5 digest as ${key}: write the password itself, or a SCRAM verifier`,
-    };
   const named = data['username'];
   if (named !== undefined && named.trim() !== role)
     return { problem: `Secret ${secret} is for the user ${named.trim()}, not ${role}: name another Secret` };
-  if (!isPlainText(password))
-    return {
-      problem: `Secret ${secret} has letters outside of ASCII in ${key}, which not every driver sends alike: choose another password`,
-    };
+  const problem = profile.passwordProblem(password);
+  if (problem !== undefined) return { problem: `Secret ${secret}, key ${key}, ${problem}` };
   return { password };
 }
 
 const keysOf = (data: SecretContent): string => Object.keys(data).sort().slice(0, 8).join(', ') || 'none';
-
-function publishedPasswords(runtime: ClusterRuntime | undefined): ReadonlyMap<string, DeclaredPassword> {
-  if (runtime?.declaration === undefined) return new Map();
-  const { data } = PostgresDeclaration.safeParse(parsed(runtime.declaration.value));
-  const roles = (data?.roles ?? []).flatMap(({ name, password }): [string, DeclaredPassword][] =>
-    password ? [[name, password]] : [],
-  );
-  return new Map([
-    ...roles,
-    ...(data?.system
-      ? ([
-          [systemRoles.replication, data.system.replication],
-          [systemRoles.rewind, data.system.rewind],
-        ] as const)
-      : []),
-  ]);
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
 
 const isOwnApplicationSecret = ({ metadata, spec }: DatabaseCluster, { role, secret }: PasswordPlace): boolean =>
   role === spec.application.owner && secret === secretNames.application(metadata.name);
@@ -137,5 +115,5 @@ const isOwnApplicationSecret = ({ metadata, spec }: DatabaseCluster, { role, sec
 /** Who has only entered another password wants the addresses with it; anything else in it is his own. */
 function isStale(cluster: DatabaseCluster, data: SecretContent): boolean {
   const { uri, 'jdbc-uri': jdbc } = applicationContent(cluster, data['password']?.trim() ?? '');
-  return !isVerifier(data['password'] ?? '') && (data['uri'] !== uri || data['jdbc-uri'] !== jdbc);
+  return !profileOf(cluster).isVerifier(data['password'] ?? '') && (data['uri'] !== uri || data['jdbc-uri'] !== jdbc);
 }

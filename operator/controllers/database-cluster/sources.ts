@@ -1,11 +1,9 @@
 /** What the controller watches in Kubernetes: local copies, stripped to what decisions need. */
 import type { V1Node, V1PersistentVolumeClaim, V1Pod } from '@kubernetes/client-node';
-import { apiVersion } from '../../api/api-group.ts';
 import { parseDatabaseCluster } from '../../api/database-cluster.ts';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { createInformer, keyOf, type Informer } from '../../kubernetes/informer.ts';
 import {
-  defineKind,
   endpointSlices,
   metadataOf,
   networkPolicies,
@@ -27,16 +25,11 @@ import type { Surroundings } from '../../kubernetes/surroundings.ts';
 import { passwordPlaces } from '../../resources/declaration.ts';
 import { labels, managedSelector } from '../../resources/labels.ts';
 import { fencedAnnotation, zoneLabel } from '../node/node-state.ts';
+import { createClusterSource, type ClusterSource, type StoredCluster } from './cluster-sources.ts';
 
 export type Pod = Wire<V1Pod>;
 export type Volume = Wire<V1PersistentVolumeClaim>;
 export type Node = Wire<V1Node>;
-
-/** As the API server has it: checked by its schema, still to be parsed by ours. */
-export interface StoredCluster extends ApiObject {
-  readonly metadata?: (ApiObjectMeta & { readonly generation?: number | undefined }) | undefined;
-  readonly status?: unknown;
-}
 
 export interface LabelledObject extends ApiObject {
   /** Of a Secret: Base64 by file name. */
@@ -51,8 +44,6 @@ export interface LabelledObject extends ApiObject {
     | undefined;
 }
 
-export const postgresClusters = defineKind<StoredCluster>(apiVersion, 'PostgresCluster', 'postgresclusters');
-
 /** Kinds of which only metadata matter here, by name. */
 export const plainKinds: ReadonlyMap<string, ResourceKind<LabelledObject>> = new Map(
   [services, secrets, serviceAccounts, roles, roleBindings, podDisruptionBudgets, networkPolicies, endpointSlices].map(
@@ -61,7 +52,7 @@ export const plainKinds: ReadonlyMap<string, ResourceKind<LabelledObject>> = new
 );
 
 export interface Sources {
-  readonly clusters: Informer<StoredCluster>;
+  readonly clusters: ClusterSource;
   readonly pods: Informer<Pod>;
   readonly volumes: Informer<Volume>;
   readonly nodes: Informer<Node>;
@@ -93,12 +84,11 @@ export function createSources(options: SourceOptions): Sources {
     },
   });
 
-  const clusters = createInformer(
-    client,
-    postgresClusters,
-    { namespace },
-    { ...options, onChange: onCluster, indexBy: namedSecrets },
-  );
+  const clusters = createClusterSource(client, namespace, {
+    ...options,
+    onChange: onCluster,
+    indexBy: namedSecrets,
+  });
   const secretVersions = createInformer<ApiObject>(
     client,
     metadataOf(secrets),

@@ -1,5 +1,7 @@
+import { profileOf } from '../../engines/profiles.ts';
 import type { ConditionReason } from '../../api/conditions.ts';
-import { databaseImage, dataVersion } from '../../resources/installation.ts';
+import { dataVersion } from '../../api/database-cluster.ts';
+import { databaseImage } from '../../resources/installation.ts';
 import { secretNames, volumeName } from '../../resources/names.ts';
 import { desiredObjects, onceObjects } from './desired-objects.ts';
 import { currentRuntime, objectId, type Facts } from './facts.ts';
@@ -43,20 +45,23 @@ function unknownImage({ cluster, installation }: Facts): Stall | undefined {
   if (databaseImage(cluster, installation) !== undefined) return undefined;
   return {
     reason: 'ImageUnavailable',
-    message: `The operator knows no image for PostgreSQL ${dataVersion(cluster)}. Set spec.image, or configure one in the chart.`,
+    message: `The operator knows no image for ${profileOf(cluster).product} ${dataVersion(cluster)}. Set spec.image, or configure one in the chart.`,
   };
 }
 
 function refusedSettings(facts: Facts): Stall | undefined {
   const runtime = currentRuntime(facts);
   const { problems } = judgeSettings(facts.cluster, runtime);
+  const { product, fields } = profileOf(facts.cluster);
   const [instance, why] =
     [...(runtime?.members ?? [])].flatMap(([name, { settingsRefused }]) =>
       settingsRefused === undefined ? [] : [[name, settingsRefused] as const],
     )[0] ?? [];
   if (problems.length === 0 && why === undefined) return undefined;
   const what =
-    problems.length > 0 ? problems.join('; ') : `PostgreSQL on ${instance ?? ''} refuses spec.postgresql: ${why ?? ''}`;
+    problems.length > 0
+      ? problems.join('; ')
+      : `${product} on ${instance ?? ''} refuses ${fields.settings}: ${why ?? ''}`;
   return { reason: 'SettingsRefused', message: `${what}. Until that is corrected the former settings stay in force.` };
 }
 
@@ -104,7 +109,7 @@ function noCertificates({ certificates: { problem, files } }: Facts): Stall | un
 }
 
 function unusedWalVolume({ cluster, walVolumes }: Facts): Stall | undefined {
-  if (cluster.spec.walStorage || walVolumes.length === 0) return undefined;
+  if (profileOf(cluster).logVolume(cluster) || walVolumes.length === 0) return undefined;
   const names = walVolumes.map(({ instance, holds }) => volumeName(instance, holds)).sort();
   return {
     reason: 'VolumeConflict',

@@ -466,6 +466,7 @@ describe('events', () => {
 
 test('a spec that can’t be read stalls, and the rest of the status stays', () => {
   const stored = {
+    kind: 'PostgresCluster' as const,
     metadata: { namespace: 'shop', name: 'orders', generation: 7 },
     status: { observedGeneration: 6, primary: 'orders-1', conditions: [] },
   };

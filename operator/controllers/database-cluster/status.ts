@@ -5,7 +5,7 @@ import type { ClusterStatus } from '../../api/database-cluster.ts';
 import { effectiveDurability } from '../../api/durability.ts';
 import type { ConditionReason, ConditionType } from '../../api/conditions.ts';
 import { quantityValue } from '../../api/quantity.ts';
-import { dataVersion } from '../../resources/installation.ts';
+import { dataVersion } from '../../api/database-cluster.ts';
 import { podSelector } from '../../resources/labels.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { judgeDamage, judgeDisks } from './data-conditions.ts';

@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { afterEach, expect } from '@jest/globals';
 import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
 import { realServers } from '../../../hack/container/real-servers.ts';
-import { credentialsDigest, type PostgresDeclaration } from '../../api/postgres-declaration.ts';
+import { credentialsDigest } from '../../api/declared-password.ts';
+import type { PostgresDeclaration } from '../../api/postgres-declaration.ts';
 import { scramVerifier } from '../../platform/scram.ts';
 
 const { root, onRealServers, title } = await realServers();

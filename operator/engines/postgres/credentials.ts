@@ -5,7 +5,8 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { credentialsDigest, PostgresDeclaration } from '../../api/postgres-declaration.ts';
+import { credentialsDigest } from '../../api/declared-password.ts';
+import { PostgresDeclaration } from '../../api/postgres-declaration.ts';
 import { matchesVerifier } from '../../platform/scram.ts';
 import type { Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';

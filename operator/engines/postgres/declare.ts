@@ -5,7 +5,8 @@
  */
 import pg from 'pg';
 import type { Finding, InstanceName } from '../../api/cluster-state.ts';
-import { credentialsDigest, PostgresDeclaration, type DeclaredRole } from '../../api/postgres-declaration.ts';
+import { credentialsDigest } from '../../api/declared-password.ts';
+import { PostgresDeclaration, type DeclaredRole } from '../../api/postgres-declaration.ts';
 import { bringDatabase, databaseDrift, databasesIn, dropDatabase, type PresentDatabase } from './databases.ts';
 import { replicationRole, rewindRole } from './names.ts';
 import { bringRole, dropRole, roleDrift, rolesIn, setPassword, type PresentRole } from './roles.ts';

@@ -4,6 +4,8 @@ import type { SyncSet } from '../../ha/sync-set.ts';
 
 export const replicationRole = 'mainstay_replication';
 export const rewindRole = 'mainstay_rewind';
+/** By the names of their passwords in the Secret `-system`. */
+export const systemRoles = { replication: replicationRole, rewind: rewindRole } as const;
 
 /** A name that no standby has: it makes every commit wait, and keeps the setting from ever being empty (pg-lab.md §3). */
 export const nobody = 'mainstay_nobody';

@@ -3,9 +3,9 @@
  * PostgreSQL's manual (19.4 Resource Consumption, 19.7 Query Planning) for the quarter of memory and the cache estimate,
  * PGTune's rules for servers of mixed load for the rest.
  */
-import { bytesOf } from '../api/parameter-check.ts';
-import type { ClusterSpec } from '../api/database-cluster.ts';
-import { quantityValue } from '../api/quantity.ts';
+import { bytesOf } from '../../api/parameter-check.ts';
+import type { PostgresCluster } from '../../api/postgres-cluster.ts';
+import { quantityValue } from '../../api/quantity.ts';
 
 const mebibyte = 2 ** 20;
 /** What the agent beside the database takes of the container's memory, measured, rounded up. */
@@ -17,18 +17,23 @@ const leastWorkMem = 4 * mebibyte;
 export const defaultMaxConnections = 200;
 
 export function parameterDefaults(
-  spec: Pick<ClusterSpec, 'version' | 'resources' | 'postgresql'>,
+  spec: Pick<PostgresCluster['spec'], 'version' | 'resources' | 'postgresql'>,
 ): Readonly<Record<string, string>> {
   return { ...byMemory(spec), ...byCpu(spec) };
 }
 
 /** Without a limit or request nobody knows what there is, and PostgreSQL's modest defaults stay. */
-const resource = ({ resources }: Pick<ClusterSpec, 'resources'>, name: 'cpu' | 'memory'): number | undefined => {
+const resource = (
+  { resources }: Pick<PostgresCluster['spec'], 'resources'>,
+  name: 'cpu' | 'memory',
+): number | undefined => {
   const given = resources?.limits?.[name] ?? resources?.requests?.[name];
   return given === undefined ? undefined : quantityValue(given);
 };
 
-function byMemory(spec: Pick<ClusterSpec, 'version' | 'resources' | 'postgresql'>): Readonly<Record<string, string>> {
+function byMemory(
+  spec: Pick<PostgresCluster['spec'], 'version' | 'resources' | 'postgresql'>,
+): Readonly<Record<string, string>> {
   const memory = (resource(spec, 'memory') ?? 0) - agentBytes;
   if (memory < leastBytes) return {};
   const { parameters } = spec.postgresql;
@@ -47,7 +52,7 @@ function byMemory(spec: Pick<ClusterSpec, 'version' | 'resources' | 'postgresql'
   };
 }
 
-function byCpu(spec: Pick<ClusterSpec, 'resources'>): Readonly<Record<string, string>> {
+function byCpu(spec: Pick<PostgresCluster['spec'], 'resources'>): Readonly<Record<string, string>> {
   const cpus = Math.ceil(resource(spec, 'cpu') ?? 0);
   if (cpus === 0) return {};
   // Half of the processors for one query or index, four at most: beyond, the gain is small.

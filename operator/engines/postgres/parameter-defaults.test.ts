@@ -1,10 +1,17 @@
 import { expect, test } from '@jest/globals';
-import { parameterProblems } from '../api/parameter-check.ts';
+import { parameterProblems } from '../../api/parameter-check.ts';
+import { parsePostgresCluster } from '../../api/postgres-cluster.ts';
 import { parameterDefaults } from './parameter-defaults.ts';
-import { sampleCluster } from './sample-cluster.ts';
 
 const defaults = (resources: object, parameters: Record<string, string> = {}) =>
-  parameterDefaults(sampleCluster({ resources, postgresql: { parameters } }).spec);
+  parameterDefaults(
+    parsePostgresCluster({
+      apiVersion: 'mainstay.dev/v1alpha1',
+      kind: 'PostgresCluster',
+      metadata: { name: 'orders' },
+      spec: { storage: { size: '1Gi' }, resources, postgresql: { parameters } },
+    }).spec,
+  );
 
 test('a quarter of what the agent leaves, and so on', () => {
   expect(defaults({ limits: { memory: '8Gi', cpu: 4 } })).toEqual({
