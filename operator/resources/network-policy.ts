@@ -1,9 +1,10 @@
 import type { V1NetworkPolicy, V1NetworkPolicyPeer } from '@kubernetes/client-node';
 import type { DatabaseCluster } from '../api/database-cluster.ts';
+import { profileOf } from '../engines/profiles.ts';
 import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
 import { clusterLabels, podSelector } from './labels.ts';
-import { ports } from './names.ts';
+import { agentPort } from './names.ts';
 import { ownerReference } from './owner.ts';
 
 /** Who may reach the Pods. Undefined where nobody is kept out. The kubelet's probes always get through. */
@@ -11,12 +12,12 @@ export function networkPolicyFor(cluster: DatabaseCluster): Wire<V1NetworkPolicy
   const { mode, clients, monitoring } = cluster.spec.networkPolicy;
   if (mode === 'Open') return undefined;
   const { name, namespace } = cluster.metadata;
-  const database = { protocol: 'TCP', port: ports.postgres };
-  const agent = { protocol: 'TCP', port: ports.agent };
+  const database = { protocol: 'TCP', port: profileOf(cluster).port };
+  const agent = { protocol: 'TCP', port: agentPort };
   return withIntent<Wire<V1NetworkPolicy>>({
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
-    metadata: { name, namespace, labels: clusterLabels(name), ownerReferences: [ownerReference(cluster)] },
+    metadata: { name, namespace, labels: clusterLabels(cluster), ownerReferences: [ownerReference(cluster)] },
     spec: {
       podSelector: { matchLabels: podSelector(name) },
       policyTypes: ['Ingress'],
