@@ -498,6 +498,19 @@ describe('the beginning', () => {
     expect(first(state({ database: stopped, view: empty }))).toBe('bootstrap');
     expect(txnOf(state({ database: stopped, view: { ...empty, bootstrap } })).purpose).toBe('initialize');
   });
+  test('data that were not made here are nobody’s to give away or to replace', () => {
+    const brought: DatabaseState = {
+      status: 'stopped',
+      systemIdentifier: '7',
+      highestTimeline: 2,
+      needsPrimary: false,
+    };
+    expect(first(state({ database: brought, view: { ...empty, bootstrap } }))).toMatch(/^wait: blocked: unknown data/);
+    const joining = (database: DatabaseState): string => first(of('c', {}, { database, vow: 0 }));
+    expect(joining({ ...stopped, systemIdentifier: '99' })).toMatch(/^wait: waiting to leave the sync set/);
+    expect(joining({ ...brought, systemIdentifier: '99' })).toMatch(/^wait: blocked: the data .* another cluster/);
+    expect(joining({ status: 'broken', reason: 'not complete' })).toMatch(/^wait: blocked: unknown data/);
+  });
   test('data that has served is never the beginning of another cluster', () => {
     expect(first(state({ database: stopped, vow: 3, view: { ...empty, bootstrap } }))).toMatch(/^wait: blocked/);
     expect(first(state({ database: { status: 'absent' }, vow: 3, view: empty }))).toMatch(/^wait: blocked/);

@@ -18,14 +18,17 @@ export function followLeader(state: Known, leader: Leader): Decision {
       return wait('unready', 'looking at the data directory');
     case 'primary':
       return wait('fencing', 'waiting to be fenced');
-    case 'absent':
     case 'broken':
+      // Whatever it is, no instance of this cluster has left it.
+      if (state.vow === 0) return wait('blocked-foreign-data', 'blocked: unknown data on this volume');
+      return replaceData(state, primary, { type: 'clone' });
+    case 'absent':
       return replaceData(state, primary, { type: 'clone' });
     case 'stopped':
       if (standsBack(state))
         return wait('standing-back', `${leader.instance} is becoming primary: leaving it the machine`);
       if (database.systemIdentifier !== view.initialize?.systemIdentifier)
-        return state.vow === 0 || isOutgrown(view, database.systemIdentifier)
+        return (state.vow === 0 && database.initializedHere) || isOutgrown(view, database.systemIdentifier)
           ? replaceData(state, primary, { type: 'clone' })
           : wait('blocked-foreign-data', 'blocked: the data on this volume belongs to another cluster');
       if (mustReplaceData(state) || mustReinitialize(state)) return replaceData(state, primary, { type: 'clone' });

@@ -20,6 +20,8 @@ export function found(state: Known): Decision {
     return database.status === 'unknown'
       ? wait('unready', 'looking at the data directory')
       : wait('blocked-foreign-data', 'blocked: unknown data on this volume');
+  if (database.status === 'stopped' && !database.initializedHere)
+    return wait('blocked-foreign-data', 'blocked: unknown data on this volume');
   // One that may not lead would be the only one who may, until others hold its data.
   const ableToLead = view.definition?.instances.some((instance) => !tagsOf(view, instance).noFailover);
   if (ableToLead && tagsOf(view, self.instance).noFailover)

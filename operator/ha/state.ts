@@ -52,6 +52,8 @@ export type DatabaseState =
       readonly highestTimeline: number;
       /** Its log ends before its data does (it was rewound): it cannot start without WAL from a primary. */
       readonly needsPrimary: boolean;
+      /** Made by `initialize` on this very volume; whether they have served since, the vow tells. */
+      readonly initializedHere?: true;
       /** It was stopped in order, as a primary; absent: not, or that can't be told. */
       readonly clean?: true;
       /** Milliseconds until it could let sessions in again, as far as can be told. */

@@ -180,6 +180,7 @@ export const stopped: Extract<DatabaseState, { status: 'stopped' }> = {
   systemIdentifier: '7',
   highestTimeline: 2,
   needsPrimary: false,
+  initializedHere: true,
 };
 export const sealedAt = (lsn: string, epoch = 1): DatabaseState => replica({ sealed: at(epoch, lsn) });
 

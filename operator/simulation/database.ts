@@ -33,6 +33,8 @@ export interface Volume {
   data: DataDirectory | undefined;
   /** The next version's, complete, beside the data. */
   upgraded?: { readonly request: string; readonly version: string; readonly data: DataDirectory } | undefined;
+  /** Of the data that were made here. */
+  initialized?: string;
   /** An interrupted rewind. */
   broken: boolean;
   vow: number;

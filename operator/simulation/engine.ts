@@ -86,6 +86,7 @@ export function createEngine(
       highestTimeline,
       needsPrimary,
       ...recovery,
+      ...(volume.initialized === systemIdentifier && { initializedHere: true as const }),
       ...(clean === true && { clean }),
       ...(upgradeRefusal && { upgradeRefusal }),
     };
@@ -164,6 +165,7 @@ export function createEngine(
       case 'initialize':
         yield pause(500, 1500);
         yield* writable();
+        volume.initialized = `system-${name}`;
         volume.data = { systemIdentifier: `system-${name}`, log: [{ timeline: 1, id: 0 }], highestTimeline: 1 };
         return inspect();
       case 'start': {

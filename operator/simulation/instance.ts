@@ -567,7 +567,14 @@ export function createInstance(cluster: Cluster, name: string): Instance {
     },
     loseVolume: (systemIdentifier) => {
       const data = systemIdentifier && { systemIdentifier, log: [{ timeline: 1, id: 0 }], highestTimeline: 1 };
-      Object.assign(volume, { data, upgraded: undefined, broken: false, vow: data ? 1 : 0, seen: nothingSeen });
+      Object.assign(volume, {
+        data,
+        upgraded: undefined,
+        broken: false,
+        initialized: undefined,
+        vow: data && random.chance(0.5) ? 1 : 0,
+        seen: nothingSeen,
+      });
       volume.incarnation = cluster.nextIncarnation();
     },
     resume: () => {

@@ -221,7 +221,9 @@ export function simulate(seed: number, options: Options = {}): Outcome {
     volume.data !== undefined &&
     systemIdentifier !== undefined &&
     withoutUpgrades(volume.data.systemIdentifier) !== withoutUpgrades(systemIdentifier);
-  const isForeign = (instance: Instance): boolean => holdsForeignData(instance) && instance.volume.vow > 0;
+  const isForeign = (instance: Instance): boolean =>
+    holdsForeignData(instance) &&
+    (instance.volume.vow > 0 || instance.volume.initialized !== instance.volume.data?.systemIdentifier);
   const living = (): readonly Instance[] =>
     [...instances.values()].filter((instance) => !instance.lost && !isForeign(instance));
   const allStream = (): boolean => {

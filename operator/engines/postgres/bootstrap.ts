@@ -1,11 +1,12 @@
 /** The first data directory of a cluster. */
-import { access, rename } from 'node:fs/promises';
+import { access, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BootstrapDefinition, Definition } from '../../api/cluster-state.ts';
 import { PostgresDeclaration } from '../../api/postgres-declaration.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import { command } from '../command.ts';
-import { syncDirectory } from '../files.ts';
+import { replaceFile, syncDirectory } from '../files.ts';
+import { systemIdentifierOf } from './control-data.ts';
 import { mountedPasswords } from './credentials.ts';
 import { newWalDirectory, type Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';
@@ -61,9 +62,14 @@ export async function initialize(
   } finally {
     await control('-m', 'fast', 'stop');
   }
+  await replaceFile(layout.initialized, await systemIdentifierOf(layout, layout.incoming, signal));
   await rename(layout.incoming, layout.data);
   await syncDirectory(dirname(layout.data));
 }
+
+/** Whether these data were made here, and not brought by somebody else. */
+export const wasInitializedHere = async (layout: Layout, systemIdentifier: string): Promise<boolean> =>
+  (await readFile(layout.initialized, 'utf8').catch(() => undefined)) === systemIdentifier;
 
 function initdbOptions({ version, bootstrap = bootstrapDefaults }: Definition): readonly string[] {
   const { encoding, localeProvider, locale, icuLocale, dataChecksums, walSegmentMegabytes } = bootstrap;

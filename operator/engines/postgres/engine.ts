@@ -10,10 +10,11 @@ import { endedBy, within } from '../../platform/deadline.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { CopyProgress, EffectInContext, Engine, EngineContext, Observation } from '../engine.ts';
-import { initialize } from './bootstrap.ts';
+import { initialize, wasInitializedHere } from './bootstrap.ts';
 import { secured } from './certificates.ts';
 import { command } from '../command.ts';
 import { bootSettings, isLogical, writeDynamic, writeGate, type Dynamic } from './config.ts';
+import { controlData, systemIdentifierIn, wasStoppedCleanly } from './control-data.ts';
 import { heldCredentials, isRefusedPassword, tryOtherPassword, writePasswordFile } from './credentials.ts';
 import { watchDamage } from './damage.ts';
 import { declare } from './declare.ts';
@@ -42,7 +43,7 @@ import {
   type ServerAccess,
 } from './replication.ts';
 import { followServerLog } from './server-log.ts';
-import { controlData, keepSettings } from './settings.ts';
+import { keepSettings } from './settings.ts';
 import { untilStopped } from './shutdown.ts';
 import { canary, keptSession, withSession, type Session } from './sql.ts';
 import {
@@ -205,7 +206,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       };
     if (!(await exists(walDirectory(layout.data)))) return { status: 'broken', reason: 'its write-ahead log is gone' };
     const control = await controlData(layout, AbortSignal.timeout(limits.inspection));
-    const systemIdentifier = /system identifier:\s+(\d+)/.exec(control)?.[1];
+    const systemIdentifier = systemIdentifierIn(control);
     if (!systemIdentifier) return { status: 'broken', reason: 'pg_control cannot be read' };
     repairedAt = await whenRepaired(layout);
     const needsPrimary = await exists(layout.rewound);
@@ -215,7 +216,8 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       systemIdentifier,
       highestTimeline: (await listWal(layout.data)).highest,
       needsPrimary,
-      ...(/^Database cluster state:\s+shut down$/m.test(control) && { clean: true as const }),
+      ...((await wasInitializedHere(layout, systemIdentifier)) && { initializedHere: true as const }),
+      ...(wasStoppedCleanly(control) && { clean: true as const }),
       ...(recovery !== undefined && { recovery }),
       ...(upgradeRefusal && { upgradeRefusal }),
     };

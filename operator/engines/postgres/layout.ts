@@ -31,6 +31,8 @@ export interface Layout {
   readonly repaired: string;
   /** Held by every process of the database through an inherited descriptor. */
   readonly lock: string;
+  /** Names the data that were made on this volume. */
+  readonly initialized: string;
   /** Unix socket and password file; not on the volume. */
   readonly run: string;
   readonly systemSecrets: string;
@@ -96,6 +98,7 @@ export function layout(
     rewinding: join(volume, 'rewinding'),
     rewound: join(volume, 'rewound'),
     repaired: join(volume, 'repaired'),
+    initialized: join(volume, 'initialized'),
     lock: join(volume, 'lock'),
     run,
     systemSecrets: join(secrets, 'system'),

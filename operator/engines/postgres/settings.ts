@@ -15,6 +15,7 @@ import {
 import { certificatesFrom, discardOtherCertificates, type Certificates } from './certificates.ts';
 import { command } from '../command.ts';
 import { configFile, effectiveParameters, floorsFromControlData, heldBack, writeConfiguration } from './config.ts';
+import { controlData, wasStoppedCleanly } from './control-data.ts';
 import type { Layout } from './layout.ts';
 import type { ServerAccess } from './replication.ts';
 import type { Session } from './sql.ts';
@@ -178,7 +179,7 @@ export function keepSettings(layout: () => Layout, clock: Clock, log: Logger): S
     lowerForStandbys: async (definition, signal) => {
       const control = await controlData(layout(), signal);
       const held = heldBack(definition, floorsFromControlData(control));
-      if (Object.keys(held).length === 0 || !/^Database cluster state:\s+shut down$/m.test(control)) return;
+      if (Object.keys(held).length === 0 || !wasStoppedCleanly(control)) return;
       const lowered = { definition, floors: {}, certificates: await certificates.newest() };
       if ((await writeConfiguration(lowered, layout(), signal)) !== undefined) return;
       const { bin, data } = layout();
@@ -215,9 +216,3 @@ export function keepSettings(layout: () => Layout, clock: Clock, log: Logger): S
     },
   };
 }
-
-/** What pg_controldata prints. */
-export const controlData = (layout: Layout, signal: AbortSignal): Promise<string> =>
-  command(join(layout.bin, 'pg_controldata'), ['-D', layout.data], {
-    signal: AbortSignal.any([signal, AbortSignal.timeout(5000)]),
-  });

@@ -12,6 +12,7 @@ import { MainstayError } from '../../platform/errors.ts';
 import { command } from '../command.ts';
 import { exists, replaceFile, syncDirectory } from '../files.ts';
 import { configFile, unacceptable, upgradeConfigFile } from './config.ts';
+import { controlData, systemIdentifierOf } from './control-data.ts';
 import { installedVersions, newWalDirectory, withVersion, type Layout } from './layout.ts';
 import { holdLockAndRun, killHolders } from '../processes.ts';
 import { discard } from './rejoin.ts';
@@ -120,7 +121,7 @@ export async function completeStatistics(layout: Layout, signal: AbortSignal): P
 /** What pg_upgrade compares must be equal; locale and encoding it carries over itself. */
 async function makeEmpty(layout: Layout, next: Layout, signal: AbortSignal): Promise<void> {
   const wal = newWalDirectory(layout);
-  const control = await command(join(layout.bin, 'pg_controldata'), ['-D', layout.data], { signal });
+  const control = await controlData(layout, signal);
   const checksums = !/^Data page checksum version:\s+0$/m.test(control);
   const segment = Number(/^Bytes per WAL segment:\s+(\d+)$/m.exec(control)?.[1] ?? 0) / 1024 ** 2;
   await command(
@@ -200,13 +201,6 @@ async function explained(text: string): Promise<string> {
   const complaint = oneLine(/\bfatal\b[\s\S]*|\*failure\*[\s\S]*/i.exec(text)?.[0] ?? text.slice(-longest.complaint));
   const cause = oneLine(particulars.map((particular) => particular.slice(-longest.cause)).join('\n'));
   return `${complaint.slice(0, longest.complaint)} ${cause.slice(-longest.cause)}`.trim();
-}
-
-async function systemIdentifierOf(layout: Layout, data: string, signal: AbortSignal): Promise<string> {
-  const control = await command(join(layout.bin, 'pg_controldata'), ['-D', data], { signal });
-  const identifier = /system identifier:\s+(\d+)/.exec(control)?.[1];
-  if (identifier === undefined) throw new MainstayError('DataDirectoryUnusable', `${data} has no system identifier`);
-  return identifier;
 }
 
 const refused = (reason: string): MainstayError => new MainstayError('UpgradeRefused', reason);
