@@ -42,6 +42,8 @@ test('four lines make a whole cluster', () => {
     databases: [],
     deletionPolicy: 'Retain',
     deletionProtection: false,
+    disruption: { singleInstance: 'Allow' },
+    networkPolicy: { mode: 'Open', clients: [], monitoring: [] },
     logLevel: 'info',
     paused: false,
   });
