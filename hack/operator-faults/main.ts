@@ -51,8 +51,8 @@ try {
 } finally {
   await api.stop();
 }
-if (stop.signal.aborted) failures.push(String(stop.signal.reason));
-for (const failure of failures) say(`FAILED ${failure}`);
+if (stop.signal.aborted) fail(String(stop.signal.reason));
+for (const failure of failures) process.stdout.write(`FAILED ${failure}\n`);
 process.stdout.write(`${passed} passed, ${failures.length} failed\n`);
 process.exit(failures.length === 0 ? 0 : 1);
 
@@ -60,7 +60,7 @@ async function work(units: Unit[]): Promise<void> {
   for (let unit = units.shift(); unit; unit = units.shift()) {
     if (stop.signal.aborted) return;
     await unit.run().catch((error: unknown) => {
-      failures.push(`${unit.name}: ${error instanceof Error ? error.message : String(error)}`);
+      fail(`${unit.name}: ${error instanceof Error ? error.message : String(error)}`);
     });
   }
 }
@@ -149,9 +149,9 @@ async function attempt(name: () => string, run: () => Promise<readonly string[] 
     const problems = await run();
     if (problems === 'over') return true;
     if (problems.length === 0) passed += 1;
-    else failures.push(`${name()}: ${problems.slice(0, 3).join('; ')}`);
+    else fail(`${name()}: ${problems.slice(0, 3).join('; ')}`);
   } catch (error) {
-    failures.push(`${name()}: ${error instanceof Error ? error.message : String(error)}`);
+    fail(`${name()}: ${error instanceof Error ? error.message : String(error)}`);
     // What a run leaves half done would spoil the next ones.
     throw new Error('given up after this failure', { cause: error });
   }
@@ -177,6 +177,11 @@ async function withLane(surroundings: Surroundings, story: Story, work: (tell: T
   } finally {
     await lane?.close();
   }
+}
+
+function fail(line: string): void {
+  failures.push(line);
+  say(`FAILED ${line}`);
 }
 
 function say(line: string): void {

@@ -138,17 +138,21 @@ export async function endState(observer: Observer, dcs: Dcs, namespace: string):
 }
 
 /** What we own of an object: neither what the server adds nor whose turn it was to lead. */
-function essence({ kind, metadata, spec, data, status, apiVersion: _, ...rest }: Seen): object {
+function essence(object: Seen): object {
+  const { kind, metadata, spec, data } = object;
   const { labels = {}, annotations = {}, ownerReferences = [] } = metadata ?? {};
   const volatile = ['mainstay.dev/role', 'mainstay.dev/intent', 'mainstay.dev/generation'];
   const stable = (map: Readonly<Record<string, string>>) =>
     Object.fromEntries(Object.entries(map).filter(([key]) => !volatile.includes(key)));
+  const content = ['rules', 'roleRef', 'subjects', 'endpoints', 'ports', 'addressType', 'type'];
   return {
     labels: stable(labels),
     annotations: stable(annotations),
     owners: ownerReferences.map((owner) => `${owner.kind} ${owner.name}`),
-    ...(kind === 'Secret' ? { keys: Object.keys(data ?? {}).sort() } : rest),
+    keys: Object.keys(data ?? {}).sort(),
+    content: content.map((field) => object[field] ?? null),
     spec,
+    kind,
   };
 }
 

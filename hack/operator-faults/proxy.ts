@@ -116,6 +116,7 @@ export async function startProxy(target: ClusterAccess): Promise<FaultingProxy> 
     },
     async deliverLate() {
       const answers = await Promise.all(late.splice(0).map(({ perform }) => perform()));
+      lastWriteAt = performance.now();
       return answers.map((answer) => (answer as { readonly status?: number } | undefined)?.status ?? 0);
     },
     get writes() {

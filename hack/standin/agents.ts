@@ -1,5 +1,5 @@
 /** What the agents of one cluster would have written to etcd by now: pure, and healthy agents only. */
-import { declarationDigest, keys, Leader, SyncState } from '../../operator/api/cluster-state.ts';
+import { declarationDigest, keys, type Leader, type SyncState } from '../../operator/api/cluster-state.ts';
 import { credentialsDigest, PostgresDeclaration } from '../../operator/api/postgres-declaration.ts';
 import type { Compare, Write } from '../../operator/dcs/dcs.ts';
 
@@ -44,6 +44,7 @@ interface Request {
   readonly id: string;
   readonly from: string;
   readonly to?: string;
+  readonly deadline?: string;
 }
 
 /** The next transaction, keys relative to the prefix; undefined if nothing is to be told. */
@@ -170,6 +171,7 @@ const voter = (instance: string) => ({ instance, incarnation: instance });
 const under = (entries: AgentsWorld['entries'], prefix: string): readonly string[] =>
   [...entries.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
 
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- what a key holds is known by its name
 function parsed<T>(entries: AgentsWorld['entries'], key: string): T | undefined {
   const entry = entries.get(key);
   return entry && (JSON.parse(entry.value) as T);

@@ -29,6 +29,8 @@ export interface StandInOptions {
   /** Theirs need not be the operator's, but wall clocks must agree. */
   readonly clock: Clock;
   readonly workers?: number;
+  /** So often agents write again what they have written; never if absent. */
+  readonly repeatsEveryMs?: number;
 }
 
 export interface StandIn {
@@ -50,7 +52,8 @@ const bindings = (pod: string) =>
 
 export function startStandIn(options: StandInOptions, signal: AbortSignal): StandIn {
   const { client, dcs, clock, workers = 8 } = options;
-  const surroundings = { ...surroundingsFrom({}), log: createLogger('stand-in', 'error') };
+  const log = createLogger('stand-in', 'error');
+  const surroundings = { ...surroundingsFrom({}), log };
   const kubelet = createQueue({ name: 'pods', ...surroundings });
   const storage = createQueue({ name: 'volumes', ...surroundings });
   const agents = createQueue({ name: 'agents', ...surroundings });
@@ -227,15 +230,22 @@ export function startStandIn(options: StandInOptions, signal: AbortSignal): Stan
   }
 
   async function followEtcd(): Promise<void> {
-    const snapshot = await dcs.read(root, { milliseconds: callMs, signal });
-    etcdClusterId = snapshot.clusterId;
     lease = await dcs.grantLease(leaseSeconds, { milliseconds: callMs, signal });
-    for (const entry of snapshot.entries.values()) keep(entry.key, entry);
-    for await (const { events } of dcs.watch(root, snapshot.revision + 1, signal))
-      for (const event of events) {
-        if (event.type === 'put') keep(event.entry.key, event.entry);
-        else keep(event.key, undefined);
+    while (!signal.aborted) {
+      try {
+        const snapshot = await dcs.read(root, { milliseconds: callMs, signal });
+        etcdClusterId = snapshot.clusterId;
+        clusters.clear();
+        for (const entry of snapshot.entries.values()) keep(entry.key, entry);
+        for await (const { events } of dcs.watch(root, snapshot.revision + 1, signal))
+          for (const event of events) {
+            if (event.type === 'put') keep(event.entry.key, event.entry);
+            else keep(event.key, undefined);
+          }
+      } catch (error) {
+        if (!signal.aborted) log.error({ err: error }, 'the stand-in lost etcd; reading again');
       }
+    }
   }
 
   function keep(wholeKey: string, entry: Stored | undefined): void {
@@ -272,11 +282,30 @@ export function startStandIn(options: StandInOptions, signal: AbortSignal): Stan
       },
     });
   const informers = [podInformer, volumeInformer, secretInformer];
+  async function repeat(everyMs: number): Promise<void> {
+    // Spread over the period, as agents that don't know each other are.
+    while (!signal.aborted) {
+      const prefixes = [...clusters.keys()];
+      const began = performance.now();
+      for (const [index, prefix] of prefixes.entries()) {
+        const members = [...(clusters.get(prefix) ?? [])].filter(([key]) => key.startsWith('members/'));
+        const writes = members.map(([key, { value }]) => ({ put: prefix + key, value, lease }));
+        const unchanged = members.map(
+          ([key, { modRevision }]) => ({ key: prefix + key, is: 'modRevision', modRevision }) as const,
+        );
+        if (writes.length > 0)
+          await dcs.txn(unchanged, writes, { milliseconds: callMs, signal }).catch(() => undefined);
+        const dueInMs = (everyMs * (index + 1)) / prefixes.length - (performance.now() - began);
+        if (dueInMs > 0) await clock.sleep(dueInMs, signal).catch(() => undefined);
+      }
+      if (prefixes.length === 0) await clock.sleep(everyMs, signal).catch(() => undefined);
+    }
+  }
+
   const ended = Promise.all([
+    ...(options.repeatsEveryMs === undefined ? [] : [repeat(options.repeatsEveryMs)]),
     ...informers.map((informer) => informer.start(signal)),
-    followEtcd().catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    }),
+    followEtcd(),
     play('pods', kubelet, reconcilePod),
     play('volumes', storage, reconcileVolume),
     play('agents', agents, reconcileAgents),
