@@ -1,7 +1,10 @@
 /** One namespace with its own operator behind its own proxy; stories are told in it one after the other. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { Dcs } from '../../operator/dcs/dcs.ts';
 import type { Clock } from '../../operator/platform/clock.ts';
 import type { ApiProcess } from '../standin/api-process.ts';
+import { repository } from '../testbed/cluster-access.ts';
 import { noFaults, type Plan } from './gate.ts';
 import { endState, type Observer } from './observer.ts';
 import { startOperator } from './operator.ts';
@@ -43,6 +46,7 @@ const quietMs = 200;
 const patienceMs = 45_000;
 /** Time in which a successor lives in the past. */
 const travelMs = 400;
+const logFolder = path.join(repository, 'build/test/operator-faults');
 const faithful: Watching = { kind: 'faithful' };
 let namespaces = 0;
 
@@ -54,6 +58,13 @@ export async function openLane(surroundings: Surroundings, story: Story): Promis
   const operator = startOperator({ proxy, dcs, namespace, clock });
   let runs = 0;
 
+  async function keepLog(): Promise<string> {
+    await mkdir(logFolder, { recursive: true });
+    const file = path.join(logFolder, `${namespace}.log`);
+    await writeFile(file, operator.log.join(''));
+    return `see ${path.relative(repository, file)}`;
+  }
+
   async function settled(what: string, problem: () => string | undefined): Promise<void> {
     const until = performance.now() + patienceMs;
     let last: string | undefined;
@@ -62,7 +73,9 @@ export async function openLane(surroundings: Surroundings, story: Story): Promis
       last = problem();
       if (last === undefined && performance.now() - proxy.lastWriteAt >= quietMs) return;
       if (performance.now() > until)
-        throw new Error(`${what}: not after ${patienceMs / 1000} s: ${last ?? 'the operator goes on writing'}`);
+        throw new Error(
+          `${what}: not after ${patienceMs / 1000} s: ${last ?? 'the operator goes on writing'}; ${await keepLog()}`,
+        );
       await new Promise((resolve) => setTimeout(resolve, 15));
     }
   }

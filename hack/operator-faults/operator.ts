@@ -1,4 +1,5 @@
 /** An operator of one namespace behind the faulting proxy: it can die at any request, and a successor takes over. */
+import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { operatorMetrics } from '../../operator/controllers/metrics.ts';
 import { runControllers } from '../../operator/controllers/run-controllers.ts';
@@ -9,7 +10,6 @@ import { kubernetesClient } from '../../operator/kubernetes/client.ts';
 import { runtimeMetrics } from '../../operator/kubernetes/metrics.ts';
 import type { Clock } from '../../operator/platform/clock.ts';
 import { MainstayError } from '../../operator/platform/errors.ts';
-import { createLogger } from '../../operator/platform/log.ts';
 import { fastClock } from './fast-clock.ts';
 import type { FaultingProxy } from './proxy.ts';
 
@@ -22,6 +22,8 @@ export interface OperatorOptions {
 }
 
 export interface OperatorUnderTest {
+  /** Its last lines. */
+  readonly log: readonly string[];
   /** How often one has died so far. */
   readonly deaths: number;
   /** Lets it die, as by SIGKILL, and starts the next. */
@@ -31,15 +33,22 @@ export interface OperatorUnderTest {
 
 export const installation = {
   mainstayImage: 'mainstay.dev/mainstay:test',
-  postgresImages: { '17': 'mainstay.dev/postgres:17', '18': 'mainstay.dev/postgres:18' },
+  images: { postgres: { '17': 'mainstay.dev/postgres:17', '18': 'mainstay.dev/postgres:18' } },
   etcdEndpoints: ['http://127.0.0.1:2379'],
 };
 
+/** For whoever wants to know what went wrong. */
+const linesKept = 2_000;
 /** Deadlines of calls are real work on a machine that may be busy, so that their time passes less fast. */
 const callFactor = 5;
 
 export function startOperator({ proxy, dcs, namespace, clock }: OperatorOptions): OperatorUnderTest {
-  const log = createLogger('operator', process.env['MAINSTAY_LOG_LEVEL'] ?? 'fatal');
+  const said: string[] = [];
+  const keep = (line: string): void => {
+    said.push(line);
+    if (said.length > linesKept) said.shift();
+  };
+  const log = pino({ level: 'debug', mixin: () => ({ life: proxy.life }) }, { write: keep });
   const ends = new Set<Promise<void>>();
   let deaths = 0;
   let stop = new AbortController();
@@ -76,6 +85,7 @@ export function startOperator({ proxy, dcs, namespace, clock }: OperatorOptions)
   };
   live();
   return {
+    log: said,
     get deaths() {
       return deaths;
     },

@@ -1,6 +1,7 @@
 /** What the agents of one cluster would have written to etcd by now: pure, and healthy agents only. */
 import { declarationDigest, keys, type Leader, type SyncState } from '../../operator/api/cluster-state.ts';
-import { credentialsDigest, PostgresDeclaration } from '../../operator/api/postgres-declaration.ts';
+import { credentialsDigest } from '../../operator/api/declared-password.ts';
+import { PostgresDeclaration } from '../../operator/api/postgres-declaration.ts';
 import type { Compare, Write } from '../../operator/dcs/dcs.ts';
 
 export interface Stored {

@@ -243,7 +243,7 @@ export function startStandIn(options: StandInOptions, signal: AbortSignal): Stan
             else keep(event.key, undefined);
           }
       } catch (error) {
-        if (!signal.aborted) log.error({ err: error }, 'the stand-in lost etcd; reading again');
+        log.error({ err: error }, 'the stand-in lost etcd; reading again');
       }
     }
   }
