@@ -21,6 +21,7 @@ import './scale.ts';
 import './deletion-protection.ts';
 import './certificates.ts';
 import './volumes-kept.ts';
+import './hibernation.ts';
 // For `make soak` only:
 import './versions.ts';
 import './orphaned-backend.ts';

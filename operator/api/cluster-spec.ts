@@ -168,6 +168,10 @@ export const lifeCycle = (logs: string) => ({
     z.boolean().default(false),
     'While true, the operator changes nothing of this cluster. The agents go on, failover included.',
   ),
+  hibernated: described(
+    z.boolean().default(false),
+    'While true, no instance runs: the Pods go, replicas first, the primary last; volumes, Secrets and Services stay. Back to false, the cluster goes on with its data.',
+  ),
   logLevel: described(
     z.enum(logLevels).default('info'),
     `How much the agents tell of themselves in the Pods’ logs; a change is heeded at once. ${logs}`,

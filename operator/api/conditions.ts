@@ -10,6 +10,7 @@ export const conditionTypes = {
     meaning: 'A writable primary exists and the current generation of the spec has converged.',
     reasons: {
       Converged: 'True: everything asked for is there.',
+      Hibernated: 'True: spec.hibernated is true and no instance runs, as asked for (Available is False).',
       Progressing: 'False: a change of the spec is being carried out, or the cluster is being made.',
       NoPrimary: 'False: no instance accepts writes.',
       Stalled: 'False: see the condition Stalled.',
@@ -25,6 +26,7 @@ export const conditionTypes = {
       RestartingInstances: 'True: databases are being restarted one at a time; see the condition PendingRestart.',
       ReplacingInstances: 'True: Pods are being replaced one at a time, replicas first.',
       ResizingVolumes: 'True: volumes are being enlarged.',
+      Hibernating: 'True: Pods are leaving, replicas first, because of spec.hibernated.',
       Deleting: 'True: the cluster is being deleted.',
       Done: 'False: nothing to do.',
       Paused: 'False: spec.paused is true, so the operator changes nothing.',
@@ -52,6 +54,7 @@ export const conditionTypes = {
     reasons: {
       PrimaryRunning: 'True: the primary is open to clients.',
       NoPrimary: 'False: nobody leads; an election is running or can’t be decided.',
+      Hibernated: 'False: no instance runs, as asked for by spec.hibernated.',
       PrimaryStarting: 'False: a leader is elected and not yet open to clients.',
       RuntimeUnknown: 'Unknown: etcd can’t be read.',
     },
@@ -61,6 +64,7 @@ export const conditionTypes = {
     reasons: {
       InstancesMissing: 'True: fewer instances follow the primary than spec.instances asks for.',
       SharedNode: 'True: two instances run on one node.',
+      Hibernated: 'False: spec.hibernated is true, so no instance is asked for.',
       FullyRedundant: 'False: all instances are there.',
       RuntimeUnknown: 'Unknown: etcd can’t be read.',
     },

@@ -9,6 +9,8 @@ export const eventReasons = {
   VolumeRetained: { type: 'Normal', meaning: 'A volume was kept (deletionPolicy: Retain).' },
   VolumeDeleted: { type: 'Normal', meaning: 'A volume was deleted (deletionPolicy: Delete).' },
   VolumeResized: { type: 'Normal', meaning: 'A larger volume was requested.' },
+  ClusterHibernated: { type: 'Normal', meaning: 'No instance runs any more, as asked for by spec.hibernated.' },
+  ClusterResumed: { type: 'Normal', meaning: 'spec.hibernated is false again: instances are made on their volumes.' },
   PrimaryElected: { type: 'Normal', meaning: 'The cluster has its first primary.' },
   SwitchoverRequested: { type: 'Normal', meaning: 'A planned change of primary was asked for.' },
   SwitchoverCompleted: { type: 'Normal', meaning: 'A planned change of primary is over.' },

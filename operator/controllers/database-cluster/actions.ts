@@ -19,6 +19,7 @@ export type PodRemoval =
   | 'outdated'
   /** The instance is beyond spec.instances and no longer counts. */
   | 'surplus'
+  | 'hibernated'
   | 'cluster-deleted';
 
 /** Services and people tell instances apart by it. */

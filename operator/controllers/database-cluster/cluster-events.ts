@@ -12,6 +12,7 @@ export interface ClusterEvent {
 export function eventsBetween(before: ClusterStatus, after: ClusterStatus, instances: number): readonly ClusterEvent[] {
   return [
     ...singleInstance(before, instances),
+    ...hibernation(before, after),
     ...leadership(before, after),
     ...force(before, after),
     ...answers(before, after),
@@ -79,6 +80,14 @@ function singleInstance(before: ClusterStatus, instances: number): readonly Clus
       note: 'One instance can’t fail over, and a drain of its node stops it. Set spec.instances to 3 for production.',
     },
   ];
+}
+
+function hibernation(before: ClusterStatus, after: ClusterStatus): readonly ClusterEvent[] {
+  const [was, is] = [before, after].map((status) => conditionOf(status, 'Ready')?.reason === 'Hibernated');
+  if (was === is) return [];
+  return is
+    ? [{ reason: 'ClusterHibernated', note: 'No instance runs any more; the volumes stay.' }]
+    : [{ reason: 'ClusterResumed', note: 'Instances are made again on their volumes.' }];
 }
 
 function leadership(before: ClusterStatus, after: ClusterStatus): readonly ClusterEvent[] {

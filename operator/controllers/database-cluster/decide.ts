@@ -22,6 +22,7 @@ import { describe, desiredObjects, onceObjects, optionalKinds } from './desired-
 import { wantedDeclaration } from './declared.ts';
 import { currentRuntime, objectId, type Facts, type ObservedPod, type ObservedVolume } from './facts.ts';
 import { judgeFailback } from './failback.ts';
+import { nextToSleep } from './hibernation.ts';
 import {
   canSpare,
   eligibleForSwitchover,
@@ -173,6 +174,7 @@ function sameOwners(uids: readonly string[], owners: readonly object[]): boolean
 
 function volumeActions(facts: Facts): readonly Action[] {
   if (lostData(facts)) return [];
+  if (facts.cluster.spec.hibernated) return volumeOwnership(facts);
   const missing = (holds: VolumeContent, present: readonly ObservedVolume[]): readonly Action[] =>
     wantedInstances(facts)
       .filter((instance) => !present.some((volume) => volume.instance === instance))
@@ -240,7 +242,7 @@ function podActions(facts: Facts): readonly Action[] {
   const { cluster, installation, dataUid } = facts;
   const image = databaseImage(cluster, installation);
   // The kubelet would wait longer and longer for what a Pod mounts.
-  if (image === undefined || !facts.certificates.files) return [];
+  if (image === undefined || !facts.certificates.files || cluster.spec.hibernated) return [];
   const created = wantedInstances(facts)
     .filter((instance) => podOf(facts, instance) === undefined && hasVolumes(facts, instance))
     .map((instance): Action => {
@@ -299,9 +301,16 @@ function withdrawal(facts: Facts): readonly Action[] {
 
 /** At most one action that takes something away, or the switchover that must come before it. */
 function nextRisk(facts: Facts): readonly Action[] {
+  if (facts.cluster.spec.hibernated)
+    return [removeDeadPod(facts) ?? hibernate(facts)].filter((step) => step !== undefined);
   const step =
     removeDeadPod(facts) ?? scaleIn(facts) ?? replaceOutdated(facts) ?? restartPending(facts) ?? failBack(facts);
   return step ? [step] : [];
+}
+
+function hibernate(facts: Facts): Action | undefined {
+  const pod = nextToSleep(facts);
+  return pod && deletePod(pod, 'hibernated');
 }
 
 function removeDeadPod(facts: Facts): Action | undefined {

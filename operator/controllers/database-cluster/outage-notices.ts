@@ -24,7 +24,10 @@ export function outageNotices(): OutageNotices {
       if (available?.status === 'True' && told.delete(key))
         return { notices: [{ reason: 'PrimaryAvailable', note: available.message }], lookAgainInMs: undefined };
       // Before the first primary nothing is lost; while etcd is silent nobody knows.
-      const isMissing = available?.status === 'False' && (seenAvailable.has(key) || (status.epoch ?? 0) > 1);
+      const isMissing =
+        available?.status === 'False' &&
+        available.reason !== 'Hibernated' &&
+        (seenAvailable.has(key) || (status.epoch ?? 0) > 1);
       if (!isMissing || told.has(key)) return { notices: [], lookAgainInMs: undefined };
       const restMs = Date.parse(available.lastTransitionTime) + outagePatienceMs - now;
       if (restMs > 0) return { notices: [], lookAgainInMs: restMs };

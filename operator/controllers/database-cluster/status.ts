@@ -15,6 +15,7 @@ import { certificateState } from './certificates.ts';
 import { currentRuntime, type Facts, type ObservedPod } from './facts.ts';
 import { judgeDeclared, type DeclaredJudgement } from './declared.ts';
 import { lastForce, standingForce } from './forced-failover.ts';
+import { isAsleep } from './hibernation.ts';
 import { isAvailable, isOutdated, podOf, runningPrimary, surplusPods, wantedInstances } from './instances.ts';
 import { nextRestart, pendingRestarts } from './pending-restart.ts';
 import { pullFailures, stallOf } from './stall.ts';
@@ -179,6 +180,13 @@ function judgeReady(
 ): Judgement<'Ready'> {
   const type = 'Ready';
   const { stalled, reconciling, isAvailableNow, declared } = others;
+  if (isAsleep(facts))
+    return {
+      type,
+      status: 'True',
+      reason: 'Hibernated',
+      message: 'No instance runs, as asked for by spec.hibernated.',
+    };
   if (stalled.status === 'True') return { type, status: 'False', reason: 'Stalled', message: stalled.message };
   if (isAvailableNow.status === 'Unknown')
     return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: isAvailableNow.message };
@@ -207,6 +215,11 @@ function judgeReconciling(
   if (cluster.metadata.deletionTimestamp !== undefined) return working('Deleting', 'The cluster is being deleted.');
   if (cluster.spec.paused)
     return { type, status: 'False', reason: 'Paused', message: 'spec.paused is true: the operator changes nothing.' };
+  if (isAsleep(facts)) return { type, status: 'False', reason: 'Done', message: 'Nothing to do.' };
+  if (cluster.spec.hibernated) {
+    const left = facts.pods.map(({ instance }) => instance).toSorted();
+    return working('Hibernating', `Still there: ${left.join(', ')}.`);
+  }
 
   const wanted = wantedInstances(facts);
   if (runtime?.epoch === 0) return working('Initializing', 'The first primary is being made.');
@@ -254,6 +267,13 @@ function judgeStalled(facts: Facts): Judgement<'Stalled'> {
 
 function judgeAvailable(facts: Facts, runtime: ClusterRuntime | undefined): Judgement<'Available'> {
   const type = 'Available';
+  if (isAsleep(facts))
+    return {
+      type,
+      status: 'False',
+      reason: 'Hibernated',
+      message: 'No instance runs, as asked for by spec.hibernated.',
+    };
   if (!runtime) return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: silentEtcd };
   const primary = runningPrimary(runtime);
   // A primary that has lost etcd fences itself, and etcd would be the last to say so.
@@ -293,6 +313,13 @@ function judgeDegraded(
   available: readonly InstanceName[],
 ): Judgement<'Degraded'> {
   const type = 'Degraded';
+  if (facts.cluster.spec.hibernated)
+    return {
+      type,
+      status: 'False',
+      reason: 'Hibernated',
+      message: 'spec.hibernated is true: no instance is asked for.',
+    };
   if (!runtime) return { type, status: 'Unknown', reason: 'RuntimeUnknown', message: silentEtcd };
   const missing = wantedInstances(facts).filter((instance) => !available.includes(instance));
   if (missing.length > 0)
@@ -433,10 +460,12 @@ function lag(runtime: ClusterRuntime | undefined, member: Member | undefined): {
 function summary(judged: readonly Judgement[]): string {
   const find = (type: ConditionType) => judged.find((judgement) => judgement.type === type);
   const text =
-    find('Ready')?.status === 'True'
-      ? find('SyncQuorumSatisfied')?.status === 'False'
-        ? `Ready, but ${find('SyncQuorumSatisfied')?.message ?? ''}`
-        : 'Ready'
-      : (find('Ready')?.message ?? '');
+    find('Ready')?.reason === 'Hibernated'
+      ? 'Hibernated'
+      : find('Ready')?.status === 'True'
+        ? find('SyncQuorumSatisfied')?.status === 'False'
+          ? `Ready, but ${find('SyncQuorumSatisfied')?.message ?? ''}`
+          : 'Ready'
+        : (find('Ready')?.message ?? '');
   return text.slice(0, 256);
 }
