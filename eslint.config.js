@@ -15,7 +15,7 @@ const mayImport = {
   agent: ['platform', 'api', 'ha', 'dcs', 'kubernetes', 'engines'],
   certificates: ['platform', 'api'],
   resources: ['platform', 'api', 'engines'],
-  controllers: ['platform', 'api', 'dcs', 'kubernetes', 'certificates', 'engines', 'resources'],
+  controllers: ['platform', 'api', 'dcs', 'kubernetes', 'certificates', 'ha', 'engines', 'resources'],
   simulation: ['platform', 'api', 'ha', 'dcs', 'engines', 'certificates', 'resources', 'controllers'],
   cli: ['platform', 'api', 'kubernetes', 'dcs'],
 };

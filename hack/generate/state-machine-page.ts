@@ -37,6 +37,7 @@ const groups: Readonly<Record<Phase, Group>> = {
   vowing: 'Electing',
   promising: 'Electing',
   'blocked-too-few-promises': 'Electing',
+  'blocked-diverged': 'Electing',
   'may-not-claim': 'Electing',
   'leaving-claim': 'Electing',
   'waiting-for-fence': 'Electing',

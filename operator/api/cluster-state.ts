@@ -53,8 +53,15 @@ const epoch = z.int().nonnegative();
 export const Voter = z.object({ instance, incarnation: z.string().min(1) }).readonly();
 export type Voter = z.output<typeof Voter>;
 
-/** Where a log ends: the epoch of its last record first, then the byte position. `lsn` in PostgreSQL's form, e.g. "0/3000060". */
-export const Position = z.object({ epoch, lsn: z.string() }).readonly();
+/** Where a log ends: the epoch of its last record first, then the byte position, as in "0/3000060". */
+const LsnPosition = z.object({ epoch, lsn: z.string() }).readonly();
+export type LsnPosition = z.output<typeof LsnPosition>;
+
+/** The same where a log is known by the transactions in it (operator/ha/gtid-set.ts): received, applied or not. */
+const GtidPosition = z.object({ epoch, gtids: z.string() }).readonly();
+export type GtidPosition = z.output<typeof GtidPosition>;
+
+export const Position = z.union([LsnPosition, GtidPosition]);
 export type Position = z.output<typeof Position>;
 
 /** What sets one instance apart from the others, as Patroni's tags do. */
@@ -303,7 +310,8 @@ export const Member = z
     timeline: z.int().optional(),
     /** Last flushed position; absent while unknown. */
     position: Position.optional(),
-    replayLsn: z.string().optional(),
+    /** Bytes of the log, or what amounts to them, that are there and not replayed yet. */
+    backlog: z.number().nonnegative().optional(),
     /** Highest epoch that it has promised or followed. */
     vow: epoch.optional(),
     /** Epoch whose primary this instance can't reach any more; absent while all is well. */

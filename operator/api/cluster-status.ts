@@ -26,8 +26,12 @@ export const InstanceStatus = z.object({
   node: described(text(253).exactOptional(), 'Node it runs on.'),
   zone: described(text(63).exactOptional(), 'Zone of that node; the last one known while the node is gone.'),
   address: described(text(253).exactOptional(), 'Address of its Pod.'),
-  position: described(text(32).exactOptional(), 'Last flushed position of its log.'),
+  position: described(text(1024).exactOptional(), 'Epoch and end of its log, as far as it is on disk.'),
   lagBytes: described(z.int().min(0).exactOptional(), 'How much of the primary’s log it does not have yet.'),
+  lagTransactions: described(
+    z.int().min(0).exactOptional(),
+    'The same where a log is known by its transactions, as in MySQL.',
+  ),
   copy: described(
     z
       .object({

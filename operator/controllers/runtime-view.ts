@@ -169,7 +169,7 @@ function isNews(key: string, before: string, after: string): boolean {
 function withoutPosition(member: string): string {
   try {
     const value = JSON.parse(member) as Partial<Member>;
-    return JSON.stringify({ ...value, position: undefined, replayLsn: undefined });
+    return JSON.stringify({ ...value, position: undefined, backlog: undefined });
   } catch {
     return member;
   }

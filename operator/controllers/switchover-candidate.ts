@@ -1,4 +1,5 @@
 import type { InstanceName, Member, Position, Tags } from '../api/cluster-state.ts';
+import { compareLengths } from '../ha/position.ts';
 import type { ClusterRuntime } from './cluster-runtime.ts';
 
 /**
@@ -26,7 +27,7 @@ export function switchoverCandidate(
       (a, b) =>
         Number(b.acknowledges) - Number(a.acknowledges) ||
         publishedTags(runtime, b.name).priority - publishedTags(runtime, a.name).priority ||
-        comparePositions(b.position, a.position) ||
+        byLength(b.position, a.position) ||
         (a.name < b.name ? -1 : 1),
     )
     .at(0)?.name;
@@ -42,13 +43,7 @@ export const publishedTags = (runtime: ClusterRuntime, instance: InstanceName): 
 export const isWell = (member: Member | undefined): boolean =>
   member?.state === 'streaming' && member.failing === undefined;
 
-function comparePositions(a: Position | undefined, b: Position | undefined): number {
+function byLength(a: Position | undefined, b: Position | undefined): number {
   if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined);
-  return a.epoch - b.epoch || (lsnOffset(a.lsn) < lsnOffset(b.lsn) ? -1 : lsnOffset(a.lsn) > lsnOffset(b.lsn) ? 1 : 0);
-}
-
-/** "16/B374D848" → its byte offset. */
-export function lsnOffset(lsn: string): bigint {
-  const [high = '0', low = '0'] = lsn.split('/');
-  return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
+  return compareLengths(a, b);
 }

@@ -22,7 +22,7 @@ export interface Observation {
     Member,
     | 'timeline'
     | 'position'
-    | 'replayLsn'
+    | 'backlog'
     | 'pendingRestart'
     | 'restartInPlace'
     | 'settingsRefused'

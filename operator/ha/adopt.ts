@@ -12,7 +12,7 @@ import {
   type SyncState,
 } from '../api/cluster-state.ts';
 import { act, answered, transact, voterOf, wait, type Known } from './decision.ts';
-import { comparePositions } from './position.ts';
+import { compareLengths, comparePositions } from './position.ts';
 import type { Decision } from './state.ts';
 import { epochOfEnd } from './view.ts';
 
@@ -106,8 +106,17 @@ function decideAdoption(state: Known, ownIdentifier: string): Decision {
   const names = offers.map(({ instance }) => instance).toSorted();
   if (names[0] !== self.instance) return wait('adopting', `adopting: ${names[0] ?? 'nobody'} decides`);
 
-  const best = offers.toSorted((a, b) => comparePositions(b.position, a.position))[0];
+  const diverged = (a: AdoptionRecord): readonly AdoptionRecord[] =>
+    offers.filter((b) => comparePositions(a.position, b.position) === 'incomparable');
+  const able = offers.filter((offer) => !request.without.includes(offer.instance) || diverged(offer).length === 0);
+  const best = able.toSorted((a, b) => compareLengths(b.position, a.position))[0];
   if (!best) return wait('adopting', 'adopting: nobody has data');
+  const rival = diverged(best).find(({ instance }) => !request.without.includes(instance));
+  if (rival)
+    return wait(
+      'adopting',
+      `adopting: ${best.instance} and ${rival.instance} each hold transactions that the other lacks; ask anew, without one of them`,
+    );
   const epochs = newEpochs(state, offers, best, missing.length > 0);
   const epoch = epochs.at(-1)?.epoch ?? view.epoch + 1;
   const entry = (of: { readonly epoch: number; readonly timeline: number }): HistoryEntry => ({

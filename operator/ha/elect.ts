@@ -2,6 +2,7 @@
 import { keys, type FailoverRequest, type PromiseRecord } from '../api/cluster-state.ts';
 import { claim, reclaim } from './claim.ts';
 import { act, answered, transact, voterOf, vow, wait, type Known } from './decision.ts';
+import { comparePositions } from './position.ts';
 import { wordUntil } from './proof.ts';
 import type { Decision } from './state.ts';
 import { awaitedVoters, bestCandidate, standsBack, tagsOf, worthWaitingForRestart } from './successor.ts';
@@ -57,12 +58,7 @@ export function elect(state: Known): Decision {
     ...(database.backlog === undefined ? {} : { backlog: database.backlog }),
   };
   const given = view.promises.get(state.self.instance)?.value;
-  if (
-    given?.epoch !== next ||
-    !sameVoter(given, own) ||
-    given.position.lsn !== own.position.lsn ||
-    given.position.epoch !== own.position.epoch
-  )
+  if (given?.epoch !== next || !sameVoter(given, own) || comparePositions(given.position, own.position) !== 0)
     return transact(state, 'promising', `promising epoch ${next}`, 'promise', {
       compare: [{ key: keys.epoch, is: 'value', value: String(view.epoch) }],
       writes: [{ put: keys.promise(state.self.instance), value: own }],
@@ -77,7 +73,13 @@ function claimWhenDue(state: Known, own: PromiseRecord, highestTimeline: number)
     return forceWhenAccepted(state, own, highestTimeline);
   if (takeover.verdict === 'wait')
     return wait('blocked-too-few-promises', `blocked: needs ${takeover.needed} more of ${takeover.missing.join(', ')}`);
-  if (takeover.verdict === 'refused') return wait('may-not-claim', `may not claim: ${takeover.reason}`);
+  if (takeover.verdict === 'refused')
+    return takeover.reason === 'Diverged'
+      ? wait(
+          'blocked-diverged',
+          `blocked: it and ${takeover.from.join(', ')} each hold transactions that the other lacks`,
+        )
+      : wait('may-not-claim', `may not claim: ${takeover.reason}`);
   if (state.ending) return wait('ending', 'ending: leaves the claim to others');
   if (!state.lease) return wait('claiming', 'waiting for a lease to claim with');
 

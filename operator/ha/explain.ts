@@ -98,6 +98,8 @@ function verdictOn(view: ClusterView, instance: InstanceName): string {
       switch (takeover.reason) {
         case 'NotPromised':
           return view.members.has(instance) ? 'has not sealed its log yet' : 'is not there';
+        case 'Diverged':
+          return `it and ${takeover.from.join(', ')} each hold transactions that the other lacks`;
         case 'NoSyncState':
           return 'etcd holds no sync set';
         case 'OnlyRecordedPrimary':

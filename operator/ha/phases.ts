@@ -62,6 +62,10 @@ export const phases = {
     does: 'has too few promises for a claim',
     until: 'the missing members return, or a person forces a failover',
   },
+  'blocked-diverged': {
+    does: 'holds transactions that another member lacks, and lacks some of its',
+    until: 'a person forces a failover to the one to go on with',
+  },
   'may-not-claim': { does: 'lacks the right to claim', until: 'another claims, or a person forces a failover' },
   'leaving-claim': {
     does: 'leaves the claim to a better candidate, or waits for its promise',

@@ -107,7 +107,7 @@ describe('a database that hangs (rule 10)', () => {
 
 describe('a database that has crashed', () => {
   const crashed = { ...stopped, recovery: 400 };
-  const behind = (instance: string): Member => member(instance, { position: at(1, '1/0'), replayLsn: '0/1000000' }); // 4 GB to replay
+  const behind = (instance: string): Member => member(instance, { position: at(1, '1/0'), backlog: 4e9 }); // 4 GB to replay
   const slowOthers: ViewParts = { members: [behind('b'), behind('c')] };
   test('says when it would be back, where the others have more to replay', () => {
     const state = (parts: ViewParts): HaState => of('a', parts, { database: crashed, crashes: [time.now] });

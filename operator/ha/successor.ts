@@ -1,6 +1,6 @@
 /** Who of those that may claim should, and whether a primary that stops would have a successor (DESIGN §5, rules 5, 7, 10). */
 import type { InstanceName, Member, PromiseRecord, Tags, Voter } from '../api/cluster-state.ts';
-import { comparePositions, parseLsn } from './position.ts';
+import { compareLengths } from './position.ts';
 import type { HaState, Milliseconds } from './state.ts';
 import { judgeTakeover, promisesFor, sameVoter, takeoverQuorum } from './takeover.ts';
 import type { ClusterView } from './view.ts';
@@ -35,7 +35,7 @@ export function bestCandidate(view: ClusterView): InstanceName | undefined {
   const slowness = (promise: PromiseRecord): number => Math.floor(estimateToServe(promise) / worthADifference / 2);
   // Where nothing had to be acknowledged, each record of the longest log may be one that only it has.
   const lossy = view.sync?.value.acknowledgements === 0;
-  const longest = (a: PromiseRecord, b: PromiseRecord): number => comparePositions(b.position, a.position);
+  const longest = (a: PromiseRecord, b: PromiseRecord): number => compareLengths(b.position, a.position);
   const able = promisesFor(view, view.epoch + 1).filter(
     ({ instance }) =>
       (instance === view.failover?.value.to || !tagsOf(view, instance).noFailover) &&
@@ -97,12 +97,10 @@ export function hasSuccessor(view: ClusterView, self: InstanceName): boolean {
 /** Milliseconds until the soonest of those who could succeed would serve, by what they last said of themselves. */
 export function soonestSuccessor(view: ClusterView, self: InstanceName): Milliseconds | undefined {
   if (!hasSuccessor(view, self)) return undefined;
-  const backlog = ({ position, replayLsn }: Member): number =>
-    position && replayLsn !== undefined ? Math.max(0, Number(parseLsn(position.lsn) - parseLsn(replayLsn))) : 0;
   return Math.min(
     ...[...view.members.values()]
       .filter((member) => member.instance !== self && isWell(member))
-      .map((member) => promotionTime + backlog(member) / replayRate),
+      .map((member) => promotionTime + (member.backlog ?? 0) / replayRate),
   );
 }
 

@@ -8,6 +8,7 @@ import { at, definition, view, voter } from './testing.ts';
 describe('who may claim the next epoch', () => {
   const short = at(1, '0/100');
   const long = at(1, '0/200');
+  const holding = (numbers: string) => ({ epoch: 1, gtids: `3e11fa47-71ca-11e1-9e33-c80aa9429562:${numbers}` });
   test.each([
     ['nobody without a promise of its own', {}, 'b', 'refused'],
     ['not one of two members: the other may still acknowledge (F1)', { promises: { b: [2, long] } }, 'b', 'wait'],
@@ -32,6 +33,18 @@ describe('who may claim the next epoch', () => {
       'allowed',
     ],
     ['its own promise is no vote', { promises: { d: [2, long], b: [2, short] } }, 'd', 'wait'],
+    [
+      'nobody where two members each hold what the other lacks, although one of them would be enough',
+      { sync: { acknowledgements: 2 }, promises: { b: [2, holding('1-9')], c: [2, holding('1-8:11')] } },
+      'b',
+      'refused',
+    ],
+    [
+      'what an instance outside the set holds besides keeps no member from leading',
+      { promises: { b: [2, holding('1-9')], c: [2, holding('1-8')], d: [2, holding('1-8:11')] } },
+      'b',
+      'allowed',
+    ],
     [
       'from an empty set only the recorded primary (F5)',
       { sync: { members: [], acknowledgements: 0 }, promises: { b: [2, long] } },

@@ -1,13 +1,15 @@
 /** Who may become primary (DESIGN §5, rule 5). */
 import type { Epoch, InstanceName, PromiseRecord, SyncState, Voter } from '../api/cluster-state.ts';
-import { notAbove } from './position.ts';
+import { comparePositions, notAbove } from './position.ts';
 import type { ClusterView } from './view.ts';
 
 /** What the promises seen so far allow one candidate. */
 export type Takeover =
   | { readonly verdict: 'allowed'; readonly because: 'Quorum' | 'RecordedPrimary' | 'NothingAcknowledged' }
   | { readonly verdict: 'wait'; readonly needed: number; readonly missing: readonly InstanceName[] }
-  | { readonly verdict: 'refused'; readonly reason: 'NotPromised' | 'NoSyncState' | 'OnlyRecordedPrimary' };
+  | { readonly verdict: 'refused'; readonly reason: 'NotPromised' | 'NoSyncState' | 'OnlyRecordedPrimary' }
+  /** `from` hold something that the candidate lacks, and lack something that it holds. */
+  | { readonly verdict: 'refused'; readonly reason: 'Diverged'; readonly from: readonly InstanceName[] };
 
 export const sameVoter = (a: Voter, b: Voter): boolean => a.instance === b.instance && a.incarnation === b.incarnation;
 
@@ -24,6 +26,14 @@ export function judgeTakeover(view: ClusterView, candidate: InstanceName): Takeo
   const promises = promisesFor(view, view.epoch + 1);
   const own = promises.find((promise) => promise.instance === candidate);
   if (!own) return { verdict: 'refused', reason: 'NotPromised' };
+
+  // One of them has been written to past the primary. Which log holds what was acknowledged can't be told from here.
+  const from = promises.filter(
+    (promise) =>
+      [sync.primary, ...sync.members].some((voter) => sameVoter(voter, promise)) &&
+      comparePositions(promise.position, own.position) === 'incomparable',
+  );
+  if (from.length > 0) return { verdict: 'refused', reason: 'Diverged', from: from.map(({ instance }) => instance) };
 
   const counted = promises.filter((promise) => notAbove(promise.position, own.position));
   if (counted.some((promise) => sameVoter(promise, sync.primary)))

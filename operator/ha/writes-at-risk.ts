@@ -1,13 +1,13 @@
 import type { InstanceName, Position, PromiseRecord, SyncState, Voter } from '../api/cluster-state.ts';
-import { comparePositions, parseLsn } from './position.ts';
+import { lackOf, notAbove, positionText } from './position.ts';
 import { promisesFor, sameVoter } from './takeover.ts';
 import type { ClusterView } from './view.ts';
 
 export interface WritesAtRisk {
   /** Instances that may hold acknowledged writes which the candidate lacks. */
   readonly missing: readonly InstanceName[];
-  /** Bytes of log that one of them is known to have had beyond the candidate's; what it received later is not known. */
-  readonly bytes: number;
+  /** Bytes of log, or transactions, that one of them is known to have had beyond the candidate's; what it received later is not known. */
+  readonly amount: number;
   /** The former primary, and enough members to let it serve without etcd (rule 9), have promised nothing. */
   readonly mayStillServe: boolean;
   readonly text: string;
@@ -23,19 +23,19 @@ export function writesAtRisk(
   const promises = promisesFor(view, view.epoch + 1);
   const missing = (sync ? [sync.primary, ...sync.members] : []).filter((voter) => {
     const promise = promises.find((p) => sameVoter(p, voter));
-    return !promise || comparePositions(promise.position, candidate.position) > 0;
+    return !promise || !notAbove(promise.position, candidate.position);
   });
   const beyond = missing.map(({ instance }) => {
     const last = promises.find((p) => p.instance === instance)?.position ?? lastPositions.get(instance);
-    if (!last || comparePositions(last, candidate.position) <= 0) return 0;
-    return Math.max(0, Number(parseLsn(last.lsn) - parseLsn(candidate.position.lsn)));
+    return last === undefined || notAbove(last, candidate.position) ? 0 : lackOf(last, candidate.position).amount;
   });
-  const bytes = Math.max(0, ...beyond);
+  const amount = Math.max(0, ...beyond);
+  const what = lackOf(candidate.position, candidate.position).of === 'bytes' ? 'bytes of log' : 'transactions';
   return {
     missing: [...new Set(missing.map(({ instance }) => instance))],
-    bytes,
+    amount,
     mayStillServe: sync !== undefined && mayStillServe(sync, promises),
-    text: `${bytes} bytes of log are known to be beyond ${candidate.position.lsn}, and writes since then may be more`,
+    text: `${amount} ${what} are known to be beyond ${positionText(candidate.position)}, and writes since then may be more`,
   };
 }
 

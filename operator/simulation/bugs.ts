@@ -1,6 +1,6 @@
 /** Deliberate bugs: what the judge must catch, or it proves nothing. Each names the finding whose rule it breaks. */
 import { keys, type HistoryEntry, type PromiseRecord, type SyncState } from '../api/cluster-state.ts';
-import { notAbove, parseLsn } from '../ha/position.ts';
+import { compareLengths, notAbove } from '../ha/position.ts';
 import { judgeTakeover, sameVoter } from '../ha/takeover.ts';
 import type { Effect, Event, HaState, Settings, Txn } from '../ha/state.ts';
 import type { ClusterView, Versioned } from '../ha/view.ts';
@@ -149,7 +149,7 @@ export const bugs: readonly Bug[] = [
     faults: ['partition', 'pause', 'database-crash', 'container-death'],
     view: (view, state) =>
       withPositions(view, state, (theirs, own) =>
-        parseLsn(theirs.lsn) <= parseLsn(own.lsn)
+        compareLengths({ ...theirs, epoch: 0 }, { ...own, epoch: 0 }) <= 0
           ? { ...theirs, epoch: own.epoch }
           : { ...theirs, epoch: own.epoch + 1 },
       ),

@@ -33,7 +33,12 @@ function withoutPositions(status: ClusterStatus): ClusterStatus {
   return {
     ...status,
     instancesStatus: status.instancesStatus.map((instance) =>
-      Object.assign({}, instance, { position: undefined, lagBytes: undefined, copy: undefined }),
+      Object.assign({}, instance, {
+        position: undefined,
+        lagBytes: undefined,
+        lagTransactions: undefined,
+        copy: undefined,
+      }),
     ),
   };
 }

@@ -10,7 +10,7 @@ import { podSelector } from '../../resources/labels.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { judgeDamage, judgeDisks } from './data-conditions.ts';
 import { ifLostText } from '../explanation.ts';
-import { lsnOffset } from '../switchover-candidate.ts';
+import { lackOf, positionText } from '../../ha/position.ts';
 import { certificateState } from './certificates.ts';
 import { currentRuntime, type Facts, type ObservedPod } from './facts.ts';
 import { judgeDeclared, type DeclaredJudgement } from './declared.ts';
@@ -433,7 +433,7 @@ function instanceStatus(
     ...(pod?.node !== undefined && { node: pod.node }),
     ...(zone !== undefined && { zone }),
     ...(pod?.address !== undefined && { address: pod.address }),
-    ...(member?.position && { position: `${member.position.epoch}:${member.position.lsn}` }),
+    ...(member?.position && { position: `${member.position.epoch}:${positionText(member.position)}`.slice(0, 1024) }),
     ...lag(runtime, member),
     ...(member?.copy && { copy: member.copy }),
     sync: (runtime?.sync?.members ?? []).some((voter) => voter.instance === instance),
@@ -448,13 +448,16 @@ function waitingMessage(waiting: ObservedPod['waiting']): string | undefined {
   return pullFailures.has(waiting.reason) ? `Image ${waiting.image} can’t be pulled.` : waiting.reason;
 }
 
-function lag(runtime: ClusterRuntime | undefined, member: Member | undefined): { lagBytes?: number } {
+function lag(
+  runtime: ClusterRuntime | undefined,
+  member: Member | undefined,
+): { lagBytes?: number; lagTransactions?: number } {
   const leader = runtime?.leader?.instance;
   if (leader === undefined || !member?.position || member.instance === leader) return {};
   const primary = runtime?.members.get(leader)?.position;
   if (!primary) return {};
-  const behind = lsnOffset(primary.lsn) - lsnOffset(member.position.lsn);
-  return { lagBytes: behind > 0n ? Number(behind) : 0 };
+  const { amount, of } = lackOf(primary, member.position);
+  return of === 'bytes' ? { lagBytes: amount } : { lagTransactions: amount };
 }
 
 function summary(judged: readonly Judgement[]): string {

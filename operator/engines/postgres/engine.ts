@@ -697,7 +697,6 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
           member: {
             timeline,
             position,
-            replayLsn: position.lsn,
             ...(dynamic.clientsReadOnly && { keepsClientsFromWriting: true }),
             ...(waiting.length > 0 && { pendingRestart: waiting }),
             ...(held.length > 0 && { restartInPlace: true }),
@@ -739,7 +738,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       member: {
         timeline: shown,
         position: { epoch: epochOfTimeline(context.history, shown), lsn: String(row?.['lsn']) },
-        ...(replayed ? { replayLsn: replayed } : {}),
+        ...(received && replayed ? { backlog: Math.max(0, Number(parseLsn(received) - parseLsn(replayed))) } : {}),
         ...(pending.length > 0 && { pendingRestart: pending }),
       },
       // One that stays behind on purpose asks for more log only when it has replayed what it has.

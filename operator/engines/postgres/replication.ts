@@ -1,6 +1,6 @@
 /** Following a primary, sealing, and the primary's own view of its replicas and sync set. */
 import type { InstanceName, Position } from '../../api/cluster-state.ts';
-import { formatLsn, parseLsn } from '../../ha/position.ts';
+import { formatLsn, lsnOf, parseLsn } from '../../ha/position.ts';
 import type { ReplicaHealth, SyncSet } from '../../ha/sync-set.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
@@ -239,7 +239,7 @@ export async function advanceSlots(session: Session, positions: ReadonlyMap<Inst
        FROM unnest($1::text[], $2::pg_lsn[]) AS other(name, needed)
        JOIN pg_replication_slots ON slot_name = name, pg_control_checkpoint()
       WHERE NOT active AND restart_lsn < least(needed, redo_lsn)`,
-    [[...positions.keys()].map(slotName), [...positions.values()].map(({ lsn }) => lsn)],
+    [[...positions.keys()].map(slotName), [...positions.values()].map(lsnOf)],
   );
 }
 

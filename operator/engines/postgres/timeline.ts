@@ -5,7 +5,7 @@
 import { mkdir, open, readdir, readFile, realpath, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HistoryEntry } from '../../api/cluster-state.ts';
-import { parseLsn } from '../../ha/position.ts';
+import { lsnOf, parseLsn } from '../../ha/position.ts';
 import { command } from '../command.ts';
 import { syncDirectory } from '../files.ts';
 import { walDirectory, type Layout } from './layout.ts';
@@ -184,7 +184,7 @@ export function compatibility(
     const left = primary.lineage.find((entry) => entry.timeline === own.timeline);
     return left && parseLsn(own.replayed) <= parseLsn(left.end) ? 'same' : 'diverged';
   }
-  return primary.position?.epoch === own.epoch && parseLsn(own.replayed) <= parseLsn(primary.position.lsn)
+  return primary.position?.epoch === own.epoch && parseLsn(own.replayed) <= parseLsn(lsnOf(primary.position))
     ? 'same'
     : 'unknown';
 }
