@@ -499,12 +499,7 @@ describe('the beginning', () => {
     expect(txnOf(state({ database: stopped, view: { ...empty, bootstrap } })).purpose).toBe('initialize');
   });
   test('data that were not made here are nobody’s to give away or to replace', () => {
-    const brought: DatabaseState = {
-      status: 'stopped',
-      systemIdentifier: '7',
-      highestTimeline: 2,
-      needsPrimary: false,
-    };
+    const brought = { ...stopped, initializedHere: false };
     expect(first(state({ database: brought, view: { ...empty, bootstrap } }))).toMatch(/^wait: blocked: unknown data/);
     const joining = (database: DatabaseState): string => first(of('c', {}, { database, vow: 0 }));
     expect(joining({ ...stopped, systemIdentifier: '99' })).toMatch(/^wait: waiting to leave the sync set/);

@@ -52,8 +52,11 @@ export type DatabaseState =
       readonly highestTimeline: number;
       /** Its log ends before its data does (it was rewound): it cannot start without WAL from a primary. */
       readonly needsPrimary: boolean;
-      /** Made by `initialize` on this very volume; whether they have served since, the vow tells. */
-      readonly initializedHere?: true;
+      /**
+       * Made by `initialize` on this very volume, and neither copied nor brought (as a file there tells, beside the data); whether
+       * they have served since, the vow tells. Without it nobody founds a cluster upon them, and nobody replaces them.
+       */
+      readonly initializedHere: boolean;
       /** It was stopped in order, as a primary; absent: not, or that can't be told. */
       readonly clean?: true;
       /** Milliseconds until it could let sessions in again, as far as can be told. */

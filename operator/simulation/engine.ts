@@ -76,7 +76,14 @@ export function createEngine(
     if (volume.upgraded) {
       const { request, version, data } = volume.upgraded;
       const upgraded = { request, version, systemIdentifier: data.systemIdentifier };
-      return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary: false, upgraded };
+      return {
+        status: 'stopped',
+        systemIdentifier,
+        highestTimeline,
+        needsPrimary: false,
+        initializedHere: false,
+        upgraded,
+      };
     }
     const needsPrimary = consistentAt !== undefined;
     const recovery = needsPrimary ? {} : { recovery: pause(50, engine.slow ? 15_000 : 800) };
@@ -86,7 +93,7 @@ export function createEngine(
       highestTimeline,
       needsPrimary,
       ...recovery,
-      ...(volume.initialized === systemIdentifier && { initializedHere: true as const }),
+      initializedHere: volume.initialized === systemIdentifier,
       ...(clean === true && { clean }),
       ...(upgradeRefusal && { upgradeRefusal }),
     };

@@ -182,7 +182,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       log.error({ err: error }, 'the data directory can’t be looked at; the server on it has ended');
       const { systemIdentifier } = last;
       const highestTimeline = last.status === 'primary' ? last.timeline : last.highestTimeline;
-      return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary: false };
+      return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary: false, initializedHere: false };
     }
   }
 
@@ -202,6 +202,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         systemIdentifier: finished.from.systemIdentifier,
         highestTimeline: finished.from.highestTimeline,
         needsPrimary: false,
+        initializedHere: false,
         upgraded: { request: finished.request, ...finished.to },
       };
     if (!(await exists(walDirectory(layout.data)))) return { status: 'broken', reason: 'its write-ahead log is gone' };
@@ -216,7 +217,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
       systemIdentifier,
       highestTimeline: (await listWal(layout.data)).highest,
       needsPrimary,
-      ...((await wasInitializedHere(layout, systemIdentifier)) && { initializedHere: true as const }),
+      initializedHere: await wasInitializedHere(layout, systemIdentifier),
       ...(wasStoppedCleanly(control) && { clean: true as const }),
       ...(recovery !== undefined && { recovery }),
       ...(upgradeRefusal && { upgradeRefusal }),
