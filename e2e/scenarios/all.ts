@@ -35,3 +35,4 @@ import './disk-faults.ts';
 import './replica-damaged.ts';
 import './etcd-replaced.ts';
 import './node-fenced.ts';
+import './volume-growth.ts';

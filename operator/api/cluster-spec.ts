@@ -91,12 +91,6 @@ export const storage = (product: string) =>
           say: (self) =>
             `is ${self} but must be ${minimumStorage} or more, because an empty ${product} and its log need that`,
         },
-        {
-          cel: '!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0',
-          message: 'a volume can’t shrink: keep the size, or make a new cluster and move the data',
-          messageCel:
-            "'is ' + self + ' but was ' + oldSelf + ', and a volume can’t shrink: keep ' + oldSelf + ', or make a new cluster and move the data'",
-        },
       ],
     ),
     storageClassName: described(
@@ -123,6 +117,24 @@ const PodOptions = z.object({
     'Priority class of the Pods. Give databases a higher one than what may be evicted for them.',
   ),
 });
+
+/** Down to what the volumes are: where they could not grow, a larger wish may be taken back. */
+export function mayNotShrink(field: 'storage' | 'walStorage', volumes: 'data' | 'wal'): Rule<unknown> {
+  const size = `spec.${field}.size`;
+  const both = ['self', 'oldSelf'].flatMap((object) => [
+    `has(${object}.spec.${field})`,
+    `isQuantity(${object}.${size})`,
+  ]);
+  const isAtLeast = (other: string): string => `quantity(self.${size}).compareTo(quantity(${other})) >= 0`;
+  const asTheyAre = `self.status.volumes.${volumes}`;
+  const known = `has(self.status) && has(self.status.volumes) && has(${asTheyAre}) && isQuantity(${asTheyAre})`;
+  return {
+    cel: `!(${both.join(' && ')}) || ${isAtLeast(`oldSelf.${size}`)} || (${known} && ${isAtLeast(asTheyAre)})`,
+    fieldPath: `.${size}`,
+    message: 'a volume can’t shrink: keep the size, or make a new cluster and move the data',
+    messageCel: `'is ' + self.${size} + ' but was ' + oldSelf.${size} + ', and a volume can’t shrink: keep ' + oldSelf.${size} + ', or make a new cluster and move the data'`,
+  };
+}
 
 export const sameClass: Rule<unknown> = {
   cel: 'has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)',
@@ -215,6 +227,7 @@ export const clusterResource = <Kind extends string, Spec extends z.ZodType, Sta
   description: string,
   spec: Spec,
   status: Status,
+  rules: readonly Rule<unknown>[] = [],
 ) =>
   described(
     z.object({
@@ -243,6 +256,8 @@ export const clusterResource = <Kind extends string, Spec extends z.ZodType, Sta
         message:
           'can’t be changed before the data are of that version: make a ClusterOperation of type Upgrade first (status.version tells)',
       },
+      mayNotShrink('storage', 'data'),
+      ...rules,
     ],
   );
 

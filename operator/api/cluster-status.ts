@@ -99,6 +99,15 @@ export const ClusterStatusSchema = z.object({
       .exactOptional(),
     'The sync set, as it stands in etcd.',
   ),
+  volumes: described(
+    z
+      .object({
+        data: described(text(32).exactOptional(), 'Of the data.'),
+        wal: described(text(32).exactOptional(), 'Of the write-ahead logs, where they have volumes of their own.'),
+      })
+      .exactOptional(),
+    'Size of the largest volume, as Kubernetes was asked for it: spec can’t ask for less.',
+  ),
   parameters: described(
     z.record(z.string(), text(1024)).exactOptional(),
     'Values that the primary runs with, of the parameters that have a default of Mainstay’s or follow from memory, CPU and volume; those of the spec override each.',

@@ -39,6 +39,8 @@ export const conditionTypes = {
       ImageUnavailable: 'True: no image is known for this version, or it can’t be pulled.',
       NameConflict: 'True: an object that the cluster needs exists and belongs to somebody else.',
       VolumeConflict: 'True: retained volumes do not fit the spec.',
+      VolumeNotExpandable:
+        'True: the spec asks for larger volumes than there are, and their storage class can’t enlarge them.',
       PodsUnschedulable: 'True: no node takes an instance.',
       SecretUnusable: 'True: a Secret that spec.tls names can’t be used, and there are no former certificates.',
       SettingsRefused:

@@ -58,6 +58,7 @@ export const eventReasons = {
   SpecInvalid: { type: 'Warning', meaning: 'The stored spec does not match the schema of this operator.' },
   ImageUnavailable: { type: 'Warning', meaning: 'No image is known for the version asked for, or it can’t be pulled.' },
   NameConflict: { type: 'Warning', meaning: 'An object that the cluster needs belongs to somebody else.' },
+  VolumeNotExpandable: { type: 'Warning', meaning: 'A volume shall grow, and its storage class does not allow it.' },
   VolumeConflict: { type: 'Warning', meaning: 'Retained volumes do not fit the spec.' },
   SecretRemade: {
     type: 'Warning',

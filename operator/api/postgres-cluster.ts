@@ -7,6 +7,7 @@ import {
   image,
   instances,
   lifeCycle,
+  mayNotShrink,
   placement,
   sameClass,
   storage,
@@ -128,6 +129,7 @@ export const PostgresClusterResource = clusterResource(
   'A highly available PostgreSQL cluster: one primary, replicas that follow it, and agents that fail over by themselves.',
   described(Spec, 'What is wanted.', [...commonRules, walStorageStays, ...declaredRules]),
   described(ClusterStatusSchema.prefault({}), 'What is; written by the operator only.'),
+  [mayNotShrink('walStorage', 'wal')],
 );
 
 /** A cluster with all defaults filled in. */

@@ -13,6 +13,7 @@ export interface VolumeFacts {
   readonly dataUid: string;
   readonly holds?: VolumeContent;
   /** Of the volume that is there already: a volume never shrinks, and its class never changes. */
+  readonly mayGrow?: boolean;
   readonly existing?: { readonly size: string; readonly storageClassName?: string | undefined } | undefined;
 }
 
@@ -20,7 +21,7 @@ export interface VolumeFacts {
 export function volumeFor(
   cluster: DatabaseCluster,
   instance: InstanceName,
-  { dataUid, existing, holds = 'data' }: VolumeFacts,
+  { dataUid, existing, holds = 'data', mayGrow = true }: VolumeFacts,
 ): Wire<V1PersistentVolumeClaim> {
   const { namespace } = cluster.metadata;
   const { storage } = cluster.spec;
@@ -40,7 +41,7 @@ export function volumeFor(
     },
     spec: {
       accessModes: ['ReadWriteOnce'],
-      resources: { requests: { storage: larger(size, existing?.size) } },
+      resources: { requests: { storage: mayGrow ? larger(size, existing?.size) : (existing?.size ?? size) } },
       ...(storageClassName !== undefined && { storageClassName }),
     },
   });

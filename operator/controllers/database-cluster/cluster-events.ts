@@ -130,6 +130,7 @@ function stalls(before: ClusterStatus, after: ClusterStatus): readonly ClusterEv
     case 'ImageUnavailable':
     case 'NameConflict':
     case 'VolumeConflict':
+    case 'VolumeNotExpandable':
     case 'SettingsRefused':
     case 'BootstrapFailed':
       return [{ reason: stalled.reason, note: stalled.message }];

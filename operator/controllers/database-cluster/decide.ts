@@ -14,7 +14,6 @@ import { volumeFor } from '../../resources/persistent-volume-claim.ts';
 import { podFor } from '../../resources/pod.ts';
 import { instanceNumber, secretNames, type VolumeContent } from '../../resources/names.ts';
 import { authoritiesSecret } from '../../resources/tls-secrets.ts';
-import { quantityValue } from '../../api/quantity.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { publishedTags, switchoverCandidate } from '../switchover-candidate.ts';
 import type { Action, PodRemoval, RoleLabel, Seen, SwitchoverReason } from './actions.ts';
@@ -35,6 +34,7 @@ import {
 } from './instances.ts';
 import { nextRestart, restartId } from './pending-restart.ts';
 import { lostData } from './stall.ts';
+import { canGrow, shallGrow } from './volume-growth.ts';
 import { wantedDefinition } from './wanted-definition.ts';
 
 export const finalizer = 'mainstay.dev/cleanup';
@@ -200,7 +200,12 @@ function volumeOwnership(facts: Facts): readonly Action[] {
     // A volume left over from scaling in is touched for one reason only: it must not go after all.
     if (!isWanted && (owners.length === 0 || facts.cluster.spec.deletionPolicy === 'Delete')) return [];
     const desired = describe(
-      volumeFor(facts.cluster, instance, { dataUid: facts.dataUid, holds, existing: { size, storageClassName } }),
+      volumeFor(facts.cluster, instance, {
+        dataUid: facts.dataUid,
+        holds,
+        existing: { size, storageClassName },
+        mayGrow: canGrow(facts.growable, volume),
+      }),
     );
     if (desired.intent === volume.intent) return [];
     return [{ type: 'apply-volume', instance, holds, desired, what: volumeChange(facts, volume, isWanted) }];
@@ -209,9 +214,7 @@ function volumeOwnership(facts: Facts): readonly Action[] {
 
 function volumeChange(facts: Facts, volume: ObservedVolume, isWanted: boolean) {
   if (!isWanted) return 'retain';
-  const { storage } = facts.cluster.spec;
-  const { size } = volume.holds === 'wal' ? (profileOf(facts.cluster).logVolume(facts.cluster) ?? storage) : storage;
-  if ((quantityValue(size) ?? 0) > (quantityValue(volume.size) ?? 0)) return 'resize';
+  if (shallGrow(facts.cluster, volume) && canGrow(facts.growable, volume)) return 'resize';
   return 'update';
 }
 

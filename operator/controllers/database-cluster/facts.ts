@@ -21,6 +21,8 @@ export interface Facts {
   readonly volumes: readonly ObservedVolume[];
   /** Of their write-ahead logs, where those have their own. */
   readonly walVolumes: readonly ObservedVolume[];
+  /** Of the storage classes of volumes that shall grow: whether they can; absent: nobody knows. */
+  readonly growable: ReadonlyMap<string, boolean>;
   /** By name; absent means that the Node object is gone. Undefined: nodes can't be seen. */
   readonly nodes: ReadonlyMap<string, NodeState> | undefined;
   readonly runtime: ObservedRuntime;

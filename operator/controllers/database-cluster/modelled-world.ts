@@ -32,6 +32,7 @@ export interface World {
   runtime: ClusterRuntime;
   passwords: ObservedPasswords;
   etcdAnswers: boolean;
+  growable: ReadonlyMap<string, boolean>;
   certificates: ClusterCertificates;
   sinceSwitchoverRequestMs: number;
   inSyncForMs: ReadonlyMap<string, number>;
@@ -91,6 +92,7 @@ export function newWorld(cluster: DatabaseCluster): World {
     runtime: emptyRuntime,
     passwords: { known: new Map(), problems: new Map(), staleApplicationSecret: false },
     etcdAnswers: true,
+    growable: new Map(),
     certificates: settledCertificates,
     sinceSwitchoverRequestMs: Infinity,
     inSyncForMs: new Map(),
@@ -110,6 +112,7 @@ export function factsOf(world: World): Facts {
     pods: [...pods.values()],
     volumes: [...volumes.values()].filter(({ holds }) => holds === 'data'),
     walVolumes: [...volumes.values()].filter(({ holds }) => holds === 'wal'),
+    growable: world.growable,
     nodes: new Map(nodes),
     runtime: etcdAnswers ? { status: 'current', state: runtime } : { status: 'lost', last: runtime, forMs: 60_000 },
     certificates: world.certificates,

@@ -4,7 +4,7 @@ import { parseDatabaseCluster, type DatabaseCluster } from '../../api/database-c
 import { readAuthoritySecret, readServerSecret } from '../../certificates/own-secret.ts';
 import { profileOf } from '../../engines/profiles.ts';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
-import { persistentVolumeClaims, pods } from '../../kubernetes/kinds.ts';
+import { persistentVolumeClaims, pods, storageClasses } from '../../kubernetes/kinds.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Installation } from '../../resources/installation.ts';
@@ -26,6 +26,7 @@ import {
 } from './facts.ts';
 import { secretTexts, textsOf } from './write-certificates.ts';
 import { observePasswords } from './passwords.ts';
+import { shallGrow } from './volume-growth.ts';
 import { clusterResource } from './cluster-sources.ts';
 import { plainKinds, type LabelledObject, type Pod, type Sources, type Volume } from './sources.ts';
 
@@ -107,6 +108,7 @@ export async function observe(
     pods: ourPods,
     volumes,
     walVolumes: ourVolumes.filter(({ holds }) => holds === 'wal'),
+    growable: await growableClasses(observer, cluster, ourVolumes, options),
     nodes: sources.nodes.hasSynced()
       ? new Map(sources.nodes.list().map((node) => [node.metadata?.name ?? '', nodeState(node)]))
       : undefined,
@@ -163,6 +165,31 @@ async function observeObjects(
     }),
   );
   return objects;
+}
+
+/** Asked only while a volume shall grow, which is seldom. */
+async function growableClasses(
+  { client, log }: Observer,
+  cluster: DatabaseCluster,
+  volumes: readonly ObservedVolume[],
+  options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<Facts['growable']> {
+  const names = new Set(
+    volumes.filter((volume) => shallGrow(cluster, volume)).flatMap(({ storageClassName }) => storageClassName ?? []),
+  );
+  const asked = await Promise.all(
+    [...names].map(async (name): Promise<readonly (readonly [string, boolean])[]> => {
+      try {
+        const found = await client.get(storageClasses, { name }, options);
+        return found ? [[name, found.allowVolumeExpansion === true]] : [];
+      } catch (error) {
+        options.signal.throwIfAborted();
+        log.debug({ err: error, storageClass: name }, 'a storage class can’t be read');
+        return [];
+      }
+    }),
+  );
+  return new Map(asked.flat());
 }
 
 /** They are not ours, so that no watch covers them. */

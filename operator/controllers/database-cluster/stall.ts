@@ -7,6 +7,7 @@ import { desiredObjects, onceObjects } from './desired-objects.ts';
 import { currentRuntime, objectId, type Facts } from './facts.ts';
 import { podOf, wantedInstances } from './instances.ts';
 import { judgeSettings } from './settings.ts';
+import { canGrow, shallGrow, wantedSize } from './volume-growth.ts';
 
 export interface Stall {
   readonly reason: Exclude<ConditionReason<'Stalled'>, 'Progressing'>;
@@ -25,6 +26,7 @@ export function stallOf(facts: Facts): Stall | undefined {
     noCertificates(facts) ??
     foreignVolume(facts) ??
     unusedWalVolume(facts) ??
+    fixedVolume(facts) ??
     stuckPod(facts) ??
     failedBootstrap(facts) ??
     refusedSettings(facts)
@@ -145,6 +147,22 @@ function foreignVolume(facts: Facts): Stall | undefined {
       message:
         `Volume ${other.instance} is of storage class ${other.storageClassName ?? ''}, not ${storageClassName ?? ''}. ` +
         'Set spec.storage.storageClassName to the class of the volumes that are there.',
+    }
+  );
+}
+
+function fixedVolume(facts: Facts): Stall | undefined {
+  const { cluster, volumes, walVolumes, growable } = facts;
+  const wanted = wantedInstances(facts);
+  const fixed = [...volumes, ...walVolumes].find(
+    (volume) => wanted.includes(volume.instance) && shallGrow(cluster, volume) && !canGrow(growable, volume),
+  );
+  return (
+    fixed && {
+      reason: 'VolumeNotExpandable',
+      message:
+        `Volume ${volumeName(fixed.instance, fixed.holds)} has ${fixed.size} and can’t grow to ${wantedSize(cluster, fixed.holds)}: ` +
+        `storage class ${fixed.storageClassName ?? ''} does not allow it. Set allowVolumeExpansion: true there if its driver can, or take the size back to ${fixed.size}.`,
     }
   );
 }

@@ -19,6 +19,7 @@ import { isAsleep } from './hibernation.ts';
 import { isAvailable, isOutdated, podOf, runningPrimary, surplusPods, wantedInstances } from './instances.ts';
 import { nextRestart, pendingRestarts } from './pending-restart.ts';
 import { pullFailures, stallOf } from './stall.ts';
+import { largest, shallGrow } from './volume-growth.ts';
 import { isPublished, zonesOf } from './wanted-definition.ts';
 
 /** etcd elects a new leader in this time, and nobody should hear of it. */
@@ -68,6 +69,7 @@ export function statusFor(facts: Facts): ClusterStatus {
     ...(latest && {
       lastFailover: { epoch: latest.epoch, winner: latest.winner, reason: latest.reason.slice(0, 256), at: latest.at },
     }),
+    ...volumeSizes(facts),
     ...effectiveParameters(facts, runtime),
     ...requestsOf(facts, runtime),
     instancesStatus: [...wanted, ...surplusPods(facts).map((pod) => pod.instance)]
@@ -75,6 +77,12 @@ export function statusFor(facts: Facts): ClusterStatus {
       .map((instance) => instanceStatus(facts, runtime, instance, zones.get(instance))),
     conditions: judged.map((judgement) => stamped(judgement, facts)),
   };
+}
+
+function volumeSizes({ volumes, walVolumes }: Facts): Pick<ClusterStatus, 'volumes'> {
+  const [data, wal] = [largest(volumes), largest(walVolumes)];
+  if (data === undefined) return {};
+  return { volumes: { data, ...(wal !== undefined && { wal }) } };
 }
 
 /** As the primary has them in force. While there is none, as they were. */
@@ -237,11 +245,11 @@ function judgeReconciling(
   const restarting = runtime ? pendingRestarts(facts, runtime).map(({ instance }) => instance) : [];
   if (restarting.length > 0)
     return working('RestartingInstances', `Databases to be restarted, one at a time: ${restarting.join(', ')}.`);
-  const size = quantityValue(cluster.spec.storage.size) ?? 0;
   const small = [...facts.volumes, ...facts.walVolumes].filter(
-    ({ instance, size: asked, capacity }) =>
-      wanted.includes(instance) &&
-      ((quantityValue(asked) ?? 0) < size || (capacity !== undefined && (quantityValue(capacity) ?? 0) < size)),
+    (volume) =>
+      wanted.includes(volume.instance) &&
+      (shallGrow(cluster, volume) ||
+        (volume.capacity !== undefined && (quantityValue(volume.capacity) ?? 0) < (quantityValue(volume.size) ?? 0))),
   );
   if (small.length > 0)
     return working('ResizingVolumes', `Volumes of ${small.map((volume) => volume.instance).join(', ')} are growing.`);
