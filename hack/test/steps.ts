@@ -72,6 +72,15 @@ export const steps: readonly Step[] = [
     },
   },
   { name: 'chart', title: 'chart: lint, schema, accepted by the API server', needs: ['deploy'], run: chartChecks },
+  {
+    name: 'admission',
+    title: 'what only an API server can refuse: deletions, changes of a spec',
+    needs: ['deploy'],
+    run: (context) =>
+      once(context, 'the API server did not refuse, or refused, what it must', () =>
+        node(['hack/admission/main.ts'], context),
+      ),
+  },
   { name: 'e2e', title: 'scenarios on the local cluster', live: true, needs: ['deploy'], run: scenarios },
 ];
 
