@@ -1,4 +1,4 @@
-/** The database image as a folder: for tests that need real PostgreSQL processes and no Kubernetes. */
+/** The database image as a folder: for tests that need real database processes and no Kubernetes. */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { whyNoContainer } from './container.ts';
 const run = promisify(execFile);
 
 /** `upgrade` holds the servers of both versions. */
-type DatabaseImage = Extract<ImageKind, 'postgres17' | 'postgres18' | 'upgrade'>;
+type DatabaseImage = Extract<ImageKind, 'postgres17' | 'postgres18' | 'upgrade' | 'mysql'>;
 
 export const testedVersion = process.env['MAINSTAY_TEST_POSTGRES'] === '17' ? '17' : '18';
 
@@ -24,7 +24,7 @@ export async function rootForTests(
   { readonly root: string; readonly whyNot: undefined } | { readonly root: undefined; readonly whyNot: string }
 > {
   const refused = whyNoContainer();
-  const root = refused === undefined ? await postgresRoot(image) : undefined;
+  const root = refused === undefined ? await databaseRoot(image) : undefined;
   if (root !== undefined) return { root, whyNot: undefined };
   const whyNot = refused ?? `no image ${image} has been built yet (make images)`;
   if (process.env['MAINSTAY_REQUIRE_POSTGRES']) throw new Error(`These tests must not be skipped here: ${whyNot}`);
@@ -32,7 +32,7 @@ export async function rootForTests(
 }
 
 /** Unpacked once per image; undefined if it has not been built (`make images`). */
-export async function postgresRoot(image: DatabaseImage): Promise<string | undefined> {
+export async function databaseRoot(image: DatabaseImage): Promise<string | undefined> {
   const archive = await newest(`${image}-`, '.tar');
   if (archive === undefined) return undefined;
   const name = path.basename(archive, '.tar');

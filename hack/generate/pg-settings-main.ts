@@ -3,11 +3,11 @@
  * that were built last, or of the root folders given. Only a new major version needs it; a test compares.
  */
 import { writeFile } from 'node:fs/promises';
-import { postgresRoot } from '../container/root.ts';
+import { databaseRoot } from '../container/root.ts';
 import { askCatalogue, catalogueFile, catalogueText, startWithLibraries } from './pg-settings.ts';
 
 const given = process.argv.slice(2);
-const roots = given.length > 0 ? given : [await postgresRoot('postgres17'), await postgresRoot('postgres18')];
+const roots = given.length > 0 ? given : [await databaseRoot('postgres17'), await databaseRoot('postgres18')];
 for (const root of roots) {
   if (root === undefined) throw new Error('no image of PostgreSQL has been built yet: make images');
   const server = await startWithLibraries(root);

@@ -9,7 +9,7 @@ import { debianBase, downloadsOf, installTools, refreshPackages, type Suite } fr
 import { etcdFiles } from './etcd/files.ts';
 import { mainstayFiles } from './mainstay/files.ts';
 
-export const imageKinds = ['postgres18', 'postgres17', 'upgrade', 'etcd', 'mainstay'] as const;
+export const imageKinds = ['postgres18', 'postgres17', 'upgrade', 'mysql', 'etcd', 'mainstay'] as const;
 export type ImageKind = (typeof imageKinds)[number];
 
 export interface BuiltImage {
@@ -37,6 +37,7 @@ interface Recipe {
 }
 
 const forky = { name: 'forky', released: false } as const;
+const sid = { name: 'sid', released: false } as const;
 const trixie = { name: 'trixie', released: true } as const;
 const nothing = (): Promise<ReadonlyMap<string, string>> => Promise.resolve(new Map());
 
@@ -62,6 +63,7 @@ const recipes: Readonly<Record<ImageKind, Recipe>> = {
     buildArgs: { PG_MAJOR: '18', FORMER_MAJOR: '17', FORMER_SUITE: 'trixie' },
     files: nothing,
   },
+  mysql: { name: 'mainstay.dev/mysql:9.7', folder: 'mysql', suite: sid, buildArgs: {}, files: nothing },
   etcd: { name: 'mainstay.dev/etcd:3.6', folder: 'etcd', buildArgs: {}, files: etcdFiles },
   mainstay: {
     name: 'mainstay.dev/mainstay:dev',

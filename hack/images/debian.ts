@@ -8,7 +8,7 @@ import { run } from './command.ts';
 
 /** Suites that are used as bases; `released` ones have updates and a security archive. */
 export type Suite =
-  { readonly name: 'trixie'; readonly released: true } | { readonly name: 'forky'; readonly released: false };
+  { readonly name: 'trixie'; readonly released: true } | { readonly name: 'forky' | 'sid'; readonly released: false };
 
 /** As in the slim images: no documentation, no translations. The licences stay. */
 const leftOut = [

@@ -1,4 +1,4 @@
-// node hack/images/main.ts [postgres18|postgres17|upgrade|etcd|mainstay|all …] [--refresh | --stage]
+// node hack/images/main.ts [postgres18|postgres17|upgrade|mysql|etcd|mainstay|all …] [--refresh | --stage]
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { buildImages, imageKinds, stageContext, type ImageKind } from './build.ts';

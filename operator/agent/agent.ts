@@ -457,6 +457,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         positions: new Map(
           [...view.members.values()].flatMap(({ instance, position }) => (position ? [[instance, position]] : [])),
         ),
+        ...(view.sync && { sync: view.sync.value.members }),
         ...(view.declaration !== undefined && { declaration: view.declaration }),
       }
     );

@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { postgresGroup, type PostgresGroup } from '../../hack/container/postgres-group.ts';
+import { postgresGroup, type PostgresGroup } from '../../hack/container/postgres.ts';
 import { realServers } from '../../hack/container/real-servers.ts';
 import type { TlsRules } from '../api/cluster-state.ts';
 import { tlsFileNames, tlsFingerprint, type TlsFiles } from '../api/tls-files.ts';

@@ -1,5 +1,5 @@
 /** The seam between the protocol and a database: one folder beside this file per database, with the same files. */
-import type { Definition, Epoch, Finding, HistoryEntry, InstanceName, Member, Position } from '../api/cluster-state.ts';
+import type { Definition, Epoch, Finding, HistoryEntry, InstanceName, Member, Position, Voter } from '../api/cluster-state.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../ha/state.ts';
 import type { ReplicaHealth } from '../ha/sync-set.ts';
 
@@ -12,6 +12,8 @@ export interface EngineContext {
   readonly incarnation: string;
   /** Where the logs of the instances that live end, by their own word. */
   readonly positions: ReadonlyMap<InstanceName, Position>;
+  /** Whose acknowledgements count, by etcd; absent: not known. */
+  readonly sync?: readonly Voter[];
   /** What shall be inside the database, as the operator has written it. */
   readonly declaration?: string;
 }

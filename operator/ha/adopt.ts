@@ -55,8 +55,8 @@ export function adopt(state: Known): Decision {
     case 'primary':
       return act(state, 'adopting', 'stopping to adopt another etcd', { type: 'stop' });
     case 'stopped':
-      return database.needsPrimary
-        ? wait('dataless', 'rewound, and waiting for a primary to start from')
+      return database.needsPrimary || database.diverged
+        ? wait('dataless', 'it cannot start as it is; waiting for a primary')
         : act(state, 'starting', 'starting the database', { type: 'start' });
     case 'replica':
       break;

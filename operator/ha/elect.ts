@@ -27,6 +27,8 @@ export function elect(state: Known): Decision {
       if (state.ending) return wait('ending', 'ending');
       if (standsBack(state)) return wait('standing-back', 'leaving the election to the others for a moment');
       if (database.needsPrimary) return wait('dataless', 'rewound, and waiting for a primary to start from');
+      if (database.diverged)
+        return wait('dataless', 'its log left the history of the cluster; waiting for a primary to return to');
       return takeUpgraded(state, database) ?? act(state, 'starting', 'starting the database', { type: 'start' });
     case 'primary':
       // The key vanished under a primary that can still prove its lease and has not stopped since.

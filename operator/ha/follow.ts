@@ -32,6 +32,8 @@ export function followLeader(state: Known, leader: Leader): Decision {
           ? replaceData(state, primary, { type: 'clone' })
           : wait('blocked-foreign-data', 'blocked: the data on this volume belongs to another cluster');
       if (mustReplaceData(state) || mustReinitialize(state)) return replaceData(state, primary, { type: 'clone' });
+      if (database.diverged?.epoch === view.epoch)
+        return replaceData(state, primary, { type: database.diverged.remedy });
       if (!database.needsPrimary)
         return restartTaken(state) ?? act(state, 'starting', 'starting the database', { type: 'start' });
       if (primary?.role !== 'primary')

@@ -60,7 +60,7 @@ export function memberState(state: HaState, streaming: boolean): Member['state']
     case 'broken':
       return 'diverged';
     case 'stopped':
-      return mustReplaceData(state) || leavesForReinitialization(state) ? 'diverged' : 'stopped';
+      return database.diverged || mustReplaceData(state) || leavesForReinitialization(state) ? 'diverged' : 'stopped';
     case 'primary':
       return database.open ? 'running' : 'promoting';
     case 'replica':

@@ -61,6 +61,8 @@ export type DatabaseState =
       readonly clean?: true;
       /** Milliseconds until it could let sessions in again, as far as can be told. */
       readonly recovery?: Milliseconds;
+      /** It must not start as it is: its log ends with what the primary of this epoch lacks, and a start would make that permanent. */
+      readonly diverged?: { readonly epoch: Epoch; readonly remedy: 'rewind' | 'clone' } | undefined;
       /** Beside its data are those of the next version, made from them, complete. */
       readonly upgraded?: { readonly request: string; readonly version: string; readonly systemIdentifier: string };
       /** Why they could not be made. */

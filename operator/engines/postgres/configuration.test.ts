@@ -1,7 +1,7 @@
 /** Settings on real servers: what is refused changes nothing, what needs a restart says so, what standbys can't lower. */
 import { afterEach, expect } from '@jest/globals';
 import type { Definition, Member } from '../../api/cluster-state.ts';
-import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
+import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres.ts';
 import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
 import { realServers } from '../../../hack/container/real-servers.ts';
 

@@ -1,7 +1,7 @@
 /** New passwords among the instances, on real servers that stream. */
 import { writeFileSync } from 'node:fs';
 import { afterEach, expect } from '@jest/globals';
-import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
+import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres.ts';
 import { realServers } from '../../../hack/container/real-servers.ts';
 import { credentialsDigest } from '../../api/declared-password.ts';
 import type { PostgresDeclaration } from '../../api/postgres-declaration.ts';

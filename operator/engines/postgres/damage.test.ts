@@ -2,7 +2,7 @@
 import { afterEach, expect } from '@jest/globals';
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
+import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres.ts';
 import { realServers } from '../../../hack/container/real-servers.ts';
 
 const { root, onRealServers, title } = await realServers();

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { afterEach, expect } from '@jest/globals';
-import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
+import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres.ts';
 import { realServers } from '../../../hack/container/real-servers.ts';
 import { systemClock } from '../../platform/clock.ts';
 

@@ -1,6 +1,6 @@
 /** What a planned stop costs, and what it leaves behind, on several real servers. */
 import { afterEach, expect } from '@jest/globals';
-import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres-group.ts';
+import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres.ts';
 import { realServers } from '../../../hack/container/real-servers.ts';
 import { systemClock } from '../../platform/clock.ts';
 

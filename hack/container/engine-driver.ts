@@ -1,4 +1,5 @@
-/** Runs the PostgreSQL engine inside a test's container: effects come in as lines of JSON, what happens goes out as such. */
+/** Runs an engine inside a test's container: effects come in as lines of JSON, what happens goes out as such. */
+import { randomBytes } from 'node:crypto';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
@@ -9,15 +10,19 @@ import type {
   HistoryEntry,
   InstanceName,
   Position,
+  Voter,
 } from '../../operator/api/cluster-state.ts';
 import type { CopyProgress, Engine, EngineContext, Observation } from '../../operator/engines/engine.ts';
+import { mysqlEngine } from '../../operator/engines/mysql/engine.ts';
+import { layout as mysqlLayout } from '../../operator/engines/mysql/layout.ts';
 import { postgresEngine } from '../../operator/engines/postgres/engine.ts';
-import { layout, versionFor } from '../../operator/engines/postgres/layout.ts';
+import { layout as postgresLayout, versionFor } from '../../operator/engines/postgres/layout.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../operator/ha/state.ts';
 import { systemClock } from '../../operator/platform/clock.ts';
 
 /** Of the cluster that the instance is in. */
 export interface DriverOptions {
+  readonly engine: 'postgres' | 'mysql';
   readonly instance: string;
   readonly incarnation: string;
   readonly walVolume?: string;
@@ -32,6 +37,7 @@ export interface TestContext {
   readonly history?: readonly (readonly [Epoch, HistoryEntry])[];
   readonly positions?: readonly (readonly [InstanceName, Position])[];
   readonly declaration?: string;
+  readonly sync?: readonly Voter[];
 }
 
 export type Request = { readonly id: number; readonly context?: TestContext } & (
@@ -56,7 +62,8 @@ export type Report =
   | Answer
   | { readonly health: Health; readonly at: number }
   | { readonly changed: DatabaseState }
-  | { readonly copied: CopyProgress };
+  | { readonly copied: CopyProgress }
+  | { readonly incarnation: string };
 
 const tell = (report: Report): void => void process.stdout.write(`${JSON.stringify(report)}\n`);
 
@@ -64,6 +71,7 @@ const secrets = '/tmp/secrets';
 for (const [file, text] of [
   ['system/replication-password', 'replication'],
   ['system/rewind-password', 'rewind'],
+  ['system/clone-password', 'clone'],
 ] as const) {
   await mkdir(`${secrets}/${file.split('/')[0] ?? ''}`, { recursive: true });
   await writeFile(`${secrets}/${file}`, text);
@@ -74,7 +82,7 @@ await mkdir('/run/mainstay', { recursive: true });
 
 const options = JSON.parse(process.argv[2] ?? '{}') as DriverOptions;
 const volume = '/var/lib/mainstay';
-const version = await versionFor(volume);
+const version = options.engine === 'postgres' ? await versionFor(volume) : '9.7';
 await mkdir(`${secrets}/init`, { recursive: true });
 for (const [file, text] of Object.entries(options.sql)) await writeFile(`${secrets}/init/${file}`, text);
 const initial: EngineContext = {
@@ -93,15 +101,21 @@ const initial: EngineContext = {
   incarnation: options.incarnation,
   positions: new Map(),
 };
-const engine = postgresEngine({
+const parts = {
   instance: options.instance,
-  layout: layout(volume, version, {
-    run: '/run/mainstay',
-    secrets,
-    walVolume: options.walVolume,
-  }),
   clock: systemClock,
   log: pino({ level: process.env['LOG_LEVEL'] ?? 'warn' }, pino.destination({ fd: 2, sync: true })),
+};
+const places = { run: '/run/mainstay', secrets };
+const engine =
+  options.engine === 'postgres'
+    ? postgresEngine({ ...parts, layout: postgresLayout(volume, version, { ...places, walVolume: options.walVolume }) })
+    : mysqlEngine({ ...parts, layout: mysqlLayout(volume, places) });
+let incarnation = options.incarnation;
+engine.onNewIncarnation(() => {
+  incarnation = randomBytes(4).toString('hex');
+  tell({ incarnation });
+  return Promise.resolve();
 });
 engine.onHealth((health) => tell({ health, at: systemClock.now() }));
 engine.onChange((changed) => tell({ changed }));
@@ -118,8 +132,10 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   const context: EngineContext = {
     ...initial,
     definition: { ...initial.definition, ...told?.definition },
+    incarnation,
     history: new Map(told?.history),
     positions: new Map(told?.positions),
+    ...(told?.sync && { sync: told.sync }),
     ...(told?.declaration !== undefined && { declaration: told.declaration }),
   };
   const work = async (): Promise<Pick<Answer, 'observation' | 'findings'>> => {

@@ -1,18 +1,17 @@
 /**
- * Several real PostgreSQL servers on a network of their own, each under the engine. The test says who leads and follows; here
+ * Several real servers on a network of their own, each under its engine. The test says who leads and follows; here
  * is what the protocol would keep meanwhile: the epochs, their history, positions.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Definition, HistoryEntry, Member, Position, Voter } from '../../operator/api/cluster-state.ts';
 import type { DatabaseEffect, DatabaseState } from '../../operator/ha/state.ts';
 import { testNetwork, type TestNetwork } from './network.ts';
-import type { TestContext } from './postgres-driver.ts';
-import { testedVersion } from './root.ts';
-import { drivePostgres, testIncarnation, type DrivenPostgres } from './postgres.ts';
+import type { TestContext } from './engine-driver.ts';
+import type { Driven, DrivenOptions } from './driven.ts';
 
-export interface PostgresGroup {
+export interface ServerGroup<Server extends Driven> {
   readonly network: TestNetwork;
-  readonly server: (name: string) => DrivenPostgres;
+  readonly server: (name: string) => Server;
   readonly address: (name: string) => string;
   readonly member: (name: string) => Member;
   /** What all are told from now on. */
@@ -45,15 +44,23 @@ export interface PostgresGroup {
   remove(): Promise<void>;
 }
 
-export async function postgresGroup(
-  root: string,
+export interface GroupOptions {
+  readonly parameters?: Readonly<Record<string, string>>;
+  readonly ownDisk?: boolean;
+  readonly ownWalVolume?: boolean;
+}
+
+export interface KindOfServer<Server extends Driven> {
+  readonly drive: (options: DrivenOptions) => Promise<Server>;
+  readonly port: number;
+  readonly version: string;
+}
+
+export async function serverGroup<Server extends Driven>(
+  kind: KindOfServer<Server>,
   names: readonly string[],
-  options: {
-    readonly parameters?: Readonly<Record<string, string>>;
-    readonly ownDisk?: boolean;
-    readonly ownWalVolume?: boolean;
-  } = {},
-): Promise<PostgresGroup> {
+  options: GroupOptions = {},
+): Promise<ServerGroup<Server>> {
   const network = await testNetwork();
   const address = (name: string): string => `10.9.0.${10 + names.indexOf(name)}`;
   const servers = new Map(
@@ -62,7 +69,7 @@ export async function postgresGroup(
         async (instance) =>
           [
             instance,
-            await drivePostgres(root, { ...options, instance, plug: { network, address: address(instance) } }),
+            await kind.drive({ ...options, instance, plug: { network, address: address(instance) } }),
           ] as const,
       ),
     ),
@@ -70,14 +77,15 @@ export async function postgresGroup(
   const history = new Map<number, HistoryEntry>();
   const positions = new Map<string, Position>();
   const states = new Map<string, DatabaseState>();
+  let counted: readonly Voter[] = [];
   let definition: Partial<Definition> = { instances: names };
   let [epoch, leader] = [0, ''];
-  const server = (name: string): DrivenPostgres => {
+  const server = (name: string): Server => {
     const found = servers.get(name);
     if (!found) throw new Error(`no ${name} in the group`);
     return found;
   };
-  const voter = (instance: string): Voter => ({ instance, incarnation: testIncarnation });
+  const voter = (instance: string): Voter => ({ instance, incarnation: server(instance).incarnation() });
   const context = (): TestContext => ({
     definition: {
       ...definition,
@@ -85,16 +93,17 @@ export async function postgresGroup(
     },
     history: [...history],
     positions: [...positions],
+    sync: counted,
   });
   const member = (name: string): Member => ({
     ...voter(name),
     state: name === leader ? 'running' : 'streaming',
     role: name === leader ? 'primary' : 'replica',
     address: address(name),
-    databasePort: 5432,
+    databasePort: kind.port,
     agentPort: 8008,
     node: '',
-    version: testedVersion,
+    version: kind.version,
   });
   const run = async (name: string, effect: DatabaseEffect, limit = 180_000): Promise<DatabaseState> => {
     const state = await server(name).run(effect, limit, context());
@@ -117,11 +126,12 @@ export async function postgresGroup(
     const entry: HistoryEntry = { epoch, winner, reason: 'test', timeline, at: '', ...(position && { position }) };
     history.set(epoch, entry);
     leader = winner;
+    counted = sync.members.map(voter);
     const state = await run(winner, {
       type: 'promote',
       epoch,
       timeline,
-      sync: { members: sync.members.map(voter), acknowledgements: sync.k },
+      sync: { members: counted, acknowledgements: sync.k },
     });
     if (state.status === 'primary') history.set(epoch, { ...entry, lineage: state.lineage, marker: state.marker });
   };
@@ -187,8 +197,11 @@ export async function postgresGroup(
       await streaming(name);
     },
     return: async (name) => {
-      const { status } = await run(name, { type: 'start' });
-      if (status !== 'replica') throw new Error(`${name} is ${status}`);
+      const started = await run(name, { type: 'start' });
+      if (started.status === 'stopped' && started.diverged?.remedy === 'rewind') {
+        await run(name, { type: 'rewind', epoch, primary: member(leader) });
+        await run(name, { type: 'start' });
+      } else if (started.status !== 'replica') throw new Error(`${name} is ${JSON.stringify(started)}`);
       const state = await follow(name);
       if (state.status === 'replica' && state.diverged) {
         if (state.diverged.remedy !== 'rewind') throw new Error(`${name} needs a ${state.diverged.remedy}`);
@@ -198,11 +211,13 @@ export async function postgresGroup(
       await streaming(name);
     },
     sync: async (acknowledgements, members) => {
-      await run(leader, {
-        type: 'configure-sync',
-        to: { members: members.map(voter), acknowledgements },
-        barrier: true,
-      });
+      const former = counted;
+      // As etcd would have it meanwhile: whoever leaves is counted until it has left.
+      counted = [...former, ...members.map(voter)];
+      const to = { members: members.map(voter), acknowledgements };
+      // Replicas see it, too: they may have to do something for it.
+      await Promise.all([run(leader, { type: 'configure-sync', to, barrier: true }), beat()]);
+      counted = members.map(voter);
     },
     elect: async (winner, voters, sync = { k: 0, members: [] }) => {
       await Promise.all([winner, ...voters].map((name) => run(name, { type: 'seal' })));

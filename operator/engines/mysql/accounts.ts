@@ -1,0 +1,44 @@
+/** Our own accounts: the agent's, one to clone with, and two for each instance to replicate with. */
+import { userInfo } from 'node:os';
+import type { InstanceName } from '../../api/cluster-state.ts';
+import type { Passwords } from './credentials.ts';
+import { agentAccount, asyncAccount, cloneAccount, syncAccount } from './names.ts';
+import { literal, type Session } from './sql.ts';
+
+/** Of new data: nobody gets in from the network but by what is made here; root only as the agent does. */
+export async function makeAccounts(
+  session: Session,
+  instances: readonly InstanceName[],
+  passwords: Passwords,
+): Promise<void> {
+  const me = literal(userInfo().username);
+  await session.query(`CREATE USER ${agentAccount}@localhost IDENTIFIED WITH auth_socket AS ${me}`);
+  await session.query(`GRANT ALL ON *.* TO ${agentAccount}@localhost WITH GRANT OPTION`);
+  await session.query(`ALTER USER root@localhost IDENTIFIED WITH auth_socket AS ${me}`);
+  await session.query(`CREATE USER ${cloneAccount}@'%' IDENTIFIED BY ${literal(passwords.clone)}`);
+  await session.query(`GRANT BACKUP_ADMIN ON *.* TO ${cloneAccount}@'%'`);
+  for (const instance of instances) await makeInstanceAccounts(session, instance, passwords);
+}
+
+/** Without CONNECTION_ADMIN, with which they would pass the gate, and without an end to their passwords. */
+async function makeInstanceAccounts(session: Session, instance: InstanceName, passwords: Passwords): Promise<void> {
+  for (const account of [syncAccount(instance), asyncAccount(instance)]) {
+    await session.query(
+      `CREATE USER IF NOT EXISTS ${account}@'%' IDENTIFIED BY ${literal(passwords.replication)} PASSWORD EXPIRE NEVER`,
+    );
+    await session.query(`GRANT REPLICATION SLAVE ON *.* TO ${account}@'%'`);
+  }
+}
+
+/** Of a new instance; where commits are acknowledged, since one that waited would keep everybody from logging in (mysql-lab.md §1). */
+export async function keepInstanceAccounts(
+  session: Session,
+  instances: readonly InstanceName[],
+  passwords: () => Promise<Passwords>,
+): Promise<void> {
+  const rows = await session.query("SELECT user FROM mysql.user WHERE user LIKE 'mainstay\\\\_%sync\\\\_%'");
+  const there = new Set(rows.map((row) => String(row['user'])));
+  for (const instance of instances)
+    if (!there.has(syncAccount(instance)) || !there.has(asyncAccount(instance)))
+      await makeInstanceAccounts(session, instance, await passwords());
+}

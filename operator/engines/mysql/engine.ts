@@ -1,0 +1,719 @@
+/** MySQL behind the engine seam: which functions carry out which effect, and what is known of the server after it. */
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Voter } from '../../api/cluster-state.ts';
+import { contains, formatGtidSet, parseGtidSet, type GtidSet } from '../../ha/gtid-set.ts';
+import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
+import { epochOfEnd, epochOfTimeline } from '../../ha/view.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { endedBy, within } from '../../platform/deadline.ts';
+import { MainstayError } from '../../platform/errors.ts';
+import type { Logger } from '../../platform/log.ts';
+import { command } from '../command.ts';
+import { diskCanary } from '../disk-canary.ts';
+import { patienceWithDisk } from '../disk-patience.ts';
+import { keepDiskSpace, type Disks } from '../disk-space.ts';
+import type { CopyProgress, EffectInContext, Engine, EngineContext, Observation } from '../engine.ts';
+import { exists, replaceFile } from '../files.ts';
+import { watchHealth, type HealthWatch } from '../health.ts';
+import { killHolders, type ServerProcess } from '../processes.ts';
+import { progressOf } from '../progress.ts';
+import type { ServerAccess } from './access.ts';
+import { keepInstanceAccounts } from './accounts.ts';
+import { initialize } from './bootstrap.ts';
+import { userSettings, writeConfiguration } from './config.ts';
+import { mountedPasswords } from './credentials.ts';
+import { initConnect, shut, type Gate } from './gate.ts';
+import { isBinaryLog, systemFile, type Layout } from './layout.ts';
+import { backlogOf, heldBy, timelineOf, type Held } from './log-end.ts';
+import { newServerUuid, ordinalOf } from './names.ts';
+import { serverProcesses, startServer, untilConnectable } from './process.ts';
+import { promote, untilAcknowledged, type Lead } from './promote.ts';
+import { receiveFrom, receives, startReceiving, stopReceiving, type Part } from './receiver.ts';
+import { serverLog, type LogRecord } from './server-log.ts';
+import { quiesce } from './shutdown.ts';
+import { gtidsIn, lastBinaryLog, readBinaryLog } from './binlog.ts';
+import { clone, clonedFile, discardFormer, discardUnfinished } from './clone.ts';
+import { gtidsOf, positionAt } from './position.ts';
+import { cutTail, judgeTail, logThatWon, withoutBeats, type Tail } from './tail.ts';
+import { canary, keptSession, localAgent, type Session } from './sql.ts';
+import { applySyncSet, replicaWatch, semiSync, type Primary } from './sync-set.ts';
+
+export interface MysqlOptions {
+  readonly instance: string;
+  readonly layout: Layout;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Limits of single steps, in milliseconds; what has none here ends with its effect's signal. */
+const limits = {
+  query: 2000,
+  starting: 600_000,
+  /** Of a replica, or of a primary whose clients and writes have ended. */
+  cleanStop: 20_000,
+  inspection: 5000,
+  /** What an effect may take after its end has come. */
+  cleaningUp: 5000,
+  observation: 5000,
+  /** For processes to be gone after SIGKILL, where no effect's own limit holds. */
+  dying: 60_000,
+};
+
+const mebibyte = 1024 * 1024;
+/** A start, with what is in the redo log: mysql-lab.md §10. */
+const restartEstimate = 2000;
+
+/** Without a server on whose health one could go. */
+const effectsOnDisk: ReadonlySet<string> = new Set<EffectInContext['type']>(['initialize', 'start', 'rewind', 'clone']);
+
+/** What the receiving thread says when its primary's process has ended, or its machine reset the connection. */
+const brokenStream =
+  /^Error reading packet from server for channel|^Replica I\/O for channel.*(reconnecting|Lost connection)/;
+
+const nothing = (): void => undefined;
+
+type Replica = DatabaseState & { readonly status: 'replica' };
+type Serving = DatabaseState & { readonly status: 'primary' };
+
+export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Engine {
+  const ordinal = ordinalOf(instance);
+  let state: DatabaseState = { status: 'unknown' };
+  let server: ServerProcess | undefined;
+  /** The one that is being ended on purpose: nobody needs to be told of its exit. */
+  let dying: ServerProcess | undefined;
+  let health: HealthWatch | undefined;
+  let told: Health = { status: 'well' };
+  let healthListener: (health: Health) => void = nothing;
+  let changeListener: (state: DatabaseState) => void = nothing;
+  let streamLostListener: () => void = nothing;
+  let incarnationListener: () => Promise<void> = () => Promise.resolve();
+  /** What has been begun and has not ended. */
+  let heldUp: { readonly effect: string; readonly ended: Promise<void> } | undefined;
+  /** Transactions that InnoDB undid when it was last started. */
+  let rolledBack = 0;
+  let observation: Promise<Observation> | undefined;
+  let inspection: Promise<DatabaseState> | undefined;
+  let copied: CopyProgress | undefined;
+  /** Opened when the server starts, and kept. */
+  const control = keptSession(localAgent(layout));
+  /** Of the epoch that this server leads. */
+  let lead: Lead | undefined;
+  let gate: Gate = shut;
+  /** With which account this replica receives; changed by one at a time. */
+  let part: Part = 'async';
+  let channel: Promise<unknown> = Promise.resolve();
+  const replicas = replicaWatch(clock);
+  const disks: Disks = { folders: [dirname(layout.data)], segment: 16 * mebibyte };
+  const space = keepDiskSpace(() => Promise.resolve(disks), clock, log);
+  /** What the option file was made from, and what the running server has of it. */
+  let configured = '';
+
+  const mysqlLog = serverLog(log, (record) => {
+    noticeLostStream(record);
+    noticeHopeless(record);
+    noticeRollBack(record);
+  });
+
+  const accessTo = (signal: AbortSignal): ServerAccess => ({
+    control: (use, timeoutMs = limits.query) => control.run(timeoutMs, signal, use),
+    clock,
+    signal,
+  });
+
+  const primaryAccess = (signal: AbortSignal, definition: EngineContext['definition']): Primary => ({
+    ...accessTo(signal),
+    admit: (members) => setGate({ ...gate, members }, definition, signal),
+    beat: (limitMs) => leading().beat(limitMs),
+  });
+
+  const leading = (): Lead => {
+    if (!lead) throw unexpected('write', state);
+    return lead;
+  };
+
+  /** In force when it resolves: it is read back. */
+  async function setGate(to: Gate, { parameters }: EngineContext['definition'], signal: AbortSignal): Promise<void> {
+    const wanted = initConnect(to, parameters['init_connect']);
+    await accessTo(signal).control(async (session) => {
+      await session.query('SET GLOBAL init_connect = ?', [wanted]);
+      const [row] = await session.query('SELECT @@global.init_connect AS value');
+      if (row?.['value'] !== wanted)
+        throw new MainstayError(
+          'DatabaseUnreachable',
+          `init_connect is not what it was set to: ${String(row?.['value'])}`,
+        );
+    });
+    gate = to;
+  }
+
+  /** One change of the channel after the other: a seal must not be undone by what was begun before it. */
+  function onChannel<T>(work: () => Promise<T>): Promise<T> {
+    const result = channel.then(work);
+    channel = result.catch(nothing);
+    return result;
+  }
+
+  function noticeLostStream({ message }: LogRecord): void {
+    if (brokenStream.test(message)) streamLostListener();
+  }
+
+  /** It lacks what its source has thrown away, or has what its source lacks. */
+  function noticeHopeless({ message }: LogRecord): void {
+    if (state.status !== 'replica' || !state.following || state.diverged) return;
+    if (!/Got fatal error 1236 from source|Got fatal error .* 'ER_SOURCE_FATAL_ERROR_READING_BINLOG'/.test(message))
+      return;
+    state = { ...state, diverged: { epoch: state.following.epoch, remedy: 'clone' } };
+    changeListener(state);
+  }
+
+  /** "… Successfully rolled back 3 internal transaction(s) and 1 XA transaction(s)." */
+  function noticeRollBack({ message }: LogRecord): void {
+    if (!/crash recovery/i.test(message)) return;
+    for (const [, count] of message.matchAll(/rolled back (\d+)/gi)) rolledBack += Number(count);
+  }
+
+  // ---- the data directory -------------------------------------------------------------------------------------------
+
+  async function inspect(): Promise<DatabaseState> {
+    inspection ??= lookAtData().finally(() => (inspection = undefined));
+    return within(limits.inspection, clock, 'the look at the data directory', inspection);
+  }
+
+  /** After the end of a server. A disk that doesn't answer must not keep that end a secret. */
+  async function inspectEnded(): Promise<DatabaseState> {
+    const last = state;
+    try {
+      const now = await inspect();
+      if (now.status !== 'stopped' || (last.status !== 'replica' && last.status !== 'primary')) return now;
+      return { ...now, highestTimeline: last.status === 'primary' ? last.timeline : last.highestTimeline };
+    } catch (error) {
+      if (last.status !== 'replica' && last.status !== 'primary') throw error;
+      log.error({ err: error }, 'the data directory can’t be looked at; the server on it has ended');
+      const { systemIdentifier } = last;
+      const highestTimeline = last.status === 'primary' ? last.timeline : last.highestTimeline;
+      return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary: false };
+    }
+  }
+
+  async function lookAtData(): Promise<DatabaseState> {
+    if (!(await exists(join(layout.data, 'mysql.ibd'))))
+      return (await exists(layout.data)) && (await readdir(layout.data)).length > 0
+        ? { status: 'broken', reason: 'the data directory is not complete' }
+        : { status: 'absent' };
+    const systemIdentifier = (await readFile(systemFile(layout.data), 'utf8').catch(() => '')).trim();
+    if (systemIdentifier === '') return { status: 'broken', reason: 'nothing says of which cluster the data are' };
+    if ((await cutUnderWay())?.failed) return { status: 'broken', reason: 'the end of its log could not be undone' };
+    return { status: 'stopped', systemIdentifier, highestTimeline: 1, needsPrimary: false, recovery: restartEstimate };
+  }
+
+  // ---- the server ---------------------------------------------------------------------------------------------------
+
+  async function start(context: EngineContext, signal: AbortSignal): Promise<DatabaseState> {
+    if (state.status !== 'stopped') throw unexpected('start', state);
+    const stopped = state;
+    const { systemIdentifier } = stopped;
+    await space.makeRoom();
+    await discardUnfinished(layout);
+    // A start would commit what only this log has.
+    const tail = await tailIn(context);
+    if (tail.verdict !== 'none') {
+      const remedy = tail.verdict === 'cut' ? 'rewind' : 'clone';
+      log.warn({ ...tail }, 'its log ends with what the primary’s lacks: not started');
+      return { ...stopped, diverged: { epoch: Math.max(...context.history.keys()), remedy } };
+    }
+
+    await mkdir(layout.configuration, { recursive: true });
+    await writeConfiguration(context.definition, layout, ordinal);
+    configured = JSON.stringify(userSettings(context.definition));
+    await keepServerUuid(context.incarnation);
+    gate = shut;
+    part = 'async';
+    rolledBack = 0;
+    await launch(signal);
+    if (await exists(clonedFile(layout.data))) {
+      await accessTo(signal).control((session) => session.query('RESET REPLICA ALL'));
+      await rm(clonedFile(layout.data));
+    }
+    const held = await accessTo(signal).control(heldBy);
+    const cut = await cutUnderWay();
+    if (cut) {
+      if (rolledBack < cut.transactions || !contains(parseGtidSet(cut.won), withoutBeats(held.executed))) {
+        log.error({ rolledBack, ...cut }, 'the end of its log could not be undone: only a clone helps');
+        await replaceFile(layout.cutting, JSON.stringify({ ...cut, failed: true }));
+        return end('kill', signal);
+      }
+      await rm(layout.cutting);
+    }
+    return {
+      status: 'replica',
+      systemIdentifier,
+      following: undefined,
+      sealed: undefined,
+      diverged: undefined,
+      highestTimeline: timelineOf(held.all),
+    };
+  }
+
+  interface Cut {
+    readonly transactions: number;
+    /** What the log may hold. */
+    readonly won: string;
+    readonly failed?: boolean;
+  }
+
+  async function cutUnderWay(): Promise<Cut | undefined> {
+    const text = await readFile(layout.cutting, 'utf8').catch(() => undefined);
+    return text === undefined ? undefined : (JSON.parse(text) as Cut);
+  }
+
+  /** Of the stopped server's log, by the history of the cluster. */
+  async function tailIn({ history }: EngineContext): Promise<Tail & { readonly cut?: () => Promise<string> }> {
+    const file = await lastBinaryLog(layout.data);
+    const binlog = file === undefined ? undefined : await readBinaryLog(file);
+    if (!binlog) return { verdict: 'none' }; // a look at the running server will tell
+    const won = logThatWon(history, gtidsIn(binlog));
+    if (!won) return { verdict: 'none' };
+    const tail = judgeTail(binlog, won);
+    if (tail.verdict !== 'cut') return tail;
+    return {
+      ...tail,
+      cut: async () => {
+        const transactions = tail.gtids.length;
+        await replaceFile(layout.cutting, JSON.stringify({ transactions, won: formatGtidSet(won) } satisfies Cut));
+        const kept = await cutTail(binlog, tail.at, layout, clock.wall());
+        // The same numbers must never be given to other transactions.
+        await rm(join(layout.data, 'auto.cnf'), { force: true });
+        return kept;
+      },
+    };
+  }
+
+  async function rewind(context: EngineContext): Promise<DatabaseState> {
+    if (state.status !== 'stopped') throw unexpected('rewind', state);
+    const stopped = { ...state, diverged: undefined };
+    const tail = await tailIn(context);
+    if (tail.verdict === 'none') return stopped;
+    if (!tail.cut) return { ...stopped, diverged: { epoch: Math.max(...context.history.keys()), remedy: 'clone' } };
+    const kept = await tail.cut();
+    log.warn({ ...tail, kept }, 'cut off what the primary’s log lacks');
+    return stopped;
+  }
+
+  /** A server of another incarnation is another server, and so is one that may give a number twice. */
+  async function keepServerUuid(incarnation: string): Promise<void> {
+    const file = join(layout.data, 'auto.cnf');
+    const text = await readFile(file, 'utf8').catch(() => '');
+    if (text.includes(`server-uuid=${incarnation.slice(0, 8)}-`)) return;
+    await writeFile(file, `[auto]\nserver-uuid=${newServerUuid(incarnation)}\n`, { mode: 0o640 });
+  }
+
+  async function launch(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    mysqlLog.forget();
+    // How much of a cut tail was undone is no warning.
+    const options = (await cutUnderWay()) ? ['--log-error-verbosity=3'] : [];
+    const started = await startServer(layout, clock, mysqlLog.tell, { options });
+    server = started;
+    void started.exited.then((exit) => onExit(started, exit));
+    try {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(limits.starting)]);
+      await untilConnectable(started, layout, clock, mysqlLog.lastWords, limit);
+      beginWatch(started);
+    } catch (error) {
+      await end('kill', signal);
+      throw error;
+    }
+  }
+
+  function beginWatch(of: ServerProcess): void {
+    if (server !== of) return; // it has ended meanwhile
+    health = watchHealth(
+      {
+        canary: (signal) => canary(layout, signal),
+        disk: diskCanary(disks),
+        progress: progressOf({
+          data: layout.data,
+          log: layout.data,
+          isLog: isBinaryLog,
+          main: of.pid,
+          all: () => serverProcesses(layout),
+        }),
+      },
+      clock,
+      log,
+      tellHealth,
+    );
+  }
+
+  async function onExit(ended: ServerProcess, exit: Awaited<ServerProcess['exited']>): Promise<void> {
+    await killHolders(layout.lock, clock);
+    if (server !== ended || dying === ended) return;
+    forgetServer();
+    log.warn({ ...exit }, 'MySQL has ended');
+    const after = await inspectEnded();
+    if (running()) return; // started anew meanwhile
+    state = after;
+    changeListener(state);
+  }
+
+  const running = (): ServerProcess | undefined => server;
+
+  function forgetServer(): void {
+    server = undefined;
+    control.close();
+    lead?.close();
+    lead = undefined;
+    gate = shut;
+    health?.stop();
+    health = undefined;
+    if (told.status !== 'well') tellHealth({ status: 'well' });
+  }
+
+  function tellHealth(now: Health): void {
+    told = now;
+    if (now.status === 'failing' && now.reason === 'DiskFull') space.lookAgain();
+    healthListener(now);
+  }
+
+  /** Ends the server and waits until every process is gone. Rejects when `patience` ends first: then it counts as running still. */
+  async function end(
+    how: 'clean' | 'kill',
+    signal: AbortSignal,
+    patience = AbortSignal.timeout(limits.dying),
+  ): Promise<DatabaseState> {
+    const ending = server;
+    dying = ending;
+    health?.stop(); // what it last told holds until all is gone
+    if (ending && how === 'clean') {
+      ending.signal('SIGTERM');
+      const outcome = await within(
+        limits.cleanStop,
+        clock,
+        'the shutdown',
+        Promise.race([ending.exited, clock.sleep(2 * limits.cleanStop, signal)]),
+      ).then(
+        () => 'ended',
+        (error: unknown) => String(error),
+      );
+      if (outcome !== 'ended') log.warn({ outcome }, 'MySQL did not end by itself; killing it');
+    }
+    ending?.signal('SIGKILL');
+    try {
+      await killHolders(layout.lock, clock, patience);
+    } catch (error) {
+      if (dying === ending) dying = undefined;
+      throw error;
+    }
+    if (ending) await ending.exited;
+    if (server === ending) forgetServer();
+    return inspectEnded();
+  }
+
+  // ---- effects ------------------------------------------------------------------------------------------------------
+
+  /** As for every engine: what a stalled disk holds up counts as failed soon after its limit, and nothing else is begun before it has ended. */
+  async function oneAtATime(
+    effect: EffectInContext,
+    context: EngineContext,
+    signal: AbortSignal,
+  ): Promise<DatabaseState> {
+    if (heldUp) {
+      log.warn({ effect: effect.type, heldUp: heldUp.effect }, 'waiting for what the disk still holds up');
+      await endedBy(signal, 0, clock, heldUp.effect, heldUp.ended);
+    }
+    const disk = effectsOnDisk.has(effect.type) ? patienceWithDisk(dirname(layout.data), clock) : undefined;
+    const limit = disk ? AbortSignal.any([signal, disk.signal]) : signal;
+    const work = run(effect, context, limit);
+    const mine = { effect: effect.type, ended: work.then(nothing, nothing) };
+    heldUp = mine;
+    void mine.ended.then(() => {
+      disk?.stop();
+      if (heldUp === mine) heldUp = undefined;
+    });
+    return endedBy(limit, limits.cleaningUp, clock, effect.type, work);
+  }
+
+  async function run(effect: EffectInContext, context: EngineContext, signal: AbortSignal): Promise<DatabaseState> {
+    const access = accessTo(signal);
+    const { definition } = context;
+    switch (effect.type) {
+      case 'initialize':
+        await initialize(instance, definition, layout, clock, mysqlLog, signal);
+        return inspect();
+      case 'start':
+        return start(context, signal);
+      case 'seal':
+        return seal(effect, context, signal);
+      case 'follow':
+        return follow(effect, context, signal);
+      case 'promote': {
+        const replica = asReplica('promote');
+        if (!replica.sealed) throw unexpected('promote without a seal', state);
+        const { systemIdentifier } = replica;
+        const { timeline, sync } = effect;
+        lead = await promote(
+          access,
+          { timeline, sync, systemIdentifier, sealed: gtidsOf(replica.sealed) },
+          () => setGate({ members: sync.members, clients: false }, definition, signal),
+          localAgent(layout),
+        ).catch(async (error: unknown) => {
+          // Half promoted is neither replica nor primary: nothing less than its end is known to be safe.
+          await end('kill', signal);
+          throw error;
+        });
+        return {
+          status: 'primary',
+          systemIdentifier,
+          epoch: effect.epoch,
+          timeline,
+          open: false,
+          applied: sync,
+          lineage: [],
+        };
+      }
+      case 'open': {
+        const primary = asPrimary('open');
+        if (!primary.applied) throw unexpected('open without a known sync set', state);
+        await untilAcknowledged(access, leading(), primary.applied, clock);
+        await access.control(async (session) => {
+          await session.query('SET GLOBAL super_read_only = OFF');
+          await session.query('SET GLOBAL read_only = OFF');
+        });
+        await setGate({ ...gate, clients: true }, definition, signal);
+        return { ...primary, open: true };
+      }
+      case 'configure-sync': {
+        const primary = asPrimary('configure-sync');
+        state = { ...primary, applied: undefined }; // until it has been proven
+        await applySyncSet(primaryAccess(signal, definition), effect.to, definition.instances, effect.barrier);
+        return { ...primary, applied: effect.to };
+      }
+      case 'stop': {
+        if (state.status !== 'primary') return end('clean', signal);
+        const primary = state;
+        state = { ...primary, open: false }; // should it fail from here on, it is opened again
+        await setGate({ ...gate, clients: false }, definition, signal);
+        const whole = await quiesce(primaryAccess(signal, definition), primary.applied);
+        // All of it is acknowledged, and in order: a shutdown would only take seconds (mysql-lab.md §10).
+        const ended = await end('kill', signal);
+        return ended.status === 'stopped' && whole ? { ...ended, clean: true } : ended;
+      }
+      case 'rewind':
+        return rewind(context);
+      case 'clone': {
+        state = { status: 'broken', reason: 'being cloned' };
+        changeListener(state);
+        await end('clean', signal);
+        await incarnationListener();
+        await writeConfiguration(definition, layout, ordinal);
+        await clone(
+          effect.source,
+          definition.copyRate,
+          layout,
+          clock,
+          mysqlLog,
+          (told) => (copied = told),
+          signal,
+        ).finally(() => (copied = undefined));
+        return inspect();
+      }
+      case 'check-upgrade':
+      case 'upgrade':
+      case 'take-upgraded':
+        throw unexpected(effect.type, state);
+    }
+  }
+
+  async function seal(
+    effect: DatabaseEffect & { readonly type: 'seal' },
+    context: EngineContext,
+    signal: AbortSignal,
+  ): Promise<DatabaseState> {
+    const replica = { ...asReplica('seal'), following: undefined };
+    state = replica; // nobody turns the channel on again
+    const { held, backlog } = await onChannel(() =>
+      accessTo(signal).control(async (session) => {
+        await stopReceiving(session);
+        if (await receives(session)) throw unexpected('seal: it still receives', state);
+        const end = await heldBy(session);
+        return { held: end, backlog: await backlogOf(session, end) };
+      }, signalLimit),
+    );
+    const timeline = timelineOf(held.all);
+    // The log is newer than the view: a position of epoch 0 would let a lesser log win.
+    if (epochOfTimeline(context.history, timeline) === 0 && timeline > 1 && !effect.adopting)
+      throw new MainstayError('DatabaseUnreachable', `The log ends with marker ${timeline}, of no known epoch`, {
+        retryable: true,
+      });
+    const epoch = epochOfEnd(context.history, timeline);
+    return {
+      ...replica,
+      sealed: positionAt(epoch, held.all),
+      backlog,
+      timeline,
+      highestTimeline: timeline,
+    };
+  }
+
+  async function follow(
+    effect: DatabaseEffect & { readonly type: 'follow' },
+    context: EngineContext,
+    signal: AbortSignal,
+  ): Promise<DatabaseState> {
+    const replica = { ...asReplica('follow'), following: undefined, sealed: undefined };
+    const { primary, epoch } = effect;
+    const { replication } = await mountedPasswords(layout);
+    const wanted = partOf(context);
+    const held = await accessTo(signal).control(heldBy);
+    const won = logThatWon(context.history, held.all) ?? wonBefore(effect, held);
+    if (won && !contains(won, withoutBeats(held.all))) return { ...replica, diverged: { epoch, remedy: 'clone' } };
+    const turned = await onChannel(() =>
+      accessTo(signal).control(
+        (session) =>
+          receiveFrom(
+            session,
+            { host: primary.address, port: primary.databasePort, password: replication },
+            instance,
+            wanted,
+          ),
+        signalLimit,
+      ),
+    );
+    if (turned === 'log-lost') return { status: 'broken', reason: 'received transactions are gone' };
+    if (turned === 'applier-failed') return { ...replica, diverged: { epoch, remedy: 'clone' } };
+    part = wanted;
+    if (!gate.clients) await setGate({ members: [], clients: true }, context.definition, signal);
+    return {
+      ...replica,
+      following: { epoch, instance: primary.instance, address: primary.address },
+      diverged: undefined,
+    };
+  }
+
+  /** Where nobody knows with which log the primary began, what it last told of its own must do. */
+  function wonBefore(
+    { primary, history }: DatabaseEffect & { readonly type: 'follow' },
+    held: Held,
+  ): GtidSet | undefined {
+    if ((history?.timeline ?? 0) <= timelineOf(held.all)) return undefined; // its own epoch
+    if (!primary.position) throw unexpected('follow: the primary has not told of its log yet', state);
+    return gtidsOf(primary.position);
+  }
+
+  /** Its acknowledgements count where etcd says that they do. */
+  const partOf = ({ incarnation, sync = [] }: EngineContext): Part =>
+    sync.some((member: Voter) => member.instance === instance && member.incarnation === incarnation) ? 'sync' : 'async';
+
+  // ---- looking ------------------------------------------------------------------------------------------------------
+
+  async function observe(context: EngineContext, signal: AbortSignal): Promise<Observation> {
+    observation ??= measure(context, signal).finally(() => (observation = undefined));
+    return within(limits.observation, clock, 'a look at the database', observation);
+  }
+
+  async function measure(context: EngineContext, signal: AbortSignal): Promise<Observation> {
+    const access = accessTo(signal);
+    if (state.status === 'primary') {
+      const { timeline, open, applied } = state;
+      const seen = await access.control(async (session) => ({
+        held: await heldBy(session),
+        replicas: await replicas(session, context.definition.instances),
+        acks: await semiSync(session),
+      }));
+      if (open) await keepAccounts(context, seen.acks.clients >= (applied?.acknowledgements ?? 1), signal);
+      const position = positionAt(epochOfTimeline(context.history, timeline), seen.held.executed);
+      return { member: { timeline, position }, streaming: false, replicas: seen.replicas };
+    }
+    if (state.status !== 'replica') return { member: {}, streaming: false, replicas: [] };
+    await keepPart(context, signal);
+    const { held, streaming } = await access.control(async (session) => ({
+      held: await heldBy(session),
+      streaming: await receives(session),
+    }));
+    if (streaming) await discardFormer(layout);
+    const timeline = timelineOf(held.all);
+    const position = positionAt(epochOfTimeline(context.history, timeline), held.all);
+    return { member: { timeline, position }, streaming, replicas: [] };
+  }
+
+  /** A member of the sync set acknowledges, others don't: each with its own account. */
+  async function keepPart(context: EngineContext, signal: AbortSignal): Promise<void> {
+    const wanted = partOf(context);
+    if (part === wanted || state.status !== 'replica' || !state.following) return;
+    const { replication } = await mountedPasswords(layout);
+    await onChannel(async () => {
+      if (state.status !== 'replica' || !state.following) return;
+      await accessTo(signal).control(async (session) => {
+        await stopReceiving(session);
+        await startReceiving(session, replication, instance, wanted);
+      }, signalLimit);
+      part = wanted;
+    });
+  }
+
+  async function keepAccounts({ definition }: EngineContext, isSafe: boolean, signal: AbortSignal): Promise<void> {
+    if (!isSafe) return;
+    await accessTo(signal)
+      .control((session: Session) =>
+        keepInstanceAccounts(session, definition.instances, () => mountedPasswords(layout)),
+      )
+      .catch((error: unknown) => log.warn({ err: error }, 'accounts of instances could not be made'));
+  }
+
+  async function configure(definition: EngineContext['definition']): Promise<void> {
+    const wanted = JSON.stringify(userSettings(definition));
+    if (configured === wanted) return;
+    await writeConfiguration(definition, layout, ordinal);
+    configured = wanted;
+  }
+
+  function asReplica(effect: string): Replica {
+    if (state.status !== 'replica') throw unexpected(effect, state);
+    return state;
+  }
+  function asPrimary(effect: string): Serving {
+    if (state.status !== 'primary') throw unexpected(effect, state);
+    return state;
+  }
+
+  return {
+    databasePort: 3306,
+    state: () => state,
+    standing: () => ({ disks: space.use() }),
+    inspect: async () => (state = await inspect()),
+    run: async (effect, context, signal) => {
+      const after = await oneAtATime(effect, context, signal).catch(async (error: unknown) => {
+        if (!server) state = await inspectEnded();
+        throw error;
+      });
+      if (signal.aborted && !running()) state = after; // too late, and all the same it has ended
+      signal.throwIfAborted();
+      // The server may have ended while the effect was finishing: then the exit handler knows better.
+      if ((after.status === 'replica' || after.status === 'primary') && !server) throw unexpected(effect.type, state);
+      return (state = after);
+    },
+    kill: async (signal) => (state = await end('kill', signal, signal)),
+    copyProgress: () => copied,
+    observe,
+    configure,
+    declare: () => Promise.resolve([]),
+    onChange: (listener) => (changeListener = listener),
+    onHealth: (listener) => (healthListener = listener),
+    onStreamLost: (listener) => (streamLostListener = listener),
+    onNewIncarnation: (listener) => (incarnationListener = listener),
+    versions: async () => [await version()],
+    version,
+  };
+
+  async function version(): Promise<string> {
+    const text = await command(layout.mysqld, ['--no-defaults', '--version'], { signal: AbortSignal.timeout(5000) });
+    return /Ver (\d+\.\d+\.\d+)/.exec(text)?.[1] ?? '';
+  }
+}
+
+/** A statement that its effect's own limit ends. */
+const signalLimit = 600_000;
+
+const unexpected = (effect: string, state: DatabaseState): MainstayError =>
+  new MainstayError('DatabaseUnreachable', `Cannot ${effect}: the database is ${state.status}`, { retryable: true });

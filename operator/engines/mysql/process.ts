@@ -1,0 +1,81 @@
+/** mysqld as a child that holds the volume's lock: started, watched, killed and seen gone. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, rm } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import type { Clock } from '../../platform/clock.ts';
+import { MainstayError } from '../../platform/errors.ts';
+import { exitOf, holdLockAndRun, lastLinesLimit, processesWith, type ServerProcess } from '../processes.ts';
+import { configFile, socket, type Layout } from './layout.ts';
+import { localAgent, withSession } from './sql.ts';
+
+export interface StartOptions {
+  readonly data?: string;
+  readonly options?: readonly string[];
+}
+
+export async function startServer(
+  layout: Layout,
+  clock: Clock,
+  onLine: (line: string) => void,
+  { data = layout.data, options = [] }: StartOptions = {},
+): Promise<ServerProcess> {
+  await mkdir(layout.run, { recursive: true });
+  // Left by a former container: its pid may be somebody else's now. The volume's lock is what excludes a second server.
+  for (const left of [socket(layout), `${socket(layout)}.lock`]) await rm(left, { force: true });
+  const child = spawn(
+    'bash',
+    [
+      '-c',
+      holdLockAndRun,
+      'mysqld',
+      layout.lock,
+      layout.mysqld,
+      `--defaults-file=${configFile(layout)}`,
+      `--datadir=${data}`,
+      ...options,
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C.UTF-8' } },
+  );
+  const read = [child.stdout, child.stderr].map((input) =>
+    once(createInterface({ input }).on('line', onLine), 'close'),
+  );
+  const exited = exitOf(child);
+  return {
+    pid: child.pid ?? 0,
+    exited,
+    // Its end may be seen before its last lines.
+    silent: exited.then(() => Promise.race([Promise.all(read), clock.sleep(lastLinesLimit)])),
+    signal: (name) => void child.kill(name),
+  };
+}
+
+export const serverProcesses = (layout: Layout): readonly number[] => processesWith('fd/9', layout.lock);
+
+/** Resolves when the server lets the agent in; rejects when it ends first. */
+export async function untilConnectable(
+  server: ServerProcess,
+  layout: Layout,
+  clock: Clock,
+  lastWords: () => string | undefined,
+  signal: AbortSignal,
+  user?: string,
+): Promise<void> {
+  const exit = { seen: false };
+  void server.exited.then(() => (exit.seen = true));
+  for (;;) {
+    const answers = await withSession(localAgent(layout, user), 2000, signal, (session) =>
+      session.query('SELECT 1'),
+    ).then(
+      () => true,
+      () => false,
+    );
+    if (answers) return;
+    if (exit.seen) {
+      await server.silent;
+      const why = lastWords() ?? 'its log says why';
+      throw new MainstayError('DatabaseUnreachable', `MySQL ended while starting: ${why}`, { retryable: true });
+    }
+    await clock.sleep(20, signal);
+  }
+}
