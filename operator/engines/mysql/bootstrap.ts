@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import type { Definition, InstanceName } from '../../api/cluster-state.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { command } from '../command.ts';
-import { syncDirectory } from '../files.ts';
+import { replaceFile, syncDirectory } from '../files.ts';
 import { killHolders } from '../processes.ts';
 import { makeAccounts } from './accounts.ts';
 import { writeConfiguration } from './config.ts';
@@ -65,7 +65,9 @@ export async function initialize(
     await killHolders(layout.lock, clock);
   }
   await command('sync', ['--file-system', layout.incoming], { signal });
-  await writeFile(systemFile(layout.incoming), `${newSystemIdentifier()}\n`, { flush: true });
+  const systemIdentifier = newSystemIdentifier();
+  await writeFile(systemFile(layout.incoming), `${systemIdentifier}\n`, { flush: true });
+  await replaceFile(layout.initialized, `${systemIdentifier}\n`);
   await rename(layout.incoming, layout.data);
   await syncDirectory(dirname(layout.data));
 }

@@ -192,7 +192,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
       log.error({ err: error }, 'the data directory can’t be looked at; the server on it has ended');
       const { systemIdentifier } = last;
       const highestTimeline = last.status === 'primary' ? last.timeline : last.highestTimeline;
-      return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary: false };
+      return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary: false, initializedHere: false };
     }
   }
 
@@ -204,7 +204,15 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     const systemIdentifier = (await readFile(systemFile(layout.data), 'utf8').catch(() => '')).trim();
     if (systemIdentifier === '') return { status: 'broken', reason: 'nothing says of which cluster the data are' };
     if ((await cutUnderWay())?.failed) return { status: 'broken', reason: 'the end of its log could not be undone' };
-    return { status: 'stopped', systemIdentifier, highestTimeline: 1, needsPrimary: false, recovery: restartEstimate };
+    const initializedHere = (await readFile(layout.initialized, 'utf8').catch(() => '')).trim() === systemIdentifier;
+    return {
+      status: 'stopped',
+      systemIdentifier,
+      highestTimeline: 1,
+      needsPrimary: false,
+      initializedHere,
+      recovery: restartEstimate,
+    };
   }
 
   // ---- the server ---------------------------------------------------------------------------------------------------
@@ -627,14 +635,14 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     }
     if (state.status !== 'replica') return { member: {}, streaming: false, replicas: [] };
     await keepPart(context, signal);
-    const { held, streaming } = await access.control(async (session) => ({
-      held: await heldBy(session),
-      streaming: await receives(session),
-    }));
+    const { held, streaming, backlog } = await access.control(async (session) => {
+      const end = await heldBy(session);
+      return { held: end, streaming: await receives(session), backlog: await backlogOf(session, end) };
+    });
     if (streaming) await discardFormer(layout);
     const timeline = timelineOf(held.all);
     const position = positionAt(epochOfTimeline(context.history, timeline), held.all);
-    return { member: { timeline, position }, streaming, replicas: [] };
+    return { member: { timeline, position, backlog }, streaming, replicas: [] };
   }
 
   /** A member of the sync set acknowledges, others don't: each with its own account. */

@@ -16,6 +16,8 @@ export interface Layout {
   readonly configuration: string;
   /** Present while the end of the binary log is being cut off, and until the server has proved that nothing of it is left. */
   readonly cutting: string;
+  /** Which cluster's first data were made on this volume; beside the data, so that no copy has it. */
+  readonly initialized: string;
   /** Held by the server through an inherited descriptor. */
   readonly lock: string;
   /** Sockets; not on the volume. */
@@ -36,6 +38,7 @@ export function layout(
     quarantine: join(volume, 'quarantine'),
     configuration: join(volume, 'configuration'),
     cutting: join(volume, 'cutting'),
+    initialized: join(volume, 'initialized'),
     lock: join(volume, 'lock'),
     run,
     systemSecrets: join(secrets, 'system'),
