@@ -188,6 +188,11 @@ export const lifeCycle = (logs: string) => ({
     z.enum(logLevels).default('info'),
     `How much the agents tell of themselves in the Pods’ logs; a change is heeded at once. ${logs}`,
   ),
+  operatorUpgrades: described(
+    z.enum(['KeepPods', 'ReplacePods']).default('KeepPods'),
+    'What an upgrade of the operator means for running instances. KeepPods: nothing; an instance gets the new agent and the new default image when its Pod is next made (status.earlierPods tells which wait). ' +
+      'ReplacePods: Pods are replaced one at a time, replicas first, the primary after a switchover.',
+  ),
   networkPolicy,
   disruption,
   pod: described(PodOptions.exactOptional(), 'Additions to the Pods.'),

@@ -99,6 +99,12 @@ export const ClusterStatusSchema = z.object({
       .exactOptional(),
     'The sync set, as it stands in etcd.',
   ),
+  earlierPods: described(
+    z.array(text(63)).max(18).exactOptional(),
+    'Instances whose Pods an earlier operator made in another way than this one would; they run on (spec.operatorUpgrades).',
+    [],
+    { 'x-kubernetes-list-type': 'atomic' },
+  ),
   volumes: described(
     z
       .object({

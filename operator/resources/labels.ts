@@ -16,6 +16,8 @@ export const labels = {
 export const annotations = {
   /** Hash of what we asked for; the only thing compared to tell whether an object is up to date. */
   intent: 'mainstay.dev/intent',
+  /** On a Pod, hash of what users and administrators decide about it, whichever operator made it. */
+  inputs: 'mainstay.dev/inputs',
   /** Identity of the data on a volume: the UID of the first cluster that owned it. */
   clusterUid: 'mainstay.dev/cluster-uid',
   /** Generation of the spec in force when a Pod was made. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { podFor, podIntent } from './pod.ts';
+import { podFor, podInputs, podIntent } from './pod.ts';
 import { sampleCluster, sampleInstallation, sampleUid } from './sample-cluster.ts';
 
 const facts = { installation: sampleInstallation, image: 'mainstay.dev/postgres:18', dataUid: 'data-uid' };
@@ -109,10 +109,16 @@ test.each([
   ['the generation alone', sampleCluster({}, { generation: 9 }), false],
   ['resources', sampleCluster({ resources: { limits: { memory: '1Gi' } } }), true],
   ['spread', sampleCluster({ affinity: { nodeSpread: 'Required' } }), true],
+  ['the node selector', sampleCluster({ affinity: { nodeSelector: { disk: 'fast' } } }), true],
+  ['tolerations', sampleCluster({ affinity: { tolerations: [{ key: 'db' }] } }), true],
+  ['the priority', sampleCluster({ pod: { priorityClassName: 'high' } }), true],
+  ['Pod annotations', sampleCluster({ pod: { annotations: { a: 'b' } } }), true],
   ['Pod labels', sampleCluster({ pod: { labels: { team: 'shop' } } }), true],
 ])('a change of %s replaces the Pod: %#', (_what, changed, replaces) => {
   const before = podIntent(sampleCluster(), 'orders-1', facts);
   expect(podIntent(changed, 'orders-1', facts) !== before).toBe(replaces);
+  // Told from a change that comes with another operator.
+  expect(podInputs(changed, facts) !== podInputs(sampleCluster(), facts)).toBe(replaces);
 });
 
 test('spread over nodes is preferred unless required; over zones always preferred', () => {
@@ -148,4 +154,13 @@ test('resources apply to both containers, as strings', () => {
   const { spec } = podFor(sampleCluster({ resources: { requests: { cpu: 1 } } }), 'orders-1', facts);
   for (const container of [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])])
     expect(container.resources).toEqual({ requests: { cpu: '1' } });
+});
+
+test('what comes with another operator is no change of anybody’s; another etcd or image is', () => {
+  const inputs = (installation: object, spec: Record<string, unknown> = {}) =>
+    podInputs(sampleCluster(spec), { installation: { ...sampleInstallation, ...installation }, dataUid: 'u' });
+  expect(inputs({ mainstayImage: 'mainstay:2', postgresImages: { '18': 'postgres:18.9' } })).toBe(inputs({}));
+  expect(inputs({ etcdEndpoints: ['https://elsewhere'] })).not.toBe(inputs({}));
+  expect(inputs({ etcdCredentials: {} })).not.toBe(inputs({}));
+  expect(inputs({}, { image: 'mine:18' })).not.toBe(inputs({}));
 });

@@ -12,6 +12,7 @@ import type { DatabaseCluster } from '../api/database-cluster.ts';
 import type { Wire } from '../platform/wire.ts';
 import { profileOf } from '../engines/profiles.ts';
 import type { Installation } from './installation.ts';
+import { dataVersion } from '../api/database-cluster.ts';
 import { intentHash } from './intent.ts';
 import { annotations, instanceLabels, podSelector } from './labels.ts';
 import { agentPort, secretNames, serviceNames, volumeName } from './names.ts';
@@ -40,6 +41,7 @@ export function podFor(cluster: DatabaseCluster, instance: InstanceName, facts: 
       annotations: {
         ...wanted.annotations,
         [annotations.intent]: intentHash(wanted),
+        [annotations.inputs]: podInputs(cluster, facts),
         [annotations.generation]: String(generation),
       },
       ownerReferences: [ownerReference(cluster)],
@@ -51,6 +53,26 @@ export function podFor(cluster: DatabaseCluster, instance: InstanceName, facts: 
 /** Hash that the instance's Pod should carry. */
 export function podIntent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts): string {
   return intentHash(intent(cluster, instance, facts));
+}
+
+/**
+ * Hash of what users and administrators decide about Pods. Beside `podIntent` it tells a change of theirs from one that an
+ * upgrade of the operator brings (its images, what it writes into Pods), for which no database needs to stop.
+ */
+export function podInputs(cluster: DatabaseCluster, { installation, dataUid }: Omit<PodFacts, 'image'>): string {
+  const { image, pod, resources, affinity } = cluster.spec;
+  const profile = profileOf(cluster);
+  return intentHash({
+    image: image ?? { of: dataVersion(cluster) },
+    pod: { ...pod },
+    resources,
+    affinity,
+    log: profile.logVolume(cluster) !== undefined,
+    init: profile.initFiles(cluster),
+    etcd: installation.etcdEndpoints,
+    guarded: installation.etcdCredentials !== undefined,
+    dataUid,
+  });
 }
 
 /** Everything whose change replaces the Pod, and nothing else. */

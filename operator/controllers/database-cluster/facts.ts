@@ -53,6 +53,8 @@ export interface ObservedObject {
 }
 
 export interface ObservedPod extends ObservedObject {
+  /** As `podInputs` when it was made; undefined: an operator made it that did not say. */
+  readonly inputs?: string | undefined;
   readonly instance: InstanceName;
   /** Generation of the spec that it was made from. */
   readonly generation: number;

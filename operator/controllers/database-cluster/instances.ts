@@ -3,7 +3,7 @@ import type { InstanceName } from '../../api/cluster-state.ts';
 import { effectiveDurability } from '../../api/durability.ts';
 import { databaseImage } from '../../resources/installation.ts';
 import { instanceNames, instanceNumber } from '../../resources/names.ts';
-import { podIntent } from '../../resources/pod.ts';
+import { podInputs, podIntent } from '../../resources/pod.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { publishedTags } from '../switchover-candidate.ts';
 import type { Facts, ObservedPod } from './facts.ts';
@@ -33,8 +33,16 @@ export function runningPrimary(runtime: ClusterRuntime): InstanceName | undefine
   return leader !== undefined && runtime.members.get(leader)?.state === 'running' ? leader : undefined;
 }
 
-/** Its Pod is not what we would make today. */
+/** Its Pod shall be replaced: somebody has changed what it is made from, or it does not run and we would make it differently. */
 export function isOutdated(facts: Facts, pod: ObservedPod): boolean {
+  if (!isDifferent(facts, pod)) return false;
+  const { installation, dataUid, cluster } = facts;
+  if (cluster.spec.operatorUpgrades === 'ReplacePods' || (!pod.running && !pod.ready)) return true;
+  return pod.inputs !== podInputs(cluster, { installation, dataUid });
+}
+
+/** Its Pod is not what we would make today. */
+export function isDifferent(facts: Facts, pod: ObservedPod): boolean {
   const image = databaseImage(facts.cluster, facts.installation);
   if (image === undefined) return false;
   const { installation, dataUid } = facts;

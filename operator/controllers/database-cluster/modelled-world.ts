@@ -359,6 +359,7 @@ function newPod(world: World, instance: string, manifest: Manifest): ObservedPod
     node: nodes.find((node) => !used.has(node)) ?? nodes[0],
     address: '10.0.0.1',
     roleLabel: undefined,
+    inputs: manifest.metadata.annotations?.[annotations.inputs],
     announced: undefined,
     running: false,
     unschedulable: undefined,

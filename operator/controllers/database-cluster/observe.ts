@@ -269,6 +269,7 @@ export function observedPod(pod: Pod, cluster: DatabaseCluster): ObservedPod {
     createdAt: Date.parse(metadata?.creationTimestamp ?? '') || 0,
     node: spec?.nodeName,
     address: status?.podIP,
+    inputs: metadata?.annotations?.[annotations.inputs],
     announced: metadata?.annotations?.[annotations.certificates],
     announcedPasswords: metadata?.annotations?.[annotations.passwords],
     roleLabel: metadata?.labels?.[labels.role],

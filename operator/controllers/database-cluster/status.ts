@@ -16,7 +16,15 @@ import { currentRuntime, type Facts, type ObservedPod } from './facts.ts';
 import { judgeDeclared, type DeclaredJudgement } from './declared.ts';
 import { lastForce, standingForce } from './forced-failover.ts';
 import { isAsleep } from './hibernation.ts';
-import { isAvailable, isOutdated, podOf, runningPrimary, surplusPods, wantedInstances } from './instances.ts';
+import {
+  isAvailable,
+  isDifferent,
+  isOutdated,
+  podOf,
+  runningPrimary,
+  surplusPods,
+  wantedInstances,
+} from './instances.ts';
 import { nextRestart, pendingRestarts } from './pending-restart.ts';
 import { pullFailures, stallOf } from './stall.ts';
 import { largest, shallGrow } from './volume-growth.ts';
@@ -69,6 +77,7 @@ export function statusFor(facts: Facts): ClusterStatus {
     ...(latest && {
       lastFailover: { epoch: latest.epoch, winner: latest.winner, reason: latest.reason.slice(0, 256), at: latest.at },
     }),
+    ...earlierPods(facts),
     ...volumeSizes(facts),
     ...effectiveParameters(facts, runtime),
     ...requestsOf(facts, runtime),
@@ -77,6 +86,18 @@ export function statusFor(facts: Facts): ClusterStatus {
       .map((instance) => instanceStatus(facts, runtime, instance, zones.get(instance))),
     conditions: judged.map((judgement) => stamped(judgement, facts)),
   };
+}
+
+function earlierPods(facts: Facts): Pick<ClusterStatus, 'earlierPods'> {
+  const earlier = facts.pods.filter((pod) => pod.ours && isDifferent(facts, pod) && !isOutdated(facts, pod));
+  return earlier.length === 0
+    ? {}
+    : {
+        earlierPods: earlier
+          .map(({ instance }) => instance)
+          .toSorted()
+          .slice(0, 18),
+      };
 }
 
 function volumeSizes({ volumes, walVolumes }: Facts): Pick<ClusterStatus, 'volumes'> {
