@@ -43,7 +43,8 @@ export interface Lane {
 
 /** So long without a write, and it is over. Of real time, in which the operator's runs twenty times as fast. */
 const quietMs = 200;
-const patienceMs = 45_000;
+/** The machine may have other work. */
+const patienceMs = 90_000;
 /** Time in which a successor lives in the past. */
 const travelMs = 400;
 const logFolder = path.join(repository, 'build/test/operator-faults');

@@ -1,4 +1,5 @@
 /** A real API server, its etcd and its garbage collector as plain processes on loopback: no nodes, nothing of the machine is touched. */
+import { existsSync } from 'node:fs';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -36,12 +37,15 @@ export interface ApiProcess {
 const administrators = 'system:masters';
 const startWithin = seconds(60);
 
+/** Other tests freeze disks and fill them. */
+const memory = '/dev/shm';
+
 const quiet = createLogger('api-process', 'error');
 
 /** With Mainstay's CRDs, three nodes (n1 to n3 in zones z1 to z3) and one storage class that can grow. */
 export async function startApiProcess(signal: AbortSignal): Promise<ApiProcess> {
   const program = await artifact('kubernetes', signal);
-  const folder = await mkdtemp(path.join(tmpdir(), 'mainstay-api-'));
+  const folder = await mkdtemp(path.join(existsSync(memory) ? memory : tmpdir(), 'mainstay-api-'));
   const children: ChildProcess[] = [];
   // Also when this process ends by an error: nothing of it may be left on the machine.
   process.once('exit', () => {
