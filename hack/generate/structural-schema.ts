@@ -141,5 +141,8 @@ function intOrString(node: JsonNode): StructuralSchema {
     ...(text?.pattern !== undefined && { pattern: text.pattern }),
     ...(text?.['maxLength'] !== undefined && { maxLength: Number(text['maxLength']) }),
     'x-kubernetes-int-or-string': true,
+    ...(node['x-kubernetes-validations'] !== undefined && {
+      'x-kubernetes-validations': node['x-kubernetes-validations'] as readonly Validation[],
+    }),
   };
 }

@@ -15,6 +15,7 @@ const besideLeaf: Readonly<Record<string, Readonly<Record<string, Context>>>> = 
   'bootstrap.icuLocale': { bootstrap: { localeProvider: 'icu' } },
   'databases[].icuLocale': { 'databases[]': { name: 'reports', localeProvider: 'icu' } },
   'bootstrap.postInitSql[].database': { 'bootstrap.postInitSql[]': { configMap: { name: 'first', key: 'a.sql' } } },
+  'affinity.tolerations[].key': { 'affinity.tolerations[]': { operator: 'Exists' } },
   'disruption.singleInstance': { '': { instances: 1 } },
 };
 

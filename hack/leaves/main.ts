@@ -1,6 +1,7 @@
 /** Nonsense in every field of every resource, on a real API server. Last line: `N passed, N failed`. */
 import process from 'node:process';
 import { apiVersion } from '../../operator/api/api-group.ts';
+import { serviceAccounts } from '../../operator/kubernetes/kinds.ts';
 import { clusterOperation, fenceAgent, postgresCluster } from '../generate/custom-resource-definition.ts';
 import { installation } from '../operator-faults/operator.ts';
 import { startApiProcess } from '../standin/api-process.ts';
@@ -33,6 +34,8 @@ let passed = 0;
 const failures: string[] = [];
 try {
   await api.makeNamespace(namespace);
+  // Admission asks for it before anything of a Pod is looked at.
+  await api.client.create(serviceAccounts, { metadata: { name: 'nonsense', namespace } });
   for (const subject of subjects) {
     const { tried, refused, problems } = await tryNonsense(api.access, subject, installation);
     passed += tried - problems.length;

@@ -118,7 +118,7 @@ export async function tryNonsense(
         readonly metadata?: { readonly name?: string };
       };
       // Of instances that are alike one tells enough.
-      if (/-[2-9](-wal)?$/.test((metadata as { readonly name?: string }).name ?? '')) continue;
+      if (/-[2-9](-wal)?$/.test(metadata.name ?? '')) continue;
       const id = JSON.stringify(withoutUid(object));
       const result = children.get(id) ?? childProblem(kind, object);
       children.set(id, result);
@@ -131,9 +131,11 @@ export async function tryNonsense(
   async function childProblem(kind: string, object: object): Promise<string | undefined> {
     const plural = pluralOf(kind);
     const { status, message } = await dryRun(access, collectionOf(object as Typed, plural), object);
-    // Nobody has made the priority class or the service account: what stands in the spec may be right all the same.
-    const isMissing = status === 403 && /no PriorityClass|service account/.test(message);
-    return status === 201 || isMissing ? undefined : `taken, but its ${kind} is refused: ${message.slice(0, 300)}`;
+    // Nobody has made the class: what stands in the spec may be right all the same.
+    const isMissing = status === 403 && /no PriorityClass/.test(message);
+    return status === 201 || status === 409 || isMissing
+      ? undefined
+      : `taken, but its ${kind} is refused: ${message.slice(0, 300)}`;
   }
 }
 
@@ -152,9 +154,8 @@ function collectionOf({ apiVersion, metadata: { namespace } }: Typed, plural: st
 }
 
 const withoutUid = (object: object): object => {
-  const { metadata = {}, ...rest } = object as { readonly metadata?: Readonly<Record<string, unknown>> };
-  const { ownerReferences: _, ...others } = metadata;
-  return { ...rest, metadata: others };
+  const { metadata = {} } = object as { readonly metadata?: object };
+  return { ...object, metadata: { ...metadata, ownerReferences: undefined } };
 };
 
 function show(value: unknown, key: string, leaf: Leaf): string {

@@ -27,6 +27,7 @@ const idleSeconds = Number(process.env['IDLE_SECONDS'] ?? '120');
 const settleSeconds = 20;
 const changes = 300;
 const changesPerSecond = 10;
+const clusterController = 'database-cluster';
 const began = performance.now();
 
 const api = await startApiProcess(stop.signal);
@@ -110,8 +111,6 @@ async function observedAll(operator: OperatorProcess, size: number): Promise<voi
     { within: seconds(600), everyMs: 250, signal: stop.signal },
   );
 }
-
-const clusterController = 'database-cluster';
 
 async function rest(
   operator: OperatorProcess,

@@ -22,6 +22,8 @@ export interface Metrics {
   sum(name: string, labels?: Readonly<Record<string, string>>): number;
 }
 
+/** Such as --cpu-prof, for who wants to know where the time goes. */
+const nodeFlags = (process.env['OPERATOR_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
 const httpPort = 18_080;
 const ticksPerSecond = 100;
 const stopWithin = seconds(30);
@@ -37,7 +39,7 @@ export function startOperatorProcess(
   heapMegabytes: number,
   tell: (line: string) => void,
 ): OperatorProcess {
-  const child = spawn(process.execPath, [`--max-old-space-size=${heapMegabytes}`, file], {
+  const child = spawn(process.execPath, [...nodeFlags, `--max-old-space-size=${heapMegabytes}`, file], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       PATH: process.env['PATH'],

@@ -5,6 +5,7 @@ import { logLevels } from './cluster-state.ts';
 import { Durability } from './durability.ts';
 import { disruption, networkPolicy } from './disruption.ts';
 import { Failover, failoverRules } from './failover.ts';
+import { labelKey, labelKeys, labelMap, labelValue, labelValues, objectName } from './kubernetes-names.ts';
 import { objectMeta } from './object-meta.ts';
 import { quantityPattern, quantityValue } from './quantity.ts';
 import { Replication } from './replication.ts';
@@ -19,10 +20,18 @@ const quantity = z
   .union([z.int().min(0), z.string().max(32).regex(quantityPattern)])
   .meta({ 'x-kubernetes-int-or-string': true });
 
+/** Of what is written as a number, which the schema of such a field can't bound. */
+const amount: Rule<unknown> = {
+  cel: `type(self) != int || (self >= 0 && self <= ${Number.MAX_SAFE_INTEGER})`,
+  message: 'is no amount: write it as in 2 or "500Mi"',
+};
+const share = (what: string) =>
+  described(quantity.exactOptional(), what, [amount], { 'x-kubernetes-int-or-string': true });
+
 const ResourceList = z.object({
-  cpu: described(quantity.exactOptional(), 'CPU, as in "500m" or 2.'),
-  memory: described(quantity.exactOptional(), 'Memory, as in "2Gi".'),
-  'ephemeral-storage': described(quantity.exactOptional(), 'Local scratch space, as in "1Gi".'),
+  cpu: share('CPU, as in "500m" or 2.'),
+  memory: share('Memory, as in "2Gi".'),
+  'ephemeral-storage': share('Local scratch space, as in "1Gi".'),
 });
 type ResourceList = z.output<typeof ResourceList>;
 
@@ -32,21 +41,43 @@ const Resources = z.object({
 });
 
 const Toleration = z.object({
-  key: described(z.string().max(316).exactOptional(), 'Key of the taint; all keys if absent.'),
+  key: described(z.string().min(1).max(316).exactOptional(), 'Key of the taint; all keys if absent.', [labelKey]),
   operator: described(
     z.enum(['Exists', 'Equal']).exactOptional(),
     'How value is compared. Default of Kubernetes: Equal.',
   ),
-  value: described(z.string().max(63).exactOptional(), 'Value of the taint.'),
+  value: described(z.string().max(63).exactOptional(), 'Value of the taint.', [labelValue]),
   effect: described(
     z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).exactOptional(),
     'Effect of the taint; all effects if absent.',
   ),
   tolerationSeconds: described(
-    z.int().min(0).exactOptional(),
+    z.int().min(0).max(2_147_483_647).exactOptional(),
     'How long a NoExecute taint is tolerated; for ever if absent.',
   ),
 });
+
+/** As Kubernetes asks of a Pod. */
+const tolerationRules: readonly Rule<z.output<typeof Toleration>>[] = [
+  {
+    cel: "has(self.key) || (has(self.operator) && self.operator == 'Exists')",
+    fieldPath: '.key',
+    message: 'is missing: name a taint, or set operator to Exists to tolerate all',
+    holds: ({ key, operator }) => key !== undefined || operator === 'Exists',
+  },
+  {
+    cel: "!has(self.value) || self.value == '' || !has(self.operator) || self.operator == 'Equal'",
+    fieldPath: '.value',
+    message: 'is not compared by operator Exists: remove it, or set operator to Equal',
+    holds: ({ value = '', operator = 'Equal' }) => value === '' || operator === 'Equal',
+  },
+  {
+    cel: "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+    fieldPath: '.tolerationSeconds',
+    message: 'goes with effect NoExecute only: set that, or remove the seconds',
+    holds: ({ tolerationSeconds, effect }) => tolerationSeconds === undefined || effect === 'NoExecute',
+  },
+];
 
 const Affinity = z.object({
   nodeSpread: described(
@@ -58,16 +89,18 @@ const Affinity = z.object({
   topologyKey: described(
     z.string().min(1).max(316).default('topology.kubernetes.io/zone'),
     'Node label whose values instances are spread over as well, where possible.',
+    [labelKey],
   ),
-  nodeSelector: described(
-    z.record(z.string(), z.string().max(63)).exactOptional(),
-    'Labels that a node must have.',
+  nodeSelector: described(labelMap, 'Labels that a node must have.', [labelKeys, labelValues], { maxProperties: 32 }),
+  tolerations: described(
+    z
+      .array(described(Toleration, 'One toleration.', tolerationRules))
+      .max(32)
+      .exactOptional(),
+    'Taints that instances tolerate.',
     [],
-    { maxProperties: 32 },
+    { 'x-kubernetes-list-type': 'atomic' },
   ),
-  tolerations: described(z.array(Toleration).max(32).exactOptional(), 'Taints that instances tolerate.', [], {
-    'x-kubernetes-list-type': 'atomic',
-  }),
 });
 
 export const storage = (product: string) =>
@@ -96,25 +129,27 @@ export const storage = (product: string) =>
     storageClassName: described(
       z.string().min(1).max(253).exactOptional(),
       'Storage class of the volumes; the cluster’s default class if absent. Can’t be changed later.',
+      [objectName],
     ),
   });
 
 const PodOptions = z.object({
   labels: described(
-    z.record(z.string(), z.string().max(63)).exactOptional(),
+    labelMap,
     'Labels added to the Pods; those of Mainstay win.',
-    [reservedKeys('labels')],
+    [reservedKeys('labels'), labelKeys, labelValues],
     { maxProperties: 32 },
   ),
   annotations: described(
     z.record(z.string(), z.string().max(4096)).exactOptional(),
     'Annotations added to the Pods.',
-    [reservedKeys('annotations')],
+    [reservedKeys('annotations'), labelKeys],
     { maxProperties: 32 },
   ),
   priorityClassName: described(
     z.string().min(1).max(253).exactOptional(),
     'Priority class of the Pods. Give databases a higher one than what may be evicted for them.',
+    [objectName],
   ),
 });
 
@@ -162,7 +197,7 @@ export const placement = {
   resources: described(
     Resources.exactOptional(),
     'CPU and memory of each instance. Set memory requests equal to limits, so that the database is not the first to be killed.',
-    [withinLimits('cpu'), withinLimits('memory')],
+    [withinLimits('cpu'), withinLimits('memory'), withinLimits('ephemeral-storage')],
   ),
   affinity: described(Affinity.prefault({}), 'Where instances run.'),
 };
@@ -276,11 +311,13 @@ function reservedKeys(what: string): Rule<Readonly<Record<string, string>>> {
 }
 
 function withinLimits(
-  name: 'cpu' | 'memory',
+  name: 'cpu' | 'memory' | 'ephemeral-storage',
 ): Rule<{ readonly requests?: ResourceList; readonly limits?: ResourceList }> {
-  const has = `has(self.requests) && has(self.requests.${name}) && has(self.limits) && has(self.limits.${name})`;
+  // As CEL writes such a name.
+  const field = name.replaceAll('-', '__dash__');
+  const has = `has(self.requests) && has(self.requests.${field}) && has(self.limits) && has(self.limits.${field})`;
   return {
-    cel: `!(${has}) || quantity(string(self.requests.${name})).compareTo(quantity(string(self.limits.${name}))) <= 0`,
+    cel: `!(${has}) || quantity(string(self.requests.${field})).compareTo(quantity(string(self.limits.${field}))) <= 0`,
     fieldPath: `.requests`,
     message: `requests.${name} must not be more than limits.${name}: lower the request or raise the limit`,
     holds: ({ requests, limits }) =>

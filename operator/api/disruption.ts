@@ -1,9 +1,9 @@
 /** Who may reach a cluster's Pods, and what may be taken away from it. */
 import { z } from 'zod';
+import { labelKeys, labelMap, labelValues } from './kubernetes-names.ts';
 import { described } from './rules.ts';
 
-const matchLabels = (what: string) =>
-  described(z.record(z.string(), z.string().max(63)).exactOptional(), what, [], { maxProperties: 16 });
+const matchLabels = (what: string) => described(labelMap, what, [labelKeys, labelValues], { maxProperties: 16 });
 
 const Peer = z.object({
   namespaceLabels: matchLabels('Labels of namespaces; {} is every namespace, absent the cluster’s own.'),

@@ -61,6 +61,17 @@ test('follows what agents write; positions alone can wait', async () => {
   expect(view.of(orders)?.members.get('orders-1')?.position).toMatchObject({ lsn: '0/6000000' });
 });
 
+test('the same words again are no news', async () => {
+  const { view, put, changes, signal } = start();
+  await view.whenSynced(signal);
+  const same = JSON.stringify(member('orders-1', true, 3));
+  await put('members/orders-1', same);
+  await put('members/orders-1', same);
+  await put('epoch', '4');
+  await eventually(() => view.of(orders)?.epoch === 4);
+  expect(changes).toHaveLength(2);
+});
+
 test('says for how long it has heard nothing, and catches up by reading again', async () => {
   const { view, link, put, connections, signal } = start();
   await view.whenSynced(signal);

@@ -126,6 +126,8 @@ export function createRuntimeView(options: RuntimeViewOptions): RuntimeView {
     const before = clusters.get(place.prefix)?.get(place.key);
     if (event.type === 'put') put(key, event.entry);
     else remove(place);
+    // Agents say the same again every few seconds, in case that somebody took it away: with a thousand clusters, all the time.
+    if (event.type === 'put' && before?.value === event.entry.value && before.lease === event.entry.lease) return;
     const soon = event.type === 'delete' || !before || isNews(place.key, before.value, event.entry.value);
     options.onChange(place.cluster, soon);
   }

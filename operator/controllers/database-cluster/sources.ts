@@ -117,7 +117,10 @@ export function createSources(options: SourceOptions): Sources {
     ofCluster<Volume>((volume) => volume),
   );
   const plain = new Map(
-    [...plainKinds].map(([name, kind]) => [name, createInformer(client, kind, managed, ofCluster(stripped))]),
+    [...plainKinds].map(([name, kind]) => {
+      const followed: ResourceKind<LabelledObject> = kind === secrets ? kind : metadataOf(kind);
+      return [name, createInformer(client, followed, managed, ofCluster(stripped))];
+    }),
   );
   const nodeInformer = createInformer(
     client,
