@@ -68,6 +68,12 @@ describe('the way to an election', () => {
     expect(first(of('b', {}, { database: replica({ following }) }))).toBe('wait: following a');
     expect(first(of('b', {}, { database: replica() }))).toBe('follow');
   });
+  test('a replica whose log can’t be judged yet waits for the primary’s history, without asking again and again', () => {
+    const database = replica({ unjudged: { epoch: 1 } });
+    const begun = { epoch: 1, winner: 'a', reason: 'Elected' as const, timeline: 2, at: '' };
+    expect(first(of('b', { history: [begun] }, { database }))).toBe('wait: waiting for a to tell its history');
+    expect(first(of('b', { history: [{ ...begun, lineage: [] }] }, { database }))).toBe('follow');
+  });
   test('one replica that has lost it alone does not seal (F16)', () => {
     const following = { epoch: 1, instance: 'a', address: '10.0.0.1' };
     expect(first(of('b', {}, { database: replica({ following }), lostPrimaryOf: 1 }))).toBe('wait: following a');

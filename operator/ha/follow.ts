@@ -63,11 +63,14 @@ export function followLeader(state: Known, leader: Leader): Decision {
   )
     return restartIfAsked(state) ?? answerReinitialization(state) ?? wait('following', `following ${leader.instance}`);
   if (self.instance === leader.instance) return wait('following', 'leading');
+  const history = view.history.get(view.epoch);
+  if (database.unjudged?.epoch === view.epoch && !history?.lineage)
+    return wait('awaiting-primary', `waiting for ${leader.instance} to tell its history`);
   return act(state, 'turning', `following ${leader.instance} in epoch ${view.epoch}`, {
     type: 'follow',
     epoch: view.epoch,
     primary,
-    history: view.history.get(view.epoch),
+    history,
   });
 }
 

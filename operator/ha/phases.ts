@@ -79,7 +79,7 @@ export const phases = {
   // Following.
   turning: { does: 'turns to the primary of a new epoch', until: 'it streams, or has diverged' },
   following: { does: 'follows the primary', until: 'a new epoch, or its loss' },
-  'awaiting-primary': { does: 'waits for the primary’s address or readiness', until: 'it is announced' },
+  'awaiting-primary': { does: 'waits for the primary’s address, readiness or history', until: 'it is announced' },
   'leaving-sync-set': { does: 'must replace its data, and still counts', until: 'the sync set is without it' },
   retiring: { does: 'tells that its data will be replaced', until: 'etcd has it' },
   rewinding: { does: 'rewinds to the primary’s history', until: 'done, else cloned' },

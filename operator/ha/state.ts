@@ -79,6 +79,8 @@ export type DatabaseState =
       readonly backlog?: number;
       /** It cannot follow the primary of this epoch: its log left that history, or WAL that it needs is gone. */
       readonly diverged: { readonly epoch: Epoch; readonly remedy: 'rewind' | 'clone' } | undefined;
+      /** Whether its log is part of this epoch's history can't be told before the primary has written that down. */
+      readonly unjudged?: { readonly epoch: Epoch };
       /** Timeline that the sealed log ends on. */
       readonly timeline?: number;
       /** Highest timeline number seen on disk, used or not. */

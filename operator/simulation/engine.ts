@@ -241,7 +241,8 @@ export function createEngine(
         const timeline = lastTimeline(log);
         const own = { timeline, epoch: epochOfTimeline(view.history, timeline), replayed: lsn(log.length) };
         const fits = compatibility(own, effect.history);
-        if (fits === 'unknown') throw new Failed('the primary has not told its history yet');
+        if (fits === 'unknown' && !effect.history?.lineage) return { ...replica, unjudged: { epoch: effect.epoch } };
+        if (fits === 'unknown') throw new Failed('its log is newer than what is known of the cluster');
         if (fits === 'diverged')
           return { ...replica, following: undefined, diverged: { epoch: effect.epoch, remedy: 'rewind' } };
         yield pause(2, 20);

@@ -629,8 +629,12 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         sealed: undefined,
         diverged: { epoch: effect.epoch, remedy: 'clone' },
       };
-    if (fits === 'unknown')
-      throw new MainstayError('DatabaseUnreachable', 'The primary has not told its history yet', { retryable: true });
+    if (fits === 'unknown') {
+      if (!effect.history?.lineage) return { ...replica, unjudged: { epoch: effect.epoch } };
+      throw new MainstayError('DatabaseUnreachable', 'The log is newer than what is known of the cluster', {
+        retryable: true,
+      });
+    }
     if (fits === 'diverged')
       return {
         ...replica,
