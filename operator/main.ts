@@ -82,6 +82,7 @@ async function run(): Promise<void> {
           installation,
           explain: (entries, at) => explain(parseView(entries, at)),
           watchNamespace: settings.watchNamespace,
+          watchNodes: settings.nodes,
           ...(settings.fencing && { fencing: { namespace: settings.podNamespace } }),
           metrics: { ...metrics, ...operatorMetrics(registry, () => surroundings.clock.wall().getTime()) },
           surroundings,

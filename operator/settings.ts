@@ -10,6 +10,8 @@ export interface Settings {
   readonly etcdCredentials: string | undefined;
   /** The only namespace to look after; all if undefined. */
   readonly watchNamespace: string | undefined;
+  /** Whether nodes may be read: without, drains and lost nodes go unseen (chart: rbac.nodes). */
+  readonly nodes: boolean;
   /** Whether nodes may be fenced (chart: fencing.enabled). */
   readonly fencing: boolean;
   readonly podName: string;
@@ -27,6 +29,7 @@ const Environment = z.object({
   MAINSTAY_ETCD_CREDENTIALS: z.string().default(''),
   MAINSTAY_IMAGE: z.string().min(1),
   MAINSTAY_WATCH_NAMESPACE: z.string().default(''),
+  MAINSTAY_NODES: z.enum(['true', 'false']).default('true'),
   MAINSTAY_FENCING: z.enum(['true', 'false']).default('false'),
   POD_NAME: z.string().min(1),
   POD_NAMESPACE: z.string().min(1),
@@ -53,6 +56,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     },
     etcdCredentials: given.MAINSTAY_ETCD_CREDENTIALS || undefined,
     watchNamespace: given.MAINSTAY_WATCH_NAMESPACE || undefined,
+    nodes: given.MAINSTAY_NODES === 'true',
     fencing: given.MAINSTAY_FENCING === 'true',
     podName: given.POD_NAME,
     podNamespace: given.POD_NAMESPACE,

@@ -201,6 +201,21 @@ async function chartChecks(context: StepContext): Promise<Outcome> {
         ]),
     ],
     [
+      'an installation in one namespace needs no right beyond namespaces',
+      async () => {
+        const off = ['rbac.nodes', 'rbac.aggregate', 'admissionPolicies.enabled', 'crds.enabled'];
+        const rendered = await access.helm(
+          [
+            ...['template', 'mainstay', chart, '--namespace', systemNamespace, '--set', 'watchNamespace=shop'],
+            ...off.flatMap((value) => ['--set', `${value}=false`]),
+          ],
+          options,
+        );
+        const beyond = /^kind: (Cluster\w+|CustomResourceDefinition|ValidatingAdmission\w+)$/m.exec(rendered);
+        if (beyond) throw new Error(`the chart makes a ${beyond[1] ?? ''}`);
+      },
+    ],
+    [
       'values.schema.json refuses a wrong value',
       async () => {
         const refused = await access

@@ -34,6 +34,8 @@ export interface ControllersOptions {
   readonly installation: () => Installation;
   readonly explain: Explain;
   readonly watchNamespace: string | undefined;
+  /** Default: true. Without, drains and lost nodes go unseen. */
+  readonly watchNodes?: boolean;
   /** In which namespace nodes are fenced from; absent: never. */
   readonly fencing?: { readonly namespace: string };
   readonly metrics: RuntimeMetrics & OperatorMetrics;
@@ -71,6 +73,7 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
       clusterQueue.add(key);
       if (operations.withIndex(key).length > 0) operationQueue.addAfter(key, settledMs);
     },
+    ...(options.watchNodes !== undefined && { watchNodes: options.watchNodes }),
     onNode: (name) => {
       nodeQueue.add(name);
       fencing?.look();

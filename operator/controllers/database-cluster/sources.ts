@@ -68,6 +68,8 @@ export interface SourceOptions extends Partial<Surroundings> {
   readonly client: KubernetesClient;
   /** All namespaces if undefined. */
   readonly namespace: string | undefined;
+  /** Whether nodes may be read; false: `nodes` never syncs, and stays empty. Default: true. */
+  readonly watchNodes?: boolean;
   readonly onCluster: (key: string) => void;
   readonly onNode: (name: string) => void;
 }
@@ -137,7 +139,8 @@ export function createSources(options: SourceOptions): Sources {
       },
     },
   );
-  const all = [clusters, podInformer, volumeInformer, nodeInformer, secretVersions, ...plain.values()];
+  const nodesWatched = (options.watchNodes ?? true) ? [nodeInformer] : [];
+  const all = [clusters, podInformer, volumeInformer, ...nodesWatched, secretVersions, ...plain.values()];
   return {
     clusters,
     pods: podInformer,
