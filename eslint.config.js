@@ -17,7 +17,7 @@ const mayImport = {
   resources: ['platform', 'api', 'engines'],
   controllers: ['platform', 'api', 'dcs', 'kubernetes', 'certificates', 'ha', 'engines', 'resources'],
   simulation: ['platform', 'api', 'ha', 'dcs', 'engines', 'certificates', 'resources', 'controllers'],
-  cli: ['platform', 'api', 'kubernetes', 'dcs'],
+  cli: ['platform', 'api', 'kubernetes', 'dcs', 'engines'],
 };
 const layers = Object.keys(mayImport);
 

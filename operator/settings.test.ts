@@ -6,6 +6,7 @@ const given = {
   MAINSTAY_ETCD_CREDENTIALS: '/etc/mainstay/etcd',
   MAINSTAY_IMAGE: 'mainstay:1',
   MAINSTAY_POSTGRES_IMAGE_18: 'postgres:18',
+  'MAINSTAY_MYSQL_IMAGE_9.7': 'mysql:9.7',
   MAINSTAY_POSTGRES_IMAGE_17: '',
   MAINSTAY_NODES: 'false',
   MAINSTAY_FENCING: 'true',
@@ -17,7 +18,7 @@ test('reads the environment', () => {
   expect(readSettings(given)).toEqual({
     installation: {
       mainstayImage: 'mainstay:1',
-      images: { postgres: { '18': 'postgres:18' } },
+      images: { postgres: { '18': 'postgres:18' }, mysql: { '9.7': 'mysql:9.7' } },
       etcdEndpoints: ['http://a:2379', 'http://b:2379'],
     },
     etcdCredentials: '/etc/mainstay/etcd',

@@ -22,7 +22,10 @@ export interface Settings {
 }
 
 /** Before the major version. */
-const imagePrefixes: Readonly<Record<EngineName, string>> = { postgres: 'MAINSTAY_POSTGRES_IMAGE_' };
+const imagePrefixes: Readonly<Record<EngineName, string>> = {
+  postgres: 'MAINSTAY_POSTGRES_IMAGE_',
+  mysql: 'MAINSTAY_MYSQL_IMAGE_',
+};
 
 const Environment = z.object({
   MAINSTAY_ETCD_ENDPOINTS: z.string().min(1),

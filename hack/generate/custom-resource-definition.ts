@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { ClusterOperationResource } from '../../operator/api/cluster-operation.ts';
 import { FenceAgentResource } from '../../operator/api/fence-agent.ts';
 import { apiGroup } from '../../operator/api/api-group.ts';
+import { MySQLClusterResource } from '../../operator/api/mysql-cluster.ts';
 import { PostgresClusterResource } from '../../operator/api/postgres-cluster.ts';
 import { structuralSchema, type StructuralSchema } from './structural-schema.ts';
 
@@ -28,11 +29,17 @@ interface Kind {
 }
 
 export const postgresCluster = (): CustomResource =>
+  cluster('PostgresCluster', 'pgc', 'Major version of PostgreSQL.', PostgresClusterResource);
+
+export const mysqlCluster = (): CustomResource =>
+  cluster('MySQLCluster', 'myc', 'Release series of MySQL.', MySQLClusterResource);
+
+const cluster = (kind: string, shortName: string, version: string, resource: Kind['resource']): CustomResource =>
   customResource({
-    kind: 'PostgresCluster',
-    shortNames: ['pgc'],
+    kind,
+    shortNames: [shortName],
     categories: ['all', 'mainstay'],
-    resource: PostgresClusterResource,
+    resource,
     scale: {
       specReplicasPath: '.spec.instances',
       statusReplicasPath: '.status.instances',
@@ -42,7 +49,7 @@ export const postgresCluster = (): CustomResource =>
       column('Ready', 'string', '.status.ready', 'Instances that run and follow, of those wanted.'),
       column('Primary', 'string', '.status.primary', 'Instance that leads.'),
       column('Status', 'string', '.status.summary', 'What is going on.'),
-      column('Version', 'string', '.spec.version', 'Major version of PostgreSQL.'),
+      column('Version', 'string', '.spec.version', version),
       column('Sync', 'string', '.status.sync.members', 'Instances whose acknowledgement counts.', 1),
       column(
         'If primary lost',
@@ -88,7 +95,12 @@ export const fenceAgent = (): CustomResource =>
     ],
   });
 
-export const customResources = (): readonly CustomResource[] => [postgresCluster(), clusterOperation(), fenceAgent()];
+export const customResources = (): readonly CustomResource[] => [
+  postgresCluster(),
+  mysqlCluster(),
+  clusterOperation(),
+  fenceAgent(),
+];
 
 function customResource(of: Kind): CustomResource {
   const { kind, scale, selectableFields } = of;

@@ -4,6 +4,7 @@ import { expect, test } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import { parseClusterOperation } from '../../operator/api/cluster-operation.ts';
 import { parseFenceAgent } from '../../operator/api/fence-agent.ts';
+import { parseMySQLCluster } from '../../operator/api/mysql-cluster.ts';
 import { parsePostgresCluster } from '../../operator/api/postgres-cluster.ts';
 import { customResources } from './custom-resource-definition.ts';
 import { repositoryRoot } from './stale-files.ts';
@@ -11,6 +12,7 @@ import { unknownFields } from './structural-schema.ts';
 
 const parsers: Readonly<Record<string, (object: unknown) => unknown>> = {
   PostgresCluster: parsePostgresCluster,
+  MySQLCluster: parseMySQLCluster,
   ClusterOperation: parseClusterOperation,
   FenceAgent: parseFenceAgent,
 };

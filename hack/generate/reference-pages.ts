@@ -10,6 +10,8 @@ import {
   type Catalogue,
 } from '../../operator/api/conditions.ts';
 import { eventReasons } from '../../operator/api/event-reasons.ts';
+import { lockedVariables, restrictedVariables } from '../../operator/api/mysql-parameters.ts';
+import type { LockedParameters, RestrictedParameter } from '../../operator/api/parameter-rules.ts';
 import { lockedParameters, restrictedParameters } from '../../operator/api/parameters.ts';
 import { errorCodes } from '../../operator/platform/errors.ts';
 import { generatedMark, type CustomResource } from './custom-resource-definition.ts';
@@ -112,6 +114,15 @@ export function parametersPage(): string {
   ]);
 }
 
+export const mysqlParametersPage = (): string =>
+  page('MySQL variables', [
+    'Everything in `spec.mysql.parameters` is yours except the following. The API server refuses them with the reason.',
+    '## Managed by Mainstay',
+    lockedTable(lockedVariables),
+    '## Restricted values',
+    restrictedTable(restrictedVariables),
+  ]);
+
 const marks = {
   begin: '<!-- By `make generate`: -->\n\n<!-- prettier-ignore-start -->',
   end: '<!-- prettier-ignore-end -->',
@@ -126,16 +137,16 @@ export function withParameterTables(text: string): string {
   return [`${before}${marks.begin}`, lockedTable(), restrictedTable(), `${marks.end}${after}`].join('\n\n');
 }
 
-const lockedTable = (): string =>
+const lockedTable = (locked: readonly LockedParameters[] = lockedParameters): string =>
   markdownTable(
     ['Refused', 'Why'],
-    lockedParameters.map(({ names, reason }) => [names.map(code).join(', '), reason]),
+    locked.map(({ names, reason }) => [names.map(code).join(', '), reason]),
   );
 
-const restrictedTable = (): string =>
+const restrictedTable = (restricted: readonly RestrictedParameter[] = restrictedParameters): string =>
   markdownTable(
     ['Restricted', 'Allowed', 'Why'],
-    restrictedParameters.map(({ name, allowed, reason }) => [
+    restricted.map(({ name, allowed, reason }) => [
       code(name),
       'values' in allowed ? allowed.values.map(code).join(', ') : `${allowed.minimum} or more`,
       reason,

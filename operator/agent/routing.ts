@@ -42,7 +42,7 @@ export async function routeToSelf(
             targetRef: { kind: 'Pod', namespace: settings.namespace, name: settings.instance },
           },
         ],
-        ports: [{ name: 'postgres', port: databasePort, protocol: 'TCP' }],
+        ports: [{ name: settings.engine, port: databasePort, protocol: 'TCP' }],
       },
       { fieldManager },
       { signal, timeoutMs: callLimit },

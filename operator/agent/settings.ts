@@ -1,9 +1,10 @@
 /** The agent's settings, from the environment that operator/resources/pod.ts gives it. */
 import { z } from 'zod';
+import { engineNames, type EngineName } from '../api/cluster-state.ts';
 import { MainstayError } from '../platform/errors.ts';
 
 const Environment = z.object({
-  MAINSTAY_ENGINE: z.enum(['postgres']),
+  MAINSTAY_ENGINE: z.enum(engineNames),
   MAINSTAY_NAMESPACE: z.string().min(1),
   MAINSTAY_CLUSTER: z.string().min(1),
   MAINSTAY_CLUSTER_UID: z.string().min(1),
@@ -20,6 +21,7 @@ const Environment = z.object({
 });
 
 export interface AgentSettings {
+  readonly engine: EngineName;
   readonly namespace: string;
   readonly cluster: string;
   readonly uid: string;
@@ -48,6 +50,7 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
     );
   const e = parsed.data;
   return {
+    engine: e.MAINSTAY_ENGINE,
     namespace: e.MAINSTAY_NAMESPACE,
     cluster: e.MAINSTAY_CLUSTER,
     uid: e.MAINSTAY_CLUSTER_UID,

@@ -149,7 +149,7 @@ const optionRules: readonly Rule<Union>[] = options.flatMap(({ type, member, nee
 const fields = {
   clusterRef: described(
     z.object({
-      kind: described(z.enum(['PostgresCluster']).default('PostgresCluster'), 'Kind of the cluster.'),
+      kind: described(z.enum(['PostgresCluster', 'MySQLCluster']).default('PostgresCluster'), 'Kind of the cluster.'),
       name: described(z.string().min(1).max(63), 'Name of the cluster, in the same namespace.'),
     }),
     'The cluster to work on.',
@@ -160,7 +160,7 @@ const fields = {
       'Restart: databases end cleanly and start anew in place; their Pods stay. ' +
       'Reinitialize: a replica clones anew, beside its old data. ' +
       'Fence: one database is stopped and stays so until Unfence, whatever restarts its Pod; a primary hands over first. ' +
-      'Upgrade: to the next major version of PostgreSQL, by the primary from its data; replicas are then copied from it. ' +
+      'Upgrade: to the next major version (PostgreSQL only), by the primary from its data; replicas are then copied from it. ' +
       'Failover: somebody shall lead although nobody can prove to hold every acknowledged write. ' +
       'Adopt: etcd was restored or replaced, and the cluster shall go on with this one.',
   ),
@@ -179,6 +179,13 @@ const fields = {
     z.int().min(0).max(31_536_000).exactOptional(),
     'Seconds after its end when the object is deleted; kept for ever if absent. Leave it out where Git holds the object, or Git would make it anew (that would not carry it out again).',
   ),
+};
+
+const upgradeRule: Rule<{ readonly type: OperationType; readonly clusterRef: { readonly kind: string } }> = {
+  cel: "!(self.type == 'Upgrade' && self.clusterRef.kind == 'MySQLCluster')",
+  fieldPath: '.type',
+  message: 'Upgrade is for a PostgresCluster: for MySQL see docs/mysql.md, Upgrades',
+  holds: ({ type, clusterRef }) => !(type === 'Upgrade' && clusterRef.kind === 'MySQLCluster'),
 };
 
 /** Anything but `abort` stays as it was made. */
@@ -211,7 +218,7 @@ export const ClusterOperationResource = described(
     apiVersion: z.literal(apiVersion),
     kind: z.literal('ClusterOperation'),
     metadata: z.object(objectMeta),
-    spec: described(Spec, 'What is wanted; it can’t be changed, only aborted.', [...optionRules, frozen]),
+    spec: described(Spec, 'What is wanted; it can’t be changed, only aborted.', [...optionRules, upgradeRule, frozen]),
     status: described(ClusterOperationStatusSchema.prefault({}), 'What became of it; written by the operator only.'),
   }),
   'Something done once to a cluster. It is carried out at most once per name, whatever is applied or restored again; the object stays as its history.',

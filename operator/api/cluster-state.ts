@@ -131,7 +131,7 @@ export type BootstrapDefinition = z.output<typeof BootstrapDefinition>;
 
 export const logLevels = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 
-const engineNames = ['postgres'] as const;
+export const engineNames = ['postgres', 'mysql'] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** Cluster definition, published by the operator, cached by the agents on their volumes. */

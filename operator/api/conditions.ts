@@ -44,7 +44,7 @@ export const conditionTypes = {
       PodsUnschedulable: 'True: no node takes an instance.',
       SecretUnusable: 'True: a Secret that spec.tls names can’t be used, and there are no former certificates.',
       SettingsRefused:
-        'True: spec.postgresql holds something that PostgreSQL would not take; the message names it. The former settings stay in force.',
+        'True: the settings of the spec hold something that the database would not take; the message names it. The former settings stay in force.',
       BootstrapFailed:
         'True: the first data can’t be made, most often because SQL of spec.bootstrap.postInitSql fails; it is tried again.',
       DataLost: 'True: etcd says that the cluster has data, but no volume with it is left.',
@@ -131,7 +131,7 @@ export const conditionTypes = {
       Applying: 'False: the primary has not looked after them since the last change.',
       Waiting: 'False: a new password is held back until every instance can see it.',
       SecretUnusable: 'False: a Secret with a password is missing or holds none; the message says which.',
-      Failed: 'False: PostgreSQL refuses something; the message names the role and the remedy.',
+      Failed: 'False: the database refuses something; the message names the role and the remedy.',
       Drifted: 'False: somebody has changed roles with SQL; the message says what differs. It is not overwritten.',
       RuntimeUnknown: 'Unknown: etcd can’t be read.',
     },
@@ -142,7 +142,7 @@ export const conditionTypes = {
       Applied: 'True: all of them are.',
       NothingAsked: 'True: spec.databases is empty.',
       Applying: 'False: the primary has not looked after them since the last change.',
-      Failed: 'False: PostgreSQL refuses something; the message names the database and the remedy.',
+      Failed: 'False: the database refuses something; the message names the database and the remedy.',
       Drifted: 'False: somebody has changed databases with SQL; the message says what differs. It is not overwritten.',
       RuntimeUnknown: 'Unknown: etcd can’t be read.',
     },

@@ -75,8 +75,7 @@ export const eventReasons = {
   },
   SettingsRefused: {
     type: 'Warning',
-    meaning:
-      'Parameters or access rules of spec.postgresql are wrong; the note names them. The former ones stay in force.',
+    meaning: 'Settings of the database in the spec are wrong; the note names them. The former ones stay in force.',
   },
   BootstrapFailed: { type: 'Warning', meaning: 'The first data can’t be made; the note says why.' },
   DeclarationFailed: {

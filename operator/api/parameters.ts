@@ -1,10 +1,10 @@
 /** PostgreSQL parameters that users can't set, or not to every value, each with its reason. */
-import type { Rule } from './rules.ts';
+import { rulesOf, type LockedParameters, type RestrictedParameter } from './parameter-rules.ts';
 
-export type Parameters = Readonly<Record<string, string>>;
+export type { Parameters } from './parameter-rules.ts';
 
 /** Parameters that Mainstay sets itself, or that would break its promises whatever their value. */
-export const lockedParameters: readonly { readonly names: readonly string[]; readonly reason: string }[] = [
+export const lockedParameters: readonly LockedParameters[] = [
   {
     names: ['synchronous_standby_names'],
     reason: 'the agent keeps it equal to the sync set in etcd; use spec.durability',
@@ -142,11 +142,7 @@ export const lockedParameters: readonly { readonly names: readonly string[]; rea
 ];
 
 /** Parameters with values that would break a promise; the other values are the user's choice. */
-export const restrictedParameters: readonly {
-  readonly name: string;
-  readonly allowed: { readonly values: readonly string[] } | { readonly minimum: number };
-  readonly reason: string;
-}[] = [
+export const restrictedParameters: readonly RestrictedParameter[] = [
   {
     name: 'synchronous_commit',
     allowed: { values: ['on', 'remote_apply'] },
@@ -180,47 +176,11 @@ export function lockReason(name: string): string | undefined {
   return lockedParameters.find((group) => group.names.includes(name))?.reason;
 }
 
-export const parameterRules: readonly Rule<Parameters>[] = [
+export const parameterRules = rulesOf(
   {
-    cel: "self.all(name, name.matches('^[a-z_][a-z0-9_]{0,62}([.][a-z_][a-z0-9_]{0,62})?$'))",
-    message: 'write parameter names in lower case, as in "work_mem" or "auto_explain.log_min_duration"',
-    holds: (self) => Object.keys(self).every((name) => /^[a-z_][a-z0-9_]{0,62}([.][a-z_][a-z0-9_]{0,62})?$/.test(name)),
+    pattern: '^[a-z_][a-z0-9_]{0,62}([.][a-z_][a-z0-9_]{0,62})?$',
+    example: '"work_mem" or "auto_explain.log_min_duration"',
   },
-  // One rule a name: a message that joins the names found is too expensive for the API server's estimate.
-  ...lockedParameters.flatMap(({ names, reason }) =>
-    names.map((name): Rule<Parameters> => ({
-      cel: `!(${celString(name)} in self)`,
-      message: `${name}: managed by Mainstay, remove it (${reason})`,
-      holds: (self) => !(name in self),
-    })),
-  ),
-  ...restrictedParameters.map(({ name, allowed, reason }): Rule<Parameters> => {
-    const key = celString(name);
-    const wanted = 'values' in allowed ? `use ${allowed.values.join(' or ')}` : `use ${allowed.minimum} or more`;
-    const test =
-      'values' in allowed
-        ? `self[${key}] in ${celList(allowed.values)}`
-        : `self[${key}].matches('^[0-9]{1,6}$') && int(self[${key}]) >= ${allowed.minimum}`;
-    return {
-      cel: `!(${key} in self) || (${test})`,
-      message: `${name}: ${wanted}, or remove it (${reason})`,
-      messageCel: `${celString(`${name} is `)} + self[${key}] + ${celString(`: ${wanted}, or remove it (${reason})`)}`,
-      holds: (self) => {
-        const value = self[name];
-        if (value === undefined) return true;
-        return 'values' in allowed
-          ? allowed.values.includes(value)
-          : /^[0-9]{1,6}$/.test(value) && Number(value) >= allowed.minimum;
-      },
-      say: (self) => `${name} is ${self[name] ?? ''}: ${wanted}, or remove it (${reason})`,
-    };
-  }),
-];
-
-function celString(text: string): string {
-  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
-}
-
-function celList(texts: readonly string[]): string {
-  return `[${texts.map(celString).join(', ')}]`;
-}
+  lockedParameters,
+  restrictedParameters,
+);

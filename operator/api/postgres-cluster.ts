@@ -1,6 +1,7 @@
 /** The PostgresCluster resource: the one source of its CRD, its reference page and its types. */
 import { z } from 'zod';
-import { Bootstrap, keyReference } from './bootstrap.ts';
+import { application } from './application.ts';
+import { Bootstrap } from './bootstrap.ts';
 import {
   clusterResource,
   commonRules,
@@ -21,32 +22,7 @@ import { described, matching, type Rule } from './rules.ts';
 import { Tls } from './tls.ts';
 
 const identifier = /^[a-z_][a-z0-9_]{0,62}$/;
-const application = (what: string, reserved: readonly string[]) =>
-  described(z.string().max(63).default('app'), what, [
-    matching(identifier, 'is no plain name: use lower-case letters, digits and underscores, as in shop_2'),
-    {
-      cel: `!(self in [${reserved.map((name) => `'${name}'`).join(', ')}]) && !self.startsWith('pg_') && !self.startsWith('mainstay_')`,
-      message: `is reserved, like ${reserved.join(', ')} and names that begin with pg_ or mainstay_: choose another, such as app`,
-      messageCel: `self + ' is reserved, like ${reserved.join(', ')} and names that begin with pg_ or mainstay_: choose another, such as app'`,
-      holds: (self) => !reserved.includes(self) && !self.startsWith('pg_') && !self.startsWith('mainstay_'),
-      say: (self) =>
-        `${self} is reserved, like ${reserved.join(', ')} and names that begin with pg_ or mainstay_: choose another, such as app`,
-    },
-    {
-      // Here and not on the object, whose default the API server tries without these.
-      cel: 'self == oldSelf',
-      message: 'can’t be changed: it was made with the cluster; add others under spec.databases and spec.roles',
-    },
-  ]);
-
-const Application = z.object({
-  database: application('Database made with the cluster.', ['postgres', 'template0', 'template1']),
-  owner: application('Role that owns it; its password is in the Secret <cluster>-app.', ['postgres', 'public', 'none']),
-  passwordSecret: described(
-    keyReference('Secret', 'password').exactOptional(),
-    'A Secret of yours with the owner’s password; <cluster>-app is then not made.',
-  ),
-});
+const prefixes = ['pg_', 'mainstay_'];
 
 const ParameterValue = described(z.string().max(1024), 'Value, as in postgresql.conf without the quotes.', [
   // A line break would let a value go on as another setting.
@@ -109,9 +85,12 @@ const Spec = z.object({
   ),
   tls: described(Tls.prefault({}), 'Encryption and certificates. All is there without a word: this changes it.'),
   bootstrap: Bootstrap,
-  application: described(
-    Application.prefault({}),
-    'The first database and its owner. Can’t be changed later, but for the Secret.',
+  application: application(
+    { owner: 'Role', elsewhere: '; add others under spec.databases and spec.roles' },
+    {
+      database: { pattern: identifier, reserved: ['postgres', 'template0', 'template1'], prefixes },
+      owner: { pattern: identifier, reserved: ['postgres', 'public', 'none'], prefixes },
+    },
   ),
   roles: Roles,
   databases: Databases,

@@ -22,7 +22,7 @@ export const Tls = z.object({
   ),
   ciphers: described(
     z.string().min(1).max(1024).exactOptional(),
-    'Ciphers for TLS 1.2, as in "HIGH:!aNULL" (OpenSSL’s list format); PostgreSQL’s default if absent. TLS 1.3 has its own, all of them good.',
+    'Ciphers for TLS 1.2, as in "HIGH:!aNULL" (OpenSSL’s list format); the database’s own if absent. TLS 1.3 has its own, all of them good.',
     [matching(/^[A-Za-z0-9!+:@=_-]+$/, 'is no list of ciphers: write it as in HIGH:!aNULL')],
   ),
   names: described(

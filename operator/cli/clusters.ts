@@ -1,7 +1,8 @@
 /** Clusters and what belongs to them, as the API server shows them to the user. */
-import type { ClusterSpec, ClusterStatus } from '../api/database-cluster.ts';
+import { clusterKinds, type ClusterKind, type ClusterSpec, type ClusterStatus } from '../api/database-cluster.ts';
 import { apiVersion } from '../api/api-group.ts';
 import type { ClusterOperationSpec, ClusterOperationStatus } from '../api/cluster-operation.ts';
+import { isNotFound } from '../kubernetes/api-error.ts';
 import { defineKind, type ApiObject, type ApiObjectMeta } from '../kubernetes/kinds.ts';
 import { MainstayError } from '../platform/errors.ts';
 import type { Session } from './command.ts';
@@ -13,6 +14,7 @@ interface Meta extends ApiObjectMeta {
 
 /** As stored; fields that a newer operator has are simply not looked at. */
 export interface Cluster extends ApiObject {
+  readonly kind: ClusterKind;
   readonly metadata?: Meta | undefined;
   readonly spec: ClusterSpec;
   readonly status: ClusterStatus;
@@ -24,19 +26,47 @@ export interface Operation extends ApiObject {
   readonly status?: ClusterOperationStatus | undefined;
 }
 
-export const postgresClusters = defineKind<Cluster>(apiVersion, 'PostgresCluster', 'postgresclusters');
+const kinds = Object.entries(clusterKinds).map(([kind, plural]) => defineKind<Cluster>(apiVersion, kind, plural));
 export const clusterOperations = defineKind<Operation>(apiVersion, 'ClusterOperation', 'clusteroperations');
 
 export async function clusterNamed(session: Session, name: string, signal: AbortSignal): Promise<Cluster> {
   const { client, namespace } = session;
-  const cluster = await client.get(postgresClusters, { namespace, name }, { signal });
-  if (cluster) return cluster;
-  const { items } = await client.list(postgresClusters, { namespace }, { signal });
-  const others = items.map(({ metadata }) => metadata?.name ?? '').join(', ');
+  for (const kind of kinds) {
+    const cluster = await orNothing(client.get(kind, { namespace, name }, { signal }));
+    if (cluster) return { ...cluster, kind: kind.kind as ClusterKind };
+  }
+  const others = (await clustersIn(session, { namespace }, signal))
+    .map(({ metadata }) => metadata?.name ?? '')
+    .join(', ');
   throw new MainstayError(
     'ResourceInvalid',
-    `There is no PostgresCluster ${name} in namespace ${namespace}${others === '' ? '' : `; there are: ${others}`}.`,
+    `There is no cluster ${name} in namespace ${namespace}${others === '' ? '' : `; there are: ${others}`}.`,
   );
+}
+
+/** Of every kind that is installed. */
+export async function clustersIn(
+  { client }: Pick<Session, 'client'>,
+  where: { readonly namespace?: string },
+  signal: AbortSignal,
+): Promise<readonly Cluster[]> {
+  const lists = await Promise.all(
+    kinds.map(async (kind) => {
+      const list = await orNothing(client.list(kind, where, { signal }));
+      return (list?.items ?? []).map((cluster) => ({ ...cluster, kind: kind.kind as ClusterKind }));
+    }),
+  );
+  return lists.flat();
+}
+
+/** A kind that is not installed has no objects. */
+async function orNothing<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
 }
 
 /** The newest first. */

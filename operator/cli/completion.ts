@@ -1,5 +1,5 @@
 /** Completion of the shell: the shell asks this program with the words so far, so that it is never behind the commands. */
-import { postgresClusters } from './clusters.ts';
+import { clustersIn } from './clusters.ts';
 import { commonOptions } from './command-line.ts';
 import { exitCodes, UsageError, type Command, type Option, type World } from './command.ts';
 
@@ -107,8 +107,7 @@ async function clusters(words: readonly string[], options: readonly Option[], wo
     }),
   );
   const session = await world.connect({ operands: [], switches: new Set(), values, rest: [] });
-  return (await session.client.list(postgresClusters, { namespace: session.namespace }, { signal: world.signal }))
-    .items;
+  return clustersIn(session, { namespace: session.namespace }, world.signal);
 }
 
 async function instances(

@@ -1,4 +1,5 @@
 /** `logs`: the agents' and their databases' lines, through kubectl, which knows how to follow several Pods. */
+import { profileOf } from '../engines/profiles.ts';
 import { exitCodes, type Command } from './command.ts';
 import { clusterNamed } from './clusters.ts';
 
@@ -18,7 +19,7 @@ export const logs: Command = {
   async run({ operands, switches, values, ...input }, world) {
     const session = await world.connect({ operands, switches, values, ...input });
     const [cluster = '', instance] = operands;
-    const { spec } = await clusterNamed(session, cluster, world.signal);
+    const found = await clusterNamed(session, cluster, world.signal);
     const which =
       instance === undefined
         ? [`--selector=mainstay.dev/cluster=${cluster},mainstay.dev/instance`]
@@ -33,8 +34,8 @@ export const logs: Command = {
       ...session.kubectlFlags,
       'logs',
       ...which,
-      '--container=postgres',
-      ...(instance === undefined ? ['--prefix', `--max-log-requests=${Math.max(5, spec.instances)}`] : []),
+      `--container=${profileOf(found).engine}`,
+      ...(instance === undefined ? ['--prefix', `--max-log-requests=${Math.max(5, found.spec.instances)}`] : []),
       ...passed,
     ]);
     return code === 0 ? exitCodes.ok : exitCodes.error;

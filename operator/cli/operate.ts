@@ -180,13 +180,13 @@ async function operate(kind: Kind, input: Input, world: World): Promise<ExitCode
   const session = await world.connect(input);
   const { namespace, client } = session;
   const [cluster = ''] = input.operands;
-  await clusterNamed(session, cluster, world.signal);
+  const { kind: clusterKind } = await clusterNamed(session, cluster, world.signal);
   const made = await client.create(
     clusterOperations,
     {
       metadata: { namespace, name: nameFor(cluster, kind.name, world.clock.wall()) },
       spec: {
-        clusterRef: { kind: 'PostgresCluster', name: cluster },
+        clusterRef: { kind: clusterKind, name: cluster },
         ...spec,
         ...only('reason', input.values.get('reason')),
         ...only('deadlineSeconds', deadlineSeconds),

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { profileOf } from '../engines/profiles.ts';
 import { clusterNamed, operationsOf } from './clusters.ts';
 import {
   deployments,
@@ -92,9 +93,11 @@ async function gather(
     return `${text.join('\n')}\n`;
   };
 
+  let container = '';
   await part('status.txt', async () => {
     const cluster = await clusterNamed(session, name, signal);
     const operations = await operationsOf(session, name, signal).catch(() => []);
+    container = profileOf(cluster).engine;
     parts.set('cluster.json', json(cluster));
     return `${redactedText(statusText(cluster, operations, clock.wall().getTime()))}\n`;
   });
@@ -122,8 +125,8 @@ async function gather(
     return json(found);
   });
   for (const instance of instances) {
-    await part(`${instance}/log.jsonl`, () => logOf(namespace, instance, 'postgres', false));
-    await part(`${instance}/log-before-restart.jsonl`, () => logOf(namespace, instance, 'postgres', true));
+    await part(`${instance}/log.jsonl`, () => logOf(namespace, instance, container, false));
+    await part(`${instance}/log-before-restart.jsonl`, () => logOf(namespace, instance, container, true));
     for (const answer of ['health', 'explain'])
       await part(`${instance}/${answer}.json`, async () => {
         const proxied = `/api/v1/namespaces/${namespace}/pods/${instance}:${agentPort}/proxy/${answer}`;

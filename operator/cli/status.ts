@@ -1,6 +1,6 @@
 /** `status`: one screen that says how a cluster is and what to do next. */
 import type { ClusterOperationStatus } from '../api/cluster-operation.ts';
-import { clusterNamed, conditionOf, operationsOf, postgresClusters, type Cluster, type Operation } from './clusters.ts';
+import { clusterNamed, conditionOf, clustersIn, operationsOf, type Cluster, type Operation } from './clusters.ts';
 import { exitCodes, type Command, type ExitCode, type Input, type World } from './command.ts';
 import { age, bytes, table } from './table.ts';
 
@@ -36,10 +36,11 @@ export const status: Command = {
 };
 
 async function statusOfAll(input: Input, world: World): Promise<ExitCode> {
-  const { client, namespace } = await world.connect(input);
+  const session = await world.connect(input);
+  const { namespace } = session;
   const everywhere = input.switches.has('all-namespaces');
   const where = everywhere ? {} : { namespace };
-  const { items } = await client.list(postgresClusters, where, { signal: world.signal });
+  const items = await clustersIn(session, where, world.signal);
   if (input.values.get('output') === 'json') world.out(JSON.stringify(items, undefined, 2));
   else if (items.length === 0)
     world.out(everywhere ? 'There are no clusters.' : `There are no clusters in namespace ${namespace}.`);

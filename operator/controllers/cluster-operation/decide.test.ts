@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { DatabaseCluster } from '../../api/database-cluster.ts';
 import fc from 'fast-check';
 import { keys } from '../../api/cluster-state.ts';
 import { keptRecords } from './decide.ts';
@@ -200,7 +201,7 @@ test.each<[string, (on: Operations) => void, string]>([
     'it is paused',
     (on) => {
       const { cluster } = on.world;
-      on.world.cluster = { ...cluster, spec: { ...cluster.spec, paused: true } };
+      on.world.cluster = { ...cluster, spec: { ...cluster.spec, paused: true } } as DatabaseCluster;
     },
     'ClusterPaused',
   ],

@@ -44,8 +44,8 @@ export const isOver = ({ status }: ClusterOperation): boolean =>
 export function judge(facts: OperationFacts, operation: ClusterOperation): Standing {
   const { cluster } = facts;
   const wasBegun = operation.status.startedAt !== undefined;
-  if (!cluster || cluster.cluster.metadata.deletionTimestamp !== undefined) {
-    const { kind, name } = operation.spec.clusterRef;
+  const { kind, name } = operation.spec.clusterRef;
+  if (cluster?.cluster.kind !== kind || cluster.cluster.metadata.deletionTimestamp !== undefined) {
     const absent = `There is no ${kind} ${name} in this namespace.`;
     if (wasBegun) return failed('ClusterGone', 'The cluster was deleted meanwhile.');
     return calledOff(facts, operation, absent) ?? waiting('ClusterNotFound', absent);

@@ -2,6 +2,7 @@
 import { keys, type InstanceName, type OperationRecord } from '../../api/cluster-state.ts';
 import { dataVersion } from '../../api/database-cluster.ts';
 import { isAvailable, runningPrimary, wantedInstances } from '../database-cluster/instances.ts';
+import { profileOf } from '../../engines/profiles.ts';
 import type { ClusterNow } from './facts.ts';
 import type { Plan, Procedure } from './procedure.ts';
 
@@ -24,7 +25,7 @@ export const upgrade: Procedure = {
     if (unable.length > 0)
       return {
         verdict: 'wait',
-        because: `the image of ${unable.join(', ')} has no PostgreSQL ${to}: set spec.image of the cluster to one that holds both ${version} and ${to}`,
+        because: `the image of ${unable.join(', ')} has no ${profileOf(facts.cluster).product} ${to}: set spec.image of the cluster to one that holds both ${version} and ${to}`,
       };
     const missing = absentees(cluster);
     if (missing.length > 0) return { verdict: 'wait', because: `${missing.join(', ')} must run and follow first` };

@@ -76,7 +76,7 @@ test('libraries whose parameters are set are loaded; the memory decides defaults
     defaults: { shared_buffers: '992MB' },
     postgres: { libraries: ['pg_cron', 'auto_explain', 'pg_stat_statements'] },
   });
-  expect(world.cluster.spec.postgresql.parameters).not.toHaveProperty('shared_buffers');
+  expect(world.cluster.spec).not.toHaveProperty('postgresql.parameters.shared_buffers');
 });
 
 test('what an agent’s PostgreSQL refuses all the same is told with its words', () => {
