@@ -1,4 +1,5 @@
 /** Everything that the operator makes of a spec, without a cluster around it. */
+import { profileOf } from '../../operator/engines/profiles.ts';
 import type { DatabaseCluster } from '../../operator/api/database-cluster.ts';
 import { desiredObjects, onceObjects } from '../../operator/controllers/database-cluster/desired-objects.ts';
 import { declarationFor, passwordPlaces } from '../../operator/resources/declaration.ts';
@@ -20,7 +21,7 @@ export function objectsFor(cluster: DatabaseCluster, installation: Installation)
     ...instanceNames(cluster.metadata.name, cluster.spec.instances).flatMap((instance) => [
       podFor(cluster, instance, { installation, image, dataUid: uid }),
       volumeFor(cluster, instance, { dataUid: uid }),
-      ...(cluster.spec.walStorage ? [volumeFor(cluster, instance, { dataUid: uid, holds: 'wal' })] : []),
+      ...(profileOf(cluster).logVolume(cluster) ? [volumeFor(cluster, instance, { dataUid: uid, holds: 'wal' })] : []),
     ]),
   ];
 }
