@@ -10,6 +10,7 @@ import { parseView } from './ha/view.ts';
 import { startHttpServer } from './http-server.ts';
 import { fromKubeconfig, inCluster } from './kubernetes/access.ts';
 import { kubernetesClient } from './kubernetes/client.ts';
+import { fenced } from './kubernetes/fence.ts';
 import { createEventRecorder } from './kubernetes/events.ts';
 import { createLeaderElection } from './kubernetes/leader-election.ts';
 import { runtimeMetrics } from './kubernetes/metrics.ts';
@@ -76,7 +77,8 @@ async function run(): Promise<void> {
       log.info('elected');
       return runControllers(
         {
-          client,
+          // Whoever was stopped for a while goes on where he was, and others lead by then.
+          client: fenced(client, () => election.isLeader()),
           dcs,
           events,
           installation,

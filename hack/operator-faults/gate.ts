@@ -53,14 +53,11 @@ export function fromWrite(
 }
 
 /** Every request meets the fault the first time it is made, reads too. */
-export function firstTimes(fault: Fault): { readonly plan: Plan; readonly met: () => number } {
+export function firstTimes(fault: Fault): Plan {
   const seen = new Set<string>();
-  return {
-    met: () => seen.size,
-    plan: ({ what }) => {
-      if (seen.has(what)) return undefined;
-      seen.add(what);
-      return fault;
-    },
+  return ({ what }) => {
+    if (seen.has(what)) return undefined;
+    seen.add(what);
+    return fault;
   };
 }

@@ -86,19 +86,19 @@ function unitsFor(surroundings: Surroundings): Unit[] {
     ['reset after', { kind: 'reset', carriedOut: true }],
     ['silence', { kind: 'silence' }],
   ];
+  const disturbances = [
+    ...mishaps.map(([name, fault]): readonly [string, () => Troubles] => [
+      `every request meets ${name} once`,
+      () => ({ plan: firstTimes(fault) }),
+    ]),
+    ...watches.map(([name, troubles]): readonly [string, () => Troubles] => [name, () => troubles]),
+  ];
   return stories.flatMap((story): Unit[] => [
     ...deaths.map(([name, each]) => ({
       name: `${story.name}: ${name}`,
       run: () => dieAtEachWrite(surroundings, story, name, each),
     })),
-    ...mishaps.map(([name, fault]) => ({
-      name: `${story.name}: every request meets ${name} once`,
-      run: () => disturb(surroundings, story, name, () => ({ plan: firstTimes(fault).plan })),
-    })),
-    ...watches.map(([name, troubles]) => ({
-      name: `${story.name}: ${name}`,
-      run: () => disturb(surroundings, story, name, () => troubles),
-    })),
+    { name: `${story.name}: mishaps`, run: () => disturb(surroundings, story, disturbances) },
   ]);
 }
 
@@ -130,16 +130,18 @@ async function dieAtEachWrite(
 async function disturb(
   surroundings: Surroundings,
   story: Story,
-  name: string,
-  troubles: () => Troubles,
+  disturbances: readonly (readonly [string, () => Troubles])[],
 ): Promise<void> {
   await withLane(surroundings, story, async (tell) => {
     const expected = await tell({});
-    await attempt(
-      () => `${story.name}: ${name}`,
-      async () => differences(expected, await tell(troubles()), { repeats: false }),
-    );
-    say(`${story.name}: ${name}`);
+    for (const [name, troubles] of disturbances) {
+      if (stop.signal.aborted) return;
+      await attempt(
+        () => `${story.name}: ${name}`,
+        async () => differences(expected, await tell(troubles()), { repeats: false }),
+      );
+    }
+    say(`${story.name}: ${disturbances.length} kinds of mishaps`);
   });
 }
 

@@ -72,6 +72,32 @@ export const stories: readonly Story[] = [
     },
   },
   {
+    name: 'broken image, then the old one',
+    async tell(stage) {
+      await change(stage, { image: 'example.org/broken:18' });
+      await stage.settled('one Pod that does not start', () => {
+        const broken = stage.observer
+          .pods(stage.namespace)
+          .filter((pod) => JSON.stringify(pod.spec).includes('/broken:'));
+        return broken.length === 1 ? undefined : `${broken.length} Pods have the image`;
+      });
+      await change(stage, { image: null });
+      await stage.settled('all well again', () => unready(stage));
+    },
+  },
+  {
+    name: 'no node, then any',
+    async tell(stage) {
+      await change(stage, { affinity: { nodeSelector: { 'example.org/nowhere': 'x' } } });
+      await stage.settled('one Pod without a node', () => {
+        const lost = stage.observer.pods(stage.namespace).filter(({ spec }) => spec?.['nodeName'] === undefined);
+        return lost.length === 1 ? undefined : `${lost.length} Pods have no node`;
+      });
+      await change(stage, { affinity: { nodeSelector: null } });
+      await stage.settled('all well again', () => unready(stage));
+    },
+  },
+  {
     name: 'restart (operation)',
     tell: (stage) => operation(stage, { type: 'Restart' }),
   },

@@ -44,6 +44,18 @@ describe('a work queue', () => {
     expect(queue.depth).toBe(0);
   });
 
+  test('a thousand keys that fail at once come back by and by', async () => {
+    const { clock, queue } = setup();
+    for (let number = 0; number < 1000; number++) queue.addWithBackoff(`key-${number}`);
+    await clock.advance(100);
+    expect(queue.depth).toBeGreaterThanOrEqual(100);
+    expect(queue.depth).toBeLessThanOrEqual(110);
+    await clock.advance(1_000);
+    expect(queue.depth).toBeLessThanOrEqual(160);
+    await clock.advance(18_000);
+    expect(queue.depth).toBe(1000);
+  });
+
   test('back-off doubles per key from 5 ms to 60 s, until it is forgotten', async () => {
     const { clock, queue } = setup();
     const waits: number[] = [];

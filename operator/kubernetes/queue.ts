@@ -14,7 +14,7 @@ export interface WorkQueue {
   add(key: string): void;
   /** Adds after a delay; of several pending delays of a key, the earliest counts. */
   addAfter(key: string, milliseconds: number): void;
-  /** Adds after the key's own back-off: 5 ms, doubled for each call up to 60 s, until `forget`. */
+  /** Adds after the key's own back-off: 5 ms, doubled for each call up to 60 s, until `forget`; later, if many keys come back at once. */
   addWithBackoff(key: string): void;
   forget(key: string): void;
   /** The next key, when there is one; undefined when the queue is shut down. Must be answered by `done`. */
@@ -28,6 +28,8 @@ const FIRST_BACKOFF_MS = 5;
 const LONGEST_BACKOFF_MS = 60_000;
 /** Up to a quarter less, so that keys that failed together don't come back together. */
 const JITTER = 0.25;
+/** Of all keys together: what fails for a thousand keys at once must not be asked a thousand times at once again. */
+const RETRIES = { atOnce: 100, perSecond: 50 };
 
 export function createQueue({ name, metrics, ...given }: WorkQueueOptions): WorkQueue {
   const { clock, random } = surroundingsFrom(given);
@@ -41,6 +43,8 @@ export function createQueue({ name, metrics, ...given }: WorkQueueOptions): Work
   const failures = new Map<string, number>();
   const takers: ((key: string | undefined) => void)[] = [];
   let open = true;
+  /** When the allowance for retries is whole again. */
+  let allowanceWholeAt = -Infinity;
 
   return {
     name,
@@ -53,7 +57,8 @@ export function createQueue({ name, metrics, ...given }: WorkQueueOptions): Work
       const failed = failures.get(key) ?? 0;
       failures.set(key, failed + 1);
       metrics?.retried(name);
-      addAfter(key, Math.min(FIRST_BACKOFF_MS * 2 ** failed, LONGEST_BACKOFF_MS) * (1 - JITTER * random()));
+      const ownMs = Math.min(FIRST_BACKOFF_MS * 2 ** failed, LONGEST_BACKOFF_MS) * (1 - JITTER * random());
+      addAfter(key, Math.max(ownMs, sharedWaitMs()));
     },
     forget: (key) => void failures.delete(key),
     take() {
@@ -79,6 +84,12 @@ export function createQueue({ name, metrics, ...given }: WorkQueueOptions): Work
       for (const taker of takers.splice(0)) taker(undefined);
     },
   };
+
+  function sharedWaitMs(): number {
+    const eachMs = 1000 / RETRIES.perSecond;
+    allowanceWholeAt = Math.max(allowanceWholeAt, clock.now()) + eachMs;
+    return Math.max(allowanceWholeAt - clock.now() - RETRIES.atOnce * eachMs, 0);
+  }
 
   function add(key: string): void {
     if (!open || ready.has(key)) return;

@@ -2,6 +2,7 @@
 export const errorCodes = {
   KubernetesApi: 'The Kubernetes API server refused a request.',
   KubernetesUnreachable: 'The Kubernetes API server did not answer in time.',
+  LeadershipLost: 'Another operator may lead by now, so that this one writes nothing more; it ends and starts anew.',
   DcsUnreachable: 'etcd could not be reached or did not answer in time.',
   DcsRejected: 'etcd refused a request.',
   DcsCompacted: 'etcd no longer has the history from which a watch was to begin.',
