@@ -3,8 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { credentialsIn } from '../dcs/etcd-credentials.ts';
 import { etcdDcs } from '../dcs/etcd.ts';
-import { layout, versionFor } from '../engines/postgres/layout.ts';
-import { postgresEngine } from '../engines/postgres/engine.ts';
+import { installedEngine } from '../engines/create-engine.ts';
 import { inCluster } from '../kubernetes/access.ts';
 import { kubernetesClient, type KubernetesClient } from '../kubernetes/client.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -39,7 +38,8 @@ async function run(): Promise<void> {
 
   const clock = systemClock;
   await mkdir(settings.volume, { recursive: true });
-  const paths = layout(settings.volume, await versionFor(settings.volume), { walVolume: settings.walVolume });
+  const { instance, volume: folder, walVolume: logVolume } = settings;
+  const engine = await installedEngine(settings.engine, { instance, volume: folder, logVolume });
   const patience = AbortSignal.timeout(600_000);
   await holdVolume(
     join(settings.volume, 'agent.lock'),
@@ -51,7 +51,7 @@ async function run(): Promise<void> {
     },
     patience,
   );
-  await untilUnlocked(paths.lock, clock, log, patience);
+  await untilUnlocked(engine.lock, clock, log, patience);
   const [volume, kubernetes] = await Promise.all([openVolume(settings.volume), clientInCluster(log)]);
   agent = startAgent({
     settings,
@@ -64,7 +64,7 @@ async function run(): Promise<void> {
         ),
       }),
     }),
-    engine: postgresEngine({ instance: settings.instance, layout: paths, clock, log }),
+    engine: engine.create(clock, log),
     volume,
     kubernetes,
     clock,
