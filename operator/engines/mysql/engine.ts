@@ -1,7 +1,7 @@
 /** MySQL behind the engine seam: which functions carry out which effect, and what is known of the server after it. */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Voter } from '../../api/cluster-state.ts';
+import type { Finding, Voter } from '../../api/cluster-state.ts';
 import { contains, formatGtidSet, parseGtidSet, type GtidSet } from '../../ha/gtid-set.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
 import { epochOfEnd, epochOfTimeline } from '../../ha/view.ts';
@@ -33,6 +33,7 @@ import { receiveFrom, receives, startReceiving, stopReceiving, type Part } from 
 import { serverLog, type LogRecord } from './server-log.ts';
 import { quiesce } from './shutdown.ts';
 import { gtidsIn, lastBinaryLog, readBinaryLog } from './binlog.ts';
+import { declare } from './declare.ts';
 import { clone, clonedFile, discardFormer, discardUnfinished } from './clone.ts';
 import { gtidsOf, positionAt } from './position.ts';
 import { cutTail, judgeTail, logThatWon, withoutBeats, type Tail } from './tail.ts';
@@ -669,6 +670,14 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
       .catch((error: unknown) => log.warn({ err: error }, 'accounts of instances could not be made'));
   }
 
+  async function declared(text: string, _lacking: unknown, signal: AbortSignal): Promise<readonly Finding[]> {
+    if (state.status !== 'primary' || !state.open) return [];
+    const needed = state.applied?.acknowledgements ?? 1;
+    return accessTo(signal).control(async (session) =>
+      declare(session, text, (await semiSync(session)).clients >= needed),
+    );
+  }
+
   async function configure(definition: EngineContext['definition']): Promise<void> {
     const wanted = JSON.stringify(userSettings(definition));
     if (configured === wanted) return;
@@ -705,7 +714,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     copyProgress: () => copied,
     observe,
     configure,
-    declare: () => Promise.resolve([]),
+    declare: declared,
     onChange: (listener) => (changeListener = listener),
     onHealth: (listener) => (healthListener = listener),
     onStreamLost: (listener) => (streamLostListener = listener),
