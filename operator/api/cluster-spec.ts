@@ -196,7 +196,7 @@ export const placement = {
   replication: described(Replication.prefault({}), 'How replicas get their data.'),
   resources: described(
     Resources.exactOptional(),
-    'CPU and memory of each instance. Set memory requests equal to limits, so that the database is not the first to be killed.',
+    'CPU and memory of each instance; requests of 250m and 256Mi by default, too little for a database with work to do. Set memory requests equal to limits, so that the database is not the first to be killed.',
     [withinLimits('cpu'), withinLimits('memory'), withinLimits('ephemeral-storage')],
   ),
   affinity: described(Affinity.prefault({}), 'Where instances run.'),

@@ -150,6 +150,11 @@ test('a lost node’s Pod is left to us, unless the user wants otherwise', () =>
   expect(tolerations([own])).toEqual([own, expect.objectContaining({ key: 'node.kubernetes.io/not-ready' })]);
 });
 
+test('a Pod asks for something even where nobody does, so that it does not starve first', () => {
+  const { spec } = podFor(sampleCluster({}), 'orders-1', facts);
+  expect(spec?.containers[0]?.resources?.requests).toEqual({ cpu: '250m', memory: '256Mi' });
+});
+
 test('resources apply to both containers, as strings', () => {
   const { spec } = podFor(sampleCluster({ resources: { requests: { cpu: 1 } } }), 'orders-1', facts);
   for (const container of [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])])

@@ -78,7 +78,8 @@ export function podInputs(cluster: DatabaseCluster, { installation, dataUid }: O
 /** Everything whose change replaces the Pod, and nothing else. */
 function intent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts) {
   const { name } = cluster.metadata;
-  const { pod, resources, affinity } = cluster.spec;
+  const { pod, affinity } = cluster.spec;
+  const resources = quantities(cluster.spec.resources ?? leastResources);
   const profile = profileOf(cluster);
   return {
     labels: { ...pod?.labels },
@@ -114,7 +115,7 @@ function intent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFact
           command: ['/opt/mainstay/node', '/opt/mainstay/agent.mjs', 'install', '/mainstay'],
           securityContext: restricted(),
           // The same as the database's: costs nothing, and keeps a Guaranteed Pod guaranteed.
-          ...(resources !== undefined && { resources: quantities(resources) }),
+          resources,
           volumeMounts: [{ name: 'mainstay', mountPath: '/mainstay' }],
         },
       ],
@@ -142,7 +143,7 @@ function intent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFact
             timeoutSeconds: 1,
             failureThreshold: 3,
           },
-          ...(resources !== undefined && { resources: quantities(resources) }),
+          resources,
           securityContext: restricted(),
           volumeMounts: [
             { name: 'data', mountPath: '/var/lib/mainstay' },
@@ -298,6 +299,12 @@ function tolerations(cluster: DatabaseCluster): Wire<V1Toleration[]> {
 }
 
 type Resources = NonNullable<DatabaseCluster['spec']['resources']>;
+
+/**
+ * Where the spec says nothing. Without any request a Pod is the first to starve and to be killed on a busy node, and an agent
+ * that starves loses elections it should never have had.
+ */
+const leastResources: Resources = { requests: { cpu: '250m', memory: '256Mi' } };
 
 function quantities(resources: Resources): {
   requests?: Record<string, string>;
