@@ -30,21 +30,6 @@ const changesPerSecond = 10;
 const clusterController = 'database-cluster';
 const began = performance.now();
 
-const api = await startApiProcess(stop.signal);
-try {
-  const results = await measure(api, sizes.length > 0 ? sizes : [100, 300, 1000]);
-  if (argued.includes('--publish')) await publish(results);
-  const last = results.at(-1);
-  if (last)
-    process.stdout.write(
-      `scale: clusters=${last.clusters} reconcile_p99_ms=${last.changeP99Ms} start_s=${last.startSeconds} ` +
-        `rss_mb=${last.residentMegabytes} idle_requests_per_cluster_hour=${last.idleRequestsPerClusterHour}\n`,
-    );
-} finally {
-  await api.stop();
-}
-process.exit(0);
-
 async function measure(server: ApiProcess, wanted: readonly number[]): Promise<readonly Size[]> {
   const { signal } = stop;
   const dcs = etcdDcs({ endpoints: [server.etcdUrl], clock: systemClock });
@@ -133,12 +118,10 @@ async function rest(
     residentMegabytes: await operator.residentMegabytes(),
     idleCpuPercent: round(((after.cpu - before.cpu) / elapsed) * 100),
     // Watches that are opened anew and the operator's own lease are there whatever the number of clusters.
-    idleRequestsPerClusterHour: perClusterHour(requests),
+    idleRequestsPerClusterHour: perClusterHour((metrics) => metrics.sum('rest_client_requests_total')),
     idleReconcilesPerClusterHour: perClusterHour((metrics) => metrics.sum('controller_runtime_reconcile_total')),
   };
 }
-
-const requests = (metrics: Metrics): number => metrics.sum('rest_client_requests_total');
 
 function round(value: number): number {
   return Math.round(value * 100) / 100;
@@ -147,3 +130,18 @@ function round(value: number): number {
 function say(line: string): void {
   process.stdout.write(`${((performance.now() - began) / 1000).toFixed(1).padStart(7)} s  ${line}\n`);
 }
+
+const api = await startApiProcess(stop.signal);
+try {
+  const results = await measure(api, sizes.length > 0 ? sizes : [100, 300, 1000]);
+  if (argued.includes('--publish')) await publish(results);
+  const last = results.at(-1);
+  if (last)
+    process.stdout.write(
+      `scale: clusters=${last.clusters} reconcile_p99_ms=${last.changeP99Ms} start_s=${last.startSeconds} ` +
+        `rss_mb=${last.residentMegabytes} idle_requests_per_cluster_hour=${last.idleRequestsPerClusterHour}\n`,
+    );
+} finally {
+  await api.stop();
+}
+process.exit(0);

@@ -61,6 +61,17 @@ export const steps: readonly Step[] = [
       ),
   },
   {
+    name: 'nonsense',
+    title: 'nonsense in every field of every resource, on a real API server',
+    run: (context) => counted('hack/leaves/main.ts', context),
+  },
+  {
+    name: 'operator',
+    title: 'the operator on a real API server: it dies at every write, and every request fails once',
+    live: true,
+    run: (context) => counted('hack/operator-faults/main.ts', context),
+  },
+  {
     name: 'deploy',
     title: 'images, local cluster and chart',
     live: true,
@@ -116,6 +127,21 @@ async function once({ signal }: StepContext, failure: string, work: () => Promis
     signal.throwIfAborted();
     return failedOnce(error instanceof CommandFailed ? failure : String(error));
   }
+}
+
+/** A script whose lines `FAILED …` are its failures, and whose last line counts: `N passed, N failed`. */
+async function counted(script: string, { say, signal }: StepContext): Promise<Outcome> {
+  const { stdout } = await tryRun(process.execPath, [script], {
+    cwd: repository,
+    signal,
+    onLine: say,
+    timeoutMs: 15 * 60_000,
+  });
+  const lines = stdout.trimEnd().split('\n');
+  const [, passed, failed] = /^(\d+) passed, (\d+) failed$/.exec(lines.at(-1) ?? '') ?? [];
+  if (passed === undefined) return failedOnce(`${script} did not come to its end`);
+  const failures = lines.filter((line) => line.startsWith('FAILED ')).map((line) => line.slice('FAILED '.length));
+  return { passed: Number(passed), failed: Number(failed), failures };
 }
 
 interface JestResults {
