@@ -55,6 +55,8 @@ const laterMs = 5_000;
 const operationSettledMs = 100;
 /** How long to wait for etcd before looking after clusters without it. */
 const etcdPatienceMs = 10_000;
+/** Clusters looked after at the same time. Each waits for the API server most of its time, and new ones come in dozens. */
+const clusterWorkers = 10;
 /** The kubelet takes a minute to bring a renewed Secret; this much more does not matter. */
 const credentialsEveryMs = 10_000;
 
@@ -172,6 +174,7 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
       runController({
         ...surroundings,
         name: 'database-cluster',
+        workers: clusterWorkers,
         queue: clusterQueue,
         reconcile: reconcileCluster,
         signal,

@@ -170,6 +170,25 @@ describe('an informer', () => {
     expect(lists()).toBe(1);
   });
 
+  test('a day without an event ends with a watch that works', async () => {
+    // Once an hour: by silence, as behind a load balancer that forgets connections, or ended by the server, in turn.
+    const hour = 3_600_000;
+    const informer = await followed({ silenceMs: hour });
+    for (let hours = 0; hours < 24; hours++) {
+      const opened = watches().length;
+      if (hours % 2 === 0) await clock.advance(hour + 1);
+      else {
+        await clock.advance(hour / 2);
+        api.bookmark();
+        api.endWatches();
+      }
+      await until(() => watches().length > opened && api.openWatches === 1);
+    }
+    api.put(path('late'));
+    await eventually(() => informer.get('shop/late') !== undefined);
+    expect(lists()).toBe(1);
+  });
+
   test('a peer that does not even answer is left at the deadline', async () => {
     api.fail(() => ({ kind: 'silence' }));
     const informer = follow();
