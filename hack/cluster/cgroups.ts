@@ -6,6 +6,12 @@ import { prefix } from './layout.ts';
 
 const root = '/sys/fs/cgroup';
 
+/**
+ * Ten times what any process has: a node stands for a machine of its own, on which whatever else this one does would not run.
+ * With the default share, a build beside the tests starves three nodes as one.
+ */
+const cpuShare = { 'cpu.shares': '10240', 'cpu.weight': '1000' };
+
 /** Creates the group in every hierarchy (one with cgroup v2, one per controller with v1). */
 export function createCgroup(name: string): void {
   for (const hierarchy of hierarchies()) {
@@ -16,6 +22,8 @@ export function createCgroup(name: string): void {
       if (isV2() || !existsSync(join(folder, file))) continue;
       writeFileSync(join(folder, file), readFileSync(join(hierarchy, file)));
     }
+    for (const [file, share] of Object.entries(cpuShare))
+      if (existsSync(join(folder, file))) writeFileSync(join(folder, file), share);
   }
   mkdirSync(join(census(), name, 'daemons'), { recursive: true });
 }
