@@ -8,6 +8,7 @@ import { inspect } from 'node:util';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 
+import { etcdUsers } from './etcd-users.ts';
 import { systemClock } from '../platform/clock.ts';
 import { MainstayError } from '../platform/errors.ts';
 import { createBlackHole, type BlackHole } from './black-hole.ts';
@@ -266,6 +267,55 @@ describe('a folder with credentials', () => {
       await expect(dcs.watch('/', 0, AbortSignal.timeout(5_000))[Symbol.asyncIterator]().next()).rejects.toMatchObject(
         rejected,
       );
+    });
+
+    test('a user per cluster: each has all rights under its own prefix, and none under another’s or over users', async () => {
+      const users = etcdUsers({ endpoints: cluster.urls, clock: systemClock, credentials: root });
+      const prefixOf = (name: string): string => `/mainstay/shop/${name}-5a0f3c0e-6f9d-4b7e-9a53-0d9c3f1f2b11/`;
+      const make = (name: string, password: string, resetPassword = false): Promise<void> =>
+        users.ensure({ name, password, prefix: prefixOf(name) }, { resetPassword }, soon);
+      await Promise.all([make('orders', 'one'), make('users', 'two')]);
+      // A name that the other's is the beginning of.
+      await make('orders-2', 'three');
+      // Again, by an operator that was killed halfway: nothing changes.
+      await make('orders', 'never used');
+      const as = (username: string, password: string): Dcs => client({ ...tls(), username, password });
+      const [orders, others] = [as('orders', 'one'), as('users', 'two')];
+      const key = `${prefixOf('orders')}leader`;
+      const lease = await orders.grantLease(30, soon);
+      expect((await orders.txn([{ key, is: 'absent' }], [{ put: key, value: 'a', lease }], soon)).outcome).toBe(
+        'applied',
+      );
+      expect((await orders.read(prefixOf('orders'), soon)).entries.size).toBe(1);
+      for (const dcs of [others, as('orders-2', 'three')]) {
+        await expect(dcs.read(prefixOf('orders'), soon)).rejects.toMatchObject(rejected);
+        await expect(dcs.read(key, soon)).rejects.toMatchObject(rejected);
+        await expect(dcs.txn([], [{ put: key, value: 'b' }], soon)).rejects.toMatchObject(rejected);
+        await expect(dcs.txn([], [{ delete: key }], soon)).rejects.toMatchObject(rejected);
+        await expect(
+          dcs.watch(prefixOf('orders'), 0, AbortSignal.timeout(5_000))[Symbol.asyncIterator]().next(),
+        ).rejects.toMatchObject(rejected);
+        // Ending the lease would end the key.
+        await expect(dcs.revokeLease(lease, soon)).rejects.toMatchObject(rejected);
+      }
+      await expect(others.read('/mainstay/', soon)).rejects.toMatchObject(rejected);
+
+      const thief = etcdUsers({
+        endpoints: cluster.urls,
+        clock: systemClock,
+        credentials: () => ({ ...tls(), username: 'users', password: 'two' }),
+      });
+      await expect(
+        thief.ensure({ name: 'orders', password: 'stolen', prefix: '/' }, { resetPassword: true }, soon),
+      ).rejects.toThrow('etcd.userPerCluster');
+
+      // Its Secret was lost: another password, which then is the only one.
+      await make('orders', 'four', true);
+      expect((await as('orders', 'four').read(prefixOf('orders'), soon)).entries.size).toBe(1);
+      await users.remove('orders', soon);
+      await users.remove('orders', soon);
+      await expect(as('orders', 'four').read(prefixOf('orders'), soon)).rejects.toThrow();
+      await Promise.all([users.close(), thief.close()]);
     });
 
     test('an expired token is renewed within the call, and within the opening of a watch', async () => {
