@@ -4,6 +4,7 @@ import { Registry, collectDefaultMetrics } from 'prom-client';
 import { operatorMetrics } from './controllers/metrics.ts';
 import { runControllers } from './controllers/run-controllers.ts';
 import { asFiles, credentialsIn } from './dcs/etcd-credentials.ts';
+import { etcdUsers } from './dcs/etcd-users.ts';
 import { etcdDcs } from './dcs/etcd.ts';
 import { explain } from './ha/explain.ts';
 import { parseView } from './ha/view.ts';
@@ -53,11 +54,13 @@ async function run(): Promise<void> {
     ...settings.installation,
     ...(credentials && { etcdCredentials: asFiles(credentials()) }),
   });
-  const dcs = etcdDcs({
+  const etcd = {
     endpoints: settings.installation.etcdEndpoints,
     clock: surroundings.clock,
     ...(credentials && { credentials }),
-  });
+  };
+  const dcs = etcdDcs(etcd);
+  const users = settings.installation.etcdUserPerCluster === true ? etcdUsers(etcd) : undefined;
   const events = createEventRecorder({
     ...surroundings,
     client,
@@ -80,6 +83,7 @@ async function run(): Promise<void> {
           // Whoever was stopped for a while goes on where he was, and others lead by then.
           client: fenced(client, () => election.isLeader()),
           dcs,
+          etcdUsers: users,
           events,
           installation,
           explain: (entries, at) => explain(parseView(entries, at)),
@@ -122,6 +126,7 @@ async function run(): Promise<void> {
   await events.flush();
   server.close();
   await dcs.close();
+  await users?.close();
   await client.close();
   log.info('stopped');
   process.exit(0);

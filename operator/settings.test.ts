@@ -17,6 +17,7 @@ const given = {
 test('reads the environment', () => {
   expect(readSettings(given)).toEqual({
     installation: {
+      etcdUserPerCluster: false,
       mainstayImage: 'mainstay:1',
       images: { postgres: { '18': 'postgres:18' }, mysql: { '9.7': 'mysql:9.7' } },
       etcdEndpoints: ['http://a:2379', 'http://b:2379'],

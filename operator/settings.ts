@@ -30,6 +30,7 @@ const imagePrefixes: Readonly<Record<EngineName, string>> = {
 const Environment = z.object({
   MAINSTAY_ETCD_ENDPOINTS: z.string().min(1),
   MAINSTAY_ETCD_CREDENTIALS: z.string().default(''),
+  MAINSTAY_ETCD_USER_PER_CLUSTER: z.enum(['true', 'false']).default('false'),
   MAINSTAY_IMAGE: z.string().min(1),
   MAINSTAY_WATCH_NAMESPACE: z.string().default(''),
   MAINSTAY_NODES: z.enum(['true', 'false']).default('true'),
@@ -49,6 +50,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   const given = result.data;
   return {
     installation: {
+      etcdUserPerCluster: given.MAINSTAY_ETCD_USER_PER_CLUSTER === 'true',
       mainstayImage: given.MAINSTAY_IMAGE,
       images: Object.fromEntries(
         Object.entries(imagePrefixes).map(([engine, prefix]) => [engine, imagesOf(environment, prefix)]),

@@ -7,6 +7,7 @@ import type { OperatorMetrics } from './metrics.ts';
 import { apiVersion } from '../api/api-group.ts';
 import { eventReasons, type EventReason } from '../api/event-reasons.ts';
 import type { Dcs } from '../dcs/dcs.ts';
+import type { EtcdUsers } from '../dcs/etcd-users.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { runController } from '../kubernetes/controller.ts';
 import type { EventRecorder } from '../kubernetes/events.ts';
@@ -29,6 +30,8 @@ import { syncStreaks } from './sync-streaks.ts';
 export interface ControllersOptions {
   readonly client: KubernetesClient;
   readonly dcs: Dcs;
+  /** Where each cluster shall have a login of its own to etcd. */
+  readonly etcdUsers?: EtcdUsers | undefined;
   readonly events: EventRecorder;
   /** Asked anew each time: the credentials in it are renewed without a word. */
   readonly installation: () => Installation;
@@ -123,7 +126,7 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
     clock,
     log,
   };
-  const effector = { client, dcs, requests, newPassword, metrics, log };
+  const effector = { client, dcs, etcdUsers: options.etcdUsers, requests, newPassword, metrics, log };
   const note = (regarding: ApiObject, reason: EventReason, text: string): void =>
     events.record({ regarding, type: eventReasons[reason].type, reason, note: text });
   const reconcileOperations = clusterOperationReconciler({

@@ -9,6 +9,8 @@ export interface Installation {
   /** Default image by engine and major version. */
   readonly images: Readonly<Partial<Record<EngineName, Readonly<Partial<Record<string, string>>>>>>;
   readonly etcdEndpoints: readonly string[];
+  /** Each cluster has a login of its own, confined to its prefix, if `etcdCredentials` has one at all. */
+  readonly etcdUserPerCluster?: boolean;
   /** What etcd asks of clients, by file name (operator/dcs/etcd-credentials.ts); undefined: nothing. */
   readonly etcdCredentials?: Readonly<Record<string, string>>;
 }

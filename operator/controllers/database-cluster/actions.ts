@@ -29,6 +29,8 @@ export type Action =
   | { readonly type: 'apply'; readonly desired: Desired }
   /** `isLost`: the cluster has had one, with other passwords. */
   | { readonly type: 'create-once'; readonly object: OnceObject; readonly isLost: boolean }
+  /** Its own user of etcd, and the Secret by which the agents know it. */
+  | { readonly type: 'give-etcd-login' }
   | { readonly type: 'make-authority' }
   | { readonly type: 'write-certificates'; readonly plan: FilesPlan }
   | {

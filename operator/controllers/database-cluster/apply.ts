@@ -3,6 +3,7 @@ import { clusterPrefix, keys, type ClusterIdentity, type RestartRequest } from '
 import type { EventReason } from '../../api/event-reasons.ts';
 import type { FilesPlan } from '../../certificates/plan.ts';
 import type { Dcs, Deadline, TxnResult } from '../../dcs/dcs.ts';
+import type { EtcdUsers } from '../../dcs/etcd-users.ts';
 import { isAlreadyExists } from '../../kubernetes/api-error.ts';
 import type { CallOptions, KubernetesClient } from '../../kubernetes/client.ts';
 import {
@@ -16,6 +17,7 @@ import {
 } from '../../kubernetes/kinds.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
+import { etcdUserOf, givesOwnLogins, ownEtcdSecret } from '../../resources/etcd-secret.ts';
 import { annotations, labels } from '../../resources/labels.ts';
 import { secretNames, volumeName } from '../../resources/names.ts';
 import { applicationContent, applicationSecret, systemSecret } from '../../resources/secrets.ts';
@@ -34,6 +36,8 @@ export interface Effector {
   readonly client: KubernetesClient;
   readonly dcs: Dcs;
   readonly requests: SwitchoverRequests;
+  /** Where clusters have logins of their own. */
+  readonly etcdUsers?: EtcdUsers | undefined;
   readonly newPassword: () => string;
   readonly metrics: Pick<OperatorMetrics, 'action'>;
   readonly log: Logger;
@@ -90,6 +94,9 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
       return;
     case 'create-once':
       await createOnce(effector, facts, action, note, options);
+      return;
+    case 'give-etcd-login':
+      await giveEtcdLogin(effector, facts, options, deadline);
       return;
     case 'make-authority':
       await writeAuthority(client, facts, fieldManager, options);
@@ -199,6 +206,7 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
       return;
     case 'delete-state':
       await deleteState(dcs, identity, signal);
+      if (givesOwnLogins(facts.installation)) await effector.etcdUsers?.remove(etcdUserOf(identity), deadline);
       return;
     case 'delete-pod':
       if (action.why === 'node-lost') await confirmLost(client, action.node, options);
@@ -235,6 +243,27 @@ function publish(
     [{ put: key, value: text }],
     deadline,
   );
+}
+
+/** The user first, so that what the Secret says always works; one whose password is known keeps it. */
+async function giveEtcdLogin(
+  { client, etcdUsers, newPassword }: Effector,
+  { cluster, dataUid, installation }: Facts,
+  options: CallOptions,
+  deadline: Deadline,
+): Promise<void> {
+  if (!etcdUsers) return;
+  const { namespace, name } = cluster.metadata;
+  const identity: ClusterIdentity = { namespace, name, uid: dataUid };
+  const username = etcdUserOf(identity);
+  const stored = await client.get(secrets, { namespace, name: secretNames.etcd(name) }, options);
+  const kept = (file: string): string => Buffer.from(stored?.data?.[file] ?? '', 'base64').toString('utf8');
+  const isKnown = kept('username') === username && kept('password') !== '';
+  const password = isKnown ? kept('password') : newPassword();
+  const user = { name: username, password, prefix: clusterPrefix(identity) };
+  await etcdUsers.ensure(user, { resetPassword: !isKnown }, deadline);
+  const secret = ownEtcdSecret(cluster, installation.etcdCredentials ?? {}, { username, password });
+  await client.apply(secrets, secret, { fieldManager, force: true }, options);
 }
 
 async function completeApplicationSecret(

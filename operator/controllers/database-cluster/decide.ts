@@ -9,6 +9,7 @@ import { profileOf } from '../../engines/profiles.ts';
 import { tlsFingerprint } from '../../api/tls-files.ts';
 import { definitionText } from '../../resources/definition.ts';
 import { databaseImage } from '../../resources/installation.ts';
+import { etcdUserOf, givesOwnLogins, ownEtcdIntent } from '../../resources/etcd-secret.ts';
 import { dataOwners, ownerReference } from '../../resources/owner.ts';
 import { volumeFor } from '../../resources/persistent-volume-claim.ts';
 import { podFor } from '../../resources/pod.ts';
@@ -103,7 +104,7 @@ function objectActions(facts: Facts): readonly Action[] {
   const created = onceObjects(facts.cluster)
     .filter(({ kind, name }) => !facts.objects.has(objectId(kind, name)))
     .map((object): Action => ({ type: 'create-once', object, isLost: object.kind === 'Secret' && hasData(facts) }));
-  return [...applied, ...created, ...onceOwnership(facts), ...unwantedObjects(facts)];
+  return [...applied, ...created, ...onceOwnership(facts), ...unwantedObjects(facts), ...etcdLogin(facts)];
 }
 
 /** As far as is known: a cluster that etcd says nothing about has data if it ever had a primary. */
@@ -155,6 +156,15 @@ function certificateActions({ certificates: { plan } }: Facts): readonly Action[
     case 'wait-for-user':
       return [];
   }
+}
+
+function etcdLogin({ cluster, installation, dataUid, objects }: Facts): readonly Action[] {
+  if (!givesOwnLogins(installation)) return [];
+  const { name, namespace } = cluster.metadata;
+  const seen = objects.get(objectId('Secret', secretNames.etcd(name)));
+  if (seen && (!seen.ours || seen.deleting)) return [];
+  const intent = ownEtcdIntent(installation.etcdCredentials ?? {}, etcdUserOf({ namespace, name, uid: dataUid }));
+  return seen?.intent === intent ? [] : [{ type: 'give-etcd-login' }];
 }
 
 function unwantedObjects(facts: Facts): readonly Action[] {

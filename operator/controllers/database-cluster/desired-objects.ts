@@ -1,6 +1,6 @@
 import type { DatabaseCluster } from '../../api/database-cluster.ts';
 import { primaryEndpointSlice } from '../../resources/endpoint-slice.ts';
-import { etcdSecret } from '../../resources/etcd-secret.ts';
+import { etcdSecret, givesOwnLogins } from '../../resources/etcd-secret.ts';
 import type { Installation } from '../../resources/installation.ts';
 import { annotations } from '../../resources/labels.ts';
 import { secretNames } from '../../resources/names.ts';
@@ -20,7 +20,8 @@ export interface Desired {
 }
 
 /** Objects that are ours entirely: applied whenever our intent changes. */
-export function desiredObjects(cluster: DatabaseCluster, { etcdCredentials }: Installation): readonly Desired[] {
+export function desiredObjects(cluster: DatabaseCluster, installation: Installation): readonly Desired[] {
+  const { etcdCredentials } = installation;
   const optional = [podDisruptionBudgetFor(cluster), networkPolicyFor(cluster)];
   return [
     serviceAccountFor(cluster),
@@ -31,7 +32,7 @@ export function desiredObjects(cluster: DatabaseCluster, { etcdCredentials }: In
     anyService(cluster),
     podsService(cluster),
     ...optional.filter((object) => object !== undefined),
-    ...(etcdCredentials ? [etcdSecret(cluster, etcdCredentials)] : []),
+    ...(etcdCredentials && !givesOwnLogins(installation) ? [etcdSecret(cluster, etcdCredentials)] : []),
   ].map(describe);
 }
 

@@ -151,7 +151,9 @@ async function observeObjects(
     kind: 'Secret',
     name: nameOf(clusterName),
   }));
-  const identities = [...desired, ...onceObjects(cluster), ...optional, ...certificates];
+  // Not among the desired where it holds a login of the cluster's own.
+  const login = installation.etcdCredentials ? [{ kind: 'Secret', name: secretNames.etcd(clusterName) }] : [];
+  const identities = [...desired, ...login, ...onceObjects(cluster), ...optional, ...certificates];
   const objects = new Map<string, ObservedObject>();
   await Promise.all(
     identities.map(async ({ kind, name }) => {
