@@ -24,10 +24,20 @@ export interface EtcdConnection {
   readonly endpoints: ReturnType<typeof createEndpoints>;
   readonly login: Login;
   /** An idempotent call, at any member. */
-  query<T extends z.ZodType>(path: string, body: object, Reply: T, deadline: Deadline): Promise<z.output<T>>;
+  readonly query: <T extends z.ZodType>(
+    path: string,
+    body: object,
+    Reply: T,
+    deadline: Deadline,
+  ) => Promise<z.output<T>>;
   /** A call that must not be carried out twice. Rejects with the raw error, which tells whether it was sent. */
-  command<T extends z.ZodType>(path: string, body: object, Reply: T, deadline: Deadline): Promise<z.output<T>>;
-  close(): Promise<void>;
+  readonly command: <T extends z.ZodType>(
+    path: string,
+    body: object,
+    Reply: T,
+    deadline: Deadline,
+  ) => Promise<z.output<T>>;
+  readonly close: () => Promise<void>;
 }
 
 /** Throws ConfigurationInvalid where endpoints or credentials can't be used. */

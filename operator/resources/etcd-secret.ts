@@ -28,8 +28,8 @@ export function ownEtcdSecret(
 }
 
 /** Without the passwords: that of the operator is none of its business, and its own changes only when it is lost. */
-export const ownEtcdIntent = ({ username: _theirs, password: _too, ...files }: Files, username: string): string =>
-  intentHash({ files, username });
+export const ownEtcdIntent = (files: Files, username: string): string =>
+  intentHash({ files: { ...files, username, password: undefined } });
 
 /** Whether each cluster gets a login of its own: only somebody who logs in himself can give one. */
 export const givesOwnLogins = ({ etcdUserPerCluster, etcdCredentials }: Installation): boolean =>
