@@ -21,8 +21,6 @@ const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.once(name, () => stop.abort(new Error(`stopped by ${name}`)));
 
-/** As the chart's memory limit would have it, less what Node needs beside its heap. */
-const heapMegabytes = 384;
 const idleSeconds = Number(process.env['IDLE_SECONDS'] ?? '120');
 const settleSeconds = 20;
 const changes = 300;
@@ -33,10 +31,10 @@ const began = performance.now();
 async function measure(server: ApiProcess, wanted: readonly number[]): Promise<readonly Size[]> {
   const { signal } = stop;
   const dcs = etcdDcs({ endpoints: [server.etcdUrl], clock: systemClock });
-  startStandIn({ client: server.client, dcs, clock: systemClock, workers: 16, repeatsEveryMs: 5_000 }, signal);
+  startStandIn({ client: server.client, dcs, clock: systemClock, workers: 16, repeatsEveryMs: 60_000 }, signal);
   const fleet = await gatherFleet(server.client, signal);
   const file = await buildOperator();
-  let operator = startOperatorProcess(file, server, heapMegabytes, say);
+  let operator = startOperatorProcess(file, server, say);
   const results: Size[] = [];
   try {
     for (const size of wanted) {
@@ -49,7 +47,7 @@ async function measure(server: ApiProcess, wanted: readonly number[]): Promise<r
 
       await operator.stop();
       const starting = performance.now();
-      operator = startOperatorProcess(file, server, heapMegabytes, say);
+      operator = startOperatorProcess(file, server, say);
       await observedAll(operator, size);
       const startSeconds = round((performance.now() - starting) / 1000);
       say(`${size}: all looked at ${startSeconds} s after the start`);

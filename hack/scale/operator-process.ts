@@ -22,6 +22,8 @@ export interface Metrics {
   sum(name: string, labels?: Readonly<Record<string, string>>): number;
 }
 
+/** As in charts/mainstay/templates/operator/deployment.yaml. */
+const chartFlags = ['--max-semi-space-size=8', '--max-old-space-size=384'];
 /** Such as --cpu-prof, for who wants to know where the time goes. */
 const nodeFlags = (process.env['OPERATOR_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
 const httpPort = 18_080;
@@ -33,13 +35,8 @@ export async function buildOperator(): Promise<string> {
 }
 
 /** Resolves as soon as it runs; whether it has seen everything is another question. */
-export function startOperatorProcess(
-  file: string,
-  api: ApiProcess,
-  heapMegabytes: number,
-  tell: (line: string) => void,
-): OperatorProcess {
-  const child = spawn(process.execPath, [...nodeFlags, `--max-old-space-size=${heapMegabytes}`, file], {
+export function startOperatorProcess(file: string, api: ApiProcess, tell: (line: string) => void): OperatorProcess {
+  const child = spawn(process.execPath, [...chartFlags, ...nodeFlags, file], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       PATH: process.env['PATH'],

@@ -64,7 +64,7 @@ export function pageFor({ machine, load, date, commit, sizes }: Published): stri
     '<!-- Written by hack/scale; edit nothing here. -->',
     '',
     `Measured by \`make bench-scale\` on ${date} (${commit}) on one machine (${machine}; load average of its last quarter of an hour: ${load}) that also runs the API server, its etcd and everything else. ` +
-      'API server and etcd are real; kubelets, volumes and agents are played by one process that writes the same statuses and the same keys, each member anew every 5 s as real agents do. Clusters of three instances; the operator is one process, started as in its image.',
+      'API server and etcd are real; kubelets, volumes and agents are played by one process that writes the same statuses and the same keys, each member anew once a minute as real agents do. Clusters of three instances; the operator is one process, started as in its image.',
     '',
     row(columns.map(([title]) => title)),
     row(columns.map(() => '---')),

@@ -63,6 +63,8 @@ const routeRetry = 250;
 const routeResync = 5000;
 /** Replicas read everything again now and then, should a watch have died in silence. */
 const resyncPeriod = 5000;
+/** What an agent tells of itself, if it stands in etcd as far as the agent can see. */
+const repeatPeriod = 60_000;
 /** For one effect on the database, in milliseconds; a copy of data may take hours, and ends with its connection. */
 const hours = 24 * 3600_000;
 const effectLimits: Readonly<Record<DatabaseEffect['type'], number>> = {
@@ -401,8 +403,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     while (!ended()) {
       const { lease } = state;
       const value = JSON.stringify(describe());
-      // Each write wakes all agents: the same words again are only for the case that somebody took them away.
-      if (lease && (value !== last.value || lease !== last.lease || clock.now() - last.at > resyncPeriod)) {
+      // Each write wakes all agents, and the operator: the same words again are only for the case that somebody took them away.
+      const isSeen = state.view?.members.has(settings.instance) === true;
+      const repeatAfter = isSeen ? repeatPeriod : resyncPeriod;
+      if (lease && (value !== last.value || lease !== last.lease || clock.now() - last.at > repeatAfter)) {
         published = memberState(state, observation.streaming);
         const at = clock.now();
         const write: Write = { put: prefix + keys.member(settings.instance), value, lease };
