@@ -48,6 +48,26 @@ scenario(
   },
 );
 
+scenario(
+  'kubectl drain of every node in turn, under load: nothing lost, and one hand-over each',
+  { operator: 'needed', runs: 'soak' },
+  async ({ orders, writeBeside, nodes }) => {
+    const client = await writeBeside(await orders.primary());
+    for (const node of (await orders.pods()).map((pod) => pod.node).filter((one, at, all) => all.indexOf(one) === at)) {
+      const before = await orders.primary();
+      await client.expectTrouble();
+      const drained = await nodes.drain(node, 150);
+      assert.equal(drained.code, 0, `kubectl drain ${node} failed: ${drained.stderr}`);
+      const after = await orders.primary();
+      assert.notEqual(after.node, node);
+      if (before.node !== node) assert.equal(after.instance, before.instance, 'only the drained node’s primary moves');
+      await nodes.uncordon(node);
+      await orders.fullyRedundant({ within: budgets.redundantMs });
+      await client.outageIsAtMost(budgets.handOverMs);
+    }
+  },
+);
+
 async function evictionIsRefused(api: ApiServer, orders: Orders, pod: string): Promise<boolean> {
   try {
     await api.post(`/api/v1/namespaces/${orders.namespace}/pods/${pod}/eviction?dryRun=All`, {
