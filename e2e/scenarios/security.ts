@@ -45,3 +45,56 @@ scenario(
     assert.ok(!mounted.includes('serviceaccount'), `a token for an init container: ${mounted}`);
   },
 );
+
+scenario(
+  'no credential is in a log, an argument, an environment, an event or a Pod',
+  { operator: 'needed' },
+  async ({ orders, access }) => {
+    const { namespace } = orders;
+    const stored = JSON.parse(
+      await access.kubectl(['get', 'secrets', '--namespace', namespace, '--output', 'json']),
+    ) as { readonly items: readonly { readonly metadata: { readonly name: string }; readonly data?: object }[] };
+    const credentials = stored.items.flatMap(({ metadata, data }) =>
+      Object.entries(data ?? {})
+        .filter(([key]) => /password|\.key$/.test(key))
+        .map(([key, value]) => {
+          const text = Buffer.from(String(value), 'base64').toString('utf8').trim();
+          // Of a private key, a line from its middle.
+          return {
+            of: `${metadata.name}/${key}`,
+            text: text.includes('-----BEGIN') ? (text.split('\n')[2] ?? '') : text,
+          };
+        }),
+    );
+    for (const of of ['orders-app/password', 'orders-system/', '.key'])
+      assert.ok(
+        credentials.some((one) => one.of.includes(of) && one.text.length >= 16),
+        `nothing to look for: ${of}`,
+      );
+
+    const places = new Map<string, string>();
+    for (const where of [namespace, systemNamespace]) {
+      const json = ['--namespace', where, '--output', 'json'];
+      places.set(`Pods in ${where}`, await access.kubectl(['get', 'pods', ...json]));
+      places.set(`events in ${where}`, await access.kubectl(['get', 'events', ...json]));
+    }
+    const ofOperator = ['--namespace', systemNamespace, '--selector', 'app.kubernetes.io/component=operator'];
+    places.set('the operator’s log', await access.kubectl(['logs', ...ofOperator, '--tail=-1', '--all-containers']));
+    for (const { name } of await orders.pods()) {
+      places.set(
+        `the log of ${name}`,
+        await access.kubectl(['logs', '--namespace', namespace, name, '--all-containers']),
+      );
+      places.set(
+        `arguments and environments in ${name}`,
+        await orders.shell(name, 'cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr "\\0" "\\n"; true'),
+      );
+    }
+    const found = [...places].flatMap(([place, text]) =>
+      credentials.filter((one) => text.includes(one.text)).map((one) => `${one.of} is in ${place}`),
+    );
+    assert.deepEqual(found, []);
+    // What was searched is what it should be.
+    assert.ok([...places.values()].every((text) => text.length > 100));
+  },
+);
