@@ -5,13 +5,12 @@ import type { Definition, InstanceName } from '../../api/cluster-state.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { command } from '../command.ts';
 import { replaceFile, syncDirectory } from '../files.ts';
-import { killHolders } from '../processes.ts';
 import { makeAccounts } from './accounts.ts';
 import { writeConfiguration } from './config.ts';
 import { mountedPasswords } from './credentials.ts';
 import { systemFile, type Layout } from './layout.ts';
 import { newSystemIdentifier, ordinalOf } from './names.ts';
-import { startServer, untilConnectable } from './process.ts';
+import { killServer, startServer, untilConnectable } from './process.ts';
 import type { ServerLog } from './server-log.ts';
 import { identifier, localAgent, withSession } from './sql.ts';
 
@@ -62,7 +61,7 @@ export async function initialize(
     server.signal('SIGTERM');
     await Promise.race([server.exited, clock.sleep(30_000, signal)]);
   } finally {
-    await killHolders(layout.lock, clock);
+    await killServer(server, layout, clock);
   }
   await command('sync', ['--file-system', layout.incoming], { signal });
   const systemIdentifier = newSystemIdentifier();

@@ -19,6 +19,13 @@ export function cachingSha2Verifier(password: string, origin: string): string {
   return `$A$${count}$${salt}${shaCrypt(Buffer.from(password), Buffer.from(salt), rounds * 1000)}`;
 }
 
+/** "$A$", rounds in thousands as three hexadecimal digits, "$", the salt, the digest. */
+export function matchesVerifier(password: string, verifier: string): boolean {
+  if (!isVerifier(verifier)) return false;
+  const [times, salt] = [parseInt(verifier.slice(3, 6), 16) * 1000, verifier.slice(7, 7 + saltLength)];
+  return shaCrypt(Buffer.from(password), Buffer.from(salt), times) === verifier.slice(7 + saltLength);
+}
+
 const sha256 = (...parts: readonly Uint8Array[]): Buffer => {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);

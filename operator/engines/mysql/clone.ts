@@ -8,12 +8,11 @@ import { MainstayError } from '../../platform/errors.ts';
 import { command } from '../command.ts';
 import type { CopyProgress } from '../engine.ts';
 import { exists, syncDirectory } from '../files.ts';
-import { killHolders } from '../processes.ts';
 import { alone, makeData } from './bootstrap.ts';
 import { mountedPasswords } from './credentials.ts';
 import { systemFile, type Layout } from './layout.ts';
 import { cloneAccount, systemIn } from './names.ts';
-import { startServer, untilConnectable } from './process.ts';
+import { killServer, startServer, untilConnectable } from './process.ts';
 import type { ServerLog } from './server-log.ts';
 import { literal, localAgent, textOf, withSession, type Session } from './sql.ts';
 
@@ -84,13 +83,13 @@ async function download(
     }).catch((error: unknown) => {
       throw stalled.signal.aborted ? stalled.signal.reason : error;
     });
-    await killHolders(layout.lock, clock, signal);
+    await killServer(server, layout, clock);
     await writeFile(clonedFile(layout.incoming), '');
     await command('sync', ['--file-system', layout.incoming], { signal });
     // Last of all: whole from now on.
     await writeFile(systemFile(layout.incoming), `${system}\n`, { flush: true });
   } catch (error) {
-    await killHolders(layout.lock, clock);
+    await killServer(server, layout, clock);
     await discard(layout.incoming);
     throw error;
   } finally {

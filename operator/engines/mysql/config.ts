@@ -76,7 +76,7 @@ export const optionName = (name: string): string =>
 const unset = ['log_error'];
 
 /** The user's. */
-export function userSettings({ parameters, defaults: given }: Definition): Readonly<Record<string, string>> {
+function userSettings({ parameters, defaults: given }: Definition): Readonly<Record<string, string>> {
   return Object.fromEntries(
     Object.entries({ ...given, ...parameters })
       .map(([name, value]) => [optionName(name), value] as const)
@@ -84,8 +84,14 @@ export function userSettings({ parameters, defaults: given }: Definition): Reado
   );
 }
 
+/** What isn't ours: the user's, and our defaults where there is nothing of the user's. */
+export const settingsOf = (definition: Definition): Readonly<Record<string, string>> => ({
+  ...defaults,
+  ...userSettings(definition),
+});
+
 export function myCnf(definition: Definition, layout: Layout, ordinal: number): string {
-  const { init_connect: own, ...users } = { ...defaults, ...userSettings(definition) };
+  const { init_connect: own, ...users } = settingsOf(definition);
   const locked = lockedSettings(layout, ordinal);
   const lines = (settings: Readonly<Record<string, string>>): readonly string[] =>
     Object.entries(settings).map(([name, value]) => `${name}=${quote(value)}`);

@@ -1,7 +1,7 @@
 /** MySQL behind the engine seam: which functions carry out which effect, and what is known of the server after it. */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Finding, Voter } from '../../api/cluster-state.ts';
+import type { Voter } from '../../api/cluster-state.ts';
 import { contains, formatGtidSet, parseGtidSet, type GtidSet } from '../../ha/gtid-set.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
 import { epochOfEnd, epochOfTimeline } from '../../ha/view.ts';
@@ -21,8 +21,8 @@ import { progressOf } from '../progress.ts';
 import type { ServerAccess } from './access.ts';
 import { keepInstanceAccounts } from './accounts.ts';
 import { initialize } from './bootstrap.ts';
-import { userSettings, writeConfiguration } from './config.ts';
-import { mountedPasswords } from './credentials.ts';
+import { settingsOf, writeConfiguration } from './config.ts';
+import { heldCredentials, mountedPasswords } from './credentials.ts';
 import { initConnect, shut, type Gate } from './gate.ts';
 import { isBinaryLog, systemFile, type Layout } from './layout.ts';
 import { backlogOf, heldBy, timelineOf, type Held } from './log-end.ts';
@@ -33,11 +33,12 @@ import { receiveFrom, receives, startReceiving, stopReceiving, type Part } from 
 import { serverLog, type LogRecord } from './server-log.ts';
 import { quiesce } from './shutdown.ts';
 import { gtidsIn, lastBinaryLog, readBinaryLog } from './binlog.ts';
-import { declare } from './declare.ts';
 import { clone, clonedFile, discardFormer, discardUnfinished } from './clone.ts';
 import { gtidsOf, positionAt } from './position.ts';
+import { applyChanges, noteAccepted, takeAccepted, writeIfValid, type Settings } from './settings.ts';
 import { cutTail, judgeTail, logThatWon, withoutBeats, type Tail } from './tail.ts';
-import { canary, keptSession, localAgent, type Session } from './sql.ts';
+import { declare } from './declare.ts';
+import { canary, keptSession, localAgent, withSession, type Session } from './sql.ts';
 import { applySyncSet, replicaWatch, semiSync, type Primary } from './sync-set.ts';
 
 export interface MysqlOptions {
@@ -54,6 +55,8 @@ const limits = {
   /** Of a replica, or of a primary whose clients and writes have ended. */
   cleanStop: 20_000,
   inspection: 5000,
+  /** For all statements on users. */
+  declaration: 30_000,
   /** What an effect may take after its end has come. */
   cleaningUp: 5000,
   observation: 5000,
@@ -103,12 +106,19 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   let gate: Gate = shut;
   /** With which account this replica receives; changed by one at a time. */
   let part: Part = 'async';
+  let passwordInUse = '';
   let channel: Promise<unknown> = Promise.resolve();
+  const credentials = heldCredentials(layout);
   const replicas = replicaWatch(clock);
   const disks: Disks = { folders: [dirname(layout.data)], segment: 16 * mebibyte };
   const space = keepDiskSpace(() => Promise.resolve(disks), clock, log);
-  /** What the option file was made from, and what the running server has of it. */
-  let configured = '';
+  /** The variables that the running server was given. */
+  let inForce: Settings = {};
+  /** What was asked for last, taken or not. */
+  let asked = '';
+  let pendingRestart: readonly string[] = [];
+  /** Why MySQL refused the newest settings, if it did. */
+  let refusal: string | undefined;
 
   const mysqlLog = serverLog(log, (record) => {
     noticeLostStream(record);
@@ -134,8 +144,8 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   };
 
   /** In force when it resolves: it is read back. */
-  async function setGate(to: Gate, { parameters }: EngineContext['definition'], signal: AbortSignal): Promise<void> {
-    const wanted = initConnect(to, parameters['init_connect']);
+  async function setGate(to: Gate, definition: EngineContext['definition'], signal: AbortSignal): Promise<void> {
+    const wanted = initConnect(to, settingsOf(definition)['init_connect']);
     await accessTo(signal).control(async (session) => {
       await session.query('SET GLOBAL init_connect = ?', [wanted]);
       const [row] = await session.query('SELECT @@global.init_connect AS value');
@@ -233,13 +243,23 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     }
 
     await mkdir(layout.configuration, { recursive: true });
-    await writeConfiguration(context.definition, layout, ordinal);
-    configured = JSON.stringify(userSettings(context.definition));
+    asked = JSON.stringify(settingsOf(context.definition));
+    refuse(await writeIfValid(context.definition, layout, ordinal, signal));
+    if (refusal !== undefined && !(await takeAccepted(layout)))
+      await writeConfiguration({ ...context.definition, parameters: {} }, layout, ordinal);
     await keepServerUuid(context.incarnation);
     gate = shut;
     part = 'async';
     rolledBack = 0;
-    await launch(signal);
+    await launch(signal).catch(async (error: unknown) => {
+      // New settings that only a start shows to be wrong must not keep a database down whose former ones are known to work.
+      if (signal.aborted || refusal !== undefined || !(await takeAccepted(layout))) throw error;
+      await launch(signal);
+      refuse(error instanceof Error ? error.message : String(error));
+    });
+    inForce = settingsOf(context.definition);
+    pendingRestart = [];
+    if (refusal === undefined) await noteAccepted(layout);
     if (await exists(clonedFile(layout.data))) {
       await accessTo(signal).control((session) => session.query('RESET REPLICA ALL'));
       await rm(clonedFile(layout.data));
@@ -592,6 +612,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     if (turned === 'log-lost') return { status: 'broken', reason: 'received transactions are gone' };
     if (turned === 'applier-failed') return { ...replica, diverged: { epoch, remedy: 'clone' } };
     part = wanted;
+    passwordInUse = replication;
     if (!gate.clients) await setGate({ members: [], clients: true }, context.definition, signal);
     return {
       ...replica,
@@ -618,7 +639,17 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
 
   async function observe(context: EngineContext, signal: AbortSignal): Promise<Observation> {
     observation ??= measure(context, signal).finally(() => (observation = undefined));
-    return within(limits.observation, clock, 'a look at the database', observation);
+    const seen = await within(limits.observation, clock, 'a look at the database', observation);
+    const held = await credentials(context.declaration);
+    return {
+      ...seen,
+      member: {
+        ...seen.member,
+        ...(held !== undefined && { credentials: held }),
+        ...(pendingRestart.length > 0 && { pendingRestart }),
+        ...(refusal !== undefined && { settingsRefused: refusal.slice(0, 900) }),
+      },
+    };
   }
 
   async function measure(context: EngineContext, signal: AbortSignal): Promise<Observation> {
@@ -649,8 +680,9 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   /** A member of the sync set acknowledges, others don't: each with its own account. */
   async function keepPart(context: EngineContext, signal: AbortSignal): Promise<void> {
     const wanted = partOf(context);
-    if (part === wanted || state.status !== 'replica' || !state.following) return;
+    if (state.status !== 'replica' || !state.following) return;
     const { replication } = await mountedPasswords(layout);
+    if (part === wanted && passwordInUse === replication) return;
     await onChannel(async () => {
       if (state.status !== 'replica' || !state.following) return;
       await accessTo(signal).control(async (session) => {
@@ -658,6 +690,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
         await startReceiving(session, replication, instance, wanted);
       }, signalLimit);
       part = wanted;
+      passwordInUse = replication;
     });
   }
 
@@ -670,19 +703,24 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
       .catch((error: unknown) => log.warn({ err: error }, 'accounts of instances could not be made'));
   }
 
-  async function declared(text: string, _lacking: unknown, signal: AbortSignal): Promise<readonly Finding[]> {
-    if (state.status !== 'primary' || !state.open) return [];
-    const needed = state.applied?.acknowledgements ?? 1;
-    return accessTo(signal).control(async (session) =>
-      declare(session, text, (await semiSync(session)).clients >= needed),
-    );
+  async function configure(definition: EngineContext['definition'], signal: AbortSignal): Promise<void> {
+    const wanted = settingsOf(definition);
+    if (asked === JSON.stringify(wanted)) return;
+    const problem = await writeIfValid(definition, layout, ordinal, signal);
+    asked = JSON.stringify(wanted);
+    refuse(problem);
+    if (problem !== undefined) return;
+    const { pending, refused } = await accessTo(signal).control((session) => applyChanges(session, inForce, wanted));
+    await setGate(gate, definition, signal);
+    inForce = wanted;
+    pendingRestart = [...new Set([...pendingRestart, ...pending])].toSorted();
+    if (refused.length > 0) refuse(refused.join('; '));
+    log.info({ pendingRestart }, 'settings changed');
   }
 
-  async function configure(definition: EngineContext['definition']): Promise<void> {
-    const wanted = JSON.stringify(userSettings(definition));
-    if (configured === wanted) return;
-    await writeConfiguration(definition, layout, ordinal);
-    configured = wanted;
+  function refuse(problem: string | undefined): void {
+    refusal = problem;
+    if (problem !== undefined) log.error({ problem }, 'MySQL refuses the settings; the former ones stay');
   }
 
   function asReplica(effect: string): Replica {
@@ -714,7 +752,14 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     copyProgress: () => copied,
     observe,
     configure,
-    declare: declared,
+    declare: async (declaration, lacking, signal) => {
+      const { applied } = asPrimary('declare');
+      const isSafe = async (): Promise<boolean> =>
+        (await accessTo(signal).control(semiSync)).clients >= (applied?.acknowledgements ?? 1);
+      return withSession(localAgent(layout), limits.declaration, signal, (session) =>
+        declare(declaration, session, isSafe, lacking),
+      );
+    },
     onChange: (listener) => (changeListener = listener),
     onHealth: (listener) => (healthListener = listener),
     onStreamLost: (listener) => (streamLostListener = listener),

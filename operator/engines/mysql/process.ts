@@ -5,7 +5,14 @@ import { mkdir, rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
-import { exitOf, holdLockAndRun, lastLinesLimit, processesWith, type ServerProcess } from '../processes.ts';
+import {
+  exitOf,
+  holdLockAndRun,
+  killHolders,
+  lastLinesLimit,
+  processesWith,
+  type ServerProcess,
+} from '../processes.ts';
 import { configFile, socket, type Layout } from './layout.ts';
 import { localAgent, withSession } from './sql.ts';
 
@@ -48,6 +55,13 @@ export async function startServer(
     silent: exited.then(() => Promise.race([Promise.all(read), clock.sleep(lastLinesLimit)])),
     signal: (name) => void child.kill(name),
   };
+}
+
+/** A thread may hold the volume's lock a moment longer than the process can be seen: it is reaped only after the last one. */
+export async function killServer(server: ServerProcess, layout: Layout, clock: Clock): Promise<void> {
+  server.signal('SIGKILL');
+  await killHolders(layout.lock, clock);
+  await server.exited;
 }
 
 export const serverProcesses = (layout: Layout): readonly number[] => processesWith('fd/9', layout.lock);
