@@ -20,6 +20,7 @@ import { literal, localAgent, textOf, withSession, type Session } from './sql.ts
 const progressPeriod = 200;
 /** Without a byte more the source is gone: the plugin itself would wait for minutes. */
 const patience = 30_000;
+const donorPause = 500;
 
 /** Only a receiver. */
 const receiver = [...alone, '--innodb-buffer-pool-size=33554432'];
@@ -63,26 +64,32 @@ async function download(
   const limit = AbortSignal.any([signal, stalled.signal]);
   const server = await startServer(layout, clock, log.tell, { data: layout.scratch, options: receiver });
   const root = localAgent(layout, 'root');
-  const ended = new AbortController();
   try {
     await untilConnectable(server, layout, clock, log.lastWords, limit, 'root');
     const { clone: password } = await mountedPasswords(layout);
-    void followProgress(layout, clock, report, stalled, AbortSignal.any([limit, ended.signal])).catch(() => undefined);
     const donor = { host: source.address, port: source.databasePort, user: cloneAccount, password };
     const system = await withSession(donor, 5000, limit, systemOf);
     if (system === undefined)
       throw new MainstayError('DatabaseUnreachable', `${source.instance} is of no cluster: nothing of it is used`);
-    await withSession(root, 2 ** 31 - 1, limit, async (session) => {
+    await withSession(root, 10_000, limit, async (session) => {
       await session.query('SET GLOBAL clone_valid_donor_list = ?', [`${source.address}:${source.databasePort}`]);
       if (copyRate !== undefined)
         await session.query(`SET GLOBAL clone_max_data_bandwidth = ${Math.max(1, Math.floor(copyRate / 1024 / 1024))}`);
-      await session.query(
-        `CLONE INSTANCE FROM ${literal(cloneAccount)}@${literal(source.address)}:${source.databasePort}
-         IDENTIFIED BY ${literal(password)} DATA DIRECTORY = ${literal(layout.incoming)} REQUIRE SSL`,
-      );
-    }).catch((error: unknown) => {
-      throw stalled.signal.aborted ? stalled.signal.reason : error;
     });
+    const statement = `CLONE INSTANCE FROM ${literal(cloneAccount)}@${literal(source.address)}:${source.databasePort}
+      IDENTIFIED BY ${literal(password)} DATA DIRECTORY = ${literal(layout.incoming)} REQUIRE SSL`;
+    for (;;) {
+      const over = new AbortController();
+      void followProgress(layout, clock, report, stalled, AbortSignal.any([limit, over.signal])).catch(() => undefined);
+      const outcome = await withSession(root, 2 ** 31 - 1, limit, (session) => session.query(statement))
+        .then(() => 'done', busyDonor)
+        .catch((error: unknown) => {
+          throw stalled.signal.aborted ? stalled.signal.reason : error;
+        })
+        .finally(() => over.abort(new Error('over')));
+      if (outcome === 'done') break;
+      await clock.sleep(donorPause, limit);
+    }
     await killServer(server, layout, clock);
     await writeFile(clonedFile(layout.incoming), '');
     await command('sync', ['--file-system', layout.incoming], { signal });
@@ -93,7 +100,6 @@ async function download(
     await discard(layout.incoming);
     throw error;
   } finally {
-    ended.abort(new Error('over'));
     await discard(layout.scratch);
   }
 }
@@ -118,6 +124,12 @@ async function followProgress(
         }),
       );
   }
+}
+
+/** One clone at a time is all that a donor gives: another instance's is under way. */
+function busyDonor(error: unknown): 'busy' {
+  if (error instanceof Error && error.message.includes('Clone Donor Error: 3634')) return 'busy';
+  throw error;
 }
 
 async function systemOf(session: Session): Promise<string | undefined> {

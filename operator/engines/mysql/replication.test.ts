@@ -85,7 +85,7 @@ onRealServers(
     expect(insert('m-3', 7)).toBe(true);
     await servers.return('m-2');
     await servers.until('the same rows', () => count('m-2') === count('m-3'));
-    expect(count('m-3')).toBe('6');
+    expect(count('m-3')).toBe('5');
   },
   120_000,
 );

@@ -13,7 +13,9 @@ export async function quiesce(primary: Primary, sync: SyncSet | undefined): Prom
   const readOnly = await primary.control(async (session) => {
     // A server thread that is left waiting would shut it later, after another promotion (mysql-ha.md §3.4).
     await session.query(`SET SESSION lock_wait_timeout = ${lockWait}`);
-    return (await shutForWriting(session)) || (await endClients(session), await shutForWriting(session));
+    // New ones don't get in any more. Whoever holds a lock would be waited for.
+    await endClients(session);
+    return (await shutForWriting(session)) || (await shutForWriting(session));
   }, 10_000);
   if (!readOnly || !sync) return false;
   // Everything before it is acknowledged with it, where enough still follow.
