@@ -72,6 +72,8 @@ async function measure(server: ApiProcess, wanted: readonly number[]): Promise<r
         allAtOnceP99Ms: Math.round(percentile(all, 99)),
         peakMegabytes: await operator.peakMegabytes(),
       });
+      // Also if it is stopped before the largest.
+      if (argued.includes('--publish')) await publish(results);
     }
     return results;
   } finally {
@@ -132,7 +134,6 @@ function say(line: string): void {
 const api = await startApiProcess(stop.signal);
 try {
   const results = await measure(api, sizes.length > 0 ? sizes : [100, 300, 1000]);
-  if (argued.includes('--publish')) await publish(results);
   const last = results.at(-1);
   if (last)
     process.stdout.write(

@@ -40,6 +40,7 @@ export function startOperatorProcess(file: string, api: ApiProcess, tell: (line:
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       PATH: process.env['PATH'],
+      MALLOC_ARENA_MAX: '1',
       KUBECONFIG: api.kubeconfig,
       MAINSTAY_ETCD_ENDPOINTS: api.etcdUrl,
       MAINSTAY_IMAGE: 'mainstay.dev/mainstay:scale',
