@@ -15,8 +15,8 @@ type DatabaseImage = Extract<ImageKind, 'postgres17' | 'postgres18' | 'upgrade' 
 export const testedVersion = process.env['MAINSTAY_TEST_POSTGRES'] === '17' ? '17' : '18';
 
 /**
- * The root that tests run PostgreSQL on, or why they can't. Throws instead where MAINSTAY_REQUIRE_POSTGRES forbids to skip
- * them. All of them run on the other version too: MAINSTAY_TEST_POSTGRES=17.
+ * The root that tests run a database on, or why they can't. Throws instead where MAINSTAY_REQUIRE_DATABASES forbids to skip
+ * them. Those of PostgreSQL run on the other version too: MAINSTAY_TEST_POSTGRES=17.
  */
 export async function rootForTests(
   image: DatabaseImage = `postgres${testedVersion}`,
@@ -27,7 +27,7 @@ export async function rootForTests(
   const root = refused === undefined ? await databaseRoot(image) : undefined;
   if (root !== undefined) return { root, whyNot: undefined };
   const whyNot = refused ?? `no image ${image} has been built yet (make images)`;
-  if (process.env['MAINSTAY_REQUIRE_POSTGRES']) throw new Error(`These tests must not be skipped here: ${whyNot}`);
+  if (process.env['MAINSTAY_REQUIRE_DATABASES']) throw new Error(`These tests must not be skipped here: ${whyNot}`);
   return { root, whyNot };
 }
 

@@ -28,18 +28,18 @@ export const steps: readonly Step[] = [
       once(context, 'generated files are stale', () => node(['hack/generate/main.ts', '--check'], context)),
   },
   {
-    name: 'postgres',
-    title: 'PostgreSQL 17 and 18 for the tests, as images',
+    name: 'databases',
+    title: 'PostgreSQL 17 and 18 and MySQL for the tests, as images',
     run: (context) =>
-      once(context, 'the images of PostgreSQL can’t be built', () =>
-        node(['hack/images/main.ts', 'postgres17', 'postgres18', 'upgrade'], context),
+      once(context, 'the images of databases can’t be built', () =>
+        node(['hack/images/main.ts', 'postgres17', 'postgres18', 'upgrade', 'mysql'], context),
       ),
   },
-  { name: 'unit', title: 'unit tests (jest)', needs: ['postgres'], run: (context) => unitTests(context, [], {}) },
+  { name: 'unit', title: 'unit tests (jest)', needs: ['databases'], run: (context) => unitTests(context, [], {}) },
   {
     name: 'postgres17',
     title: 'the tests that run PostgreSQL, on 17',
-    needs: ['postgres'],
+    needs: ['databases'],
     run: (context) =>
       unitTests(context, ['operator/engines/postgres', 'hack/generate/pg-settings'], { MAINSTAY_TEST_POSTGRES: '17' }),
   },
@@ -176,7 +176,7 @@ async function unitTests(
         ...process.env,
         MAINSTAY_ETCD_BINARY: etcd,
         MAINSTAY_REQUIRE_ETCD: '1',
-        MAINSTAY_REQUIRE_POSTGRES: '1',
+        MAINSTAY_REQUIRE_DATABASES: '1',
         ...variables,
       },
       onLine: (line) => say(line.slice(0, 2_000)),

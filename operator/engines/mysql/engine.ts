@@ -39,6 +39,7 @@ import { applyChanges, noteAccepted, takeAccepted, writeIfValid, type Settings }
 import { cutTail, judgeTail, logThatWon, withoutBeats, type Tail } from './tail.ts';
 import { declare } from './declare.ts';
 import { canary, keptSession, localAgent, withSession, type Session } from './sql.ts';
+import { stallWatch } from './stall.ts';
 import { applySyncSet, replicaWatch, semiSync, type Primary } from './sync-set.ts';
 
 export interface MysqlOptions {
@@ -110,6 +111,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   let channel: Promise<unknown> = Promise.resolve();
   const credentials = heldCredentials(layout);
   const replicas = replicaWatch(clock);
+  const isStalled = stallWatch(clock);
   const disks: Disks = { folders: [dirname(layout.data)], segment: 16 * mebibyte };
   const space = keepDiskSpace(() => Promise.resolve(disks), clock, log);
   /** The variables that the running server was given. */
@@ -661,9 +663,23 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
         replicas: await replicas(session, context.definition.instances),
         acks: await semiSync(session),
       }));
+      const wanted = applied?.acknowledgements ?? 0;
+      if (isStalled(seen.acks, wanted)) {
+        log.warn({ ...seen.acks }, 'commits wait although enough replicas are connected: writing once more');
+        void lead?.beat(limits.query).catch(nothing);
+      }
       if (open) await keepAccounts(context, seen.acks.clients >= (applied?.acknowledgements ?? 1), signal);
       const position = positionAt(epochOfTimeline(context.history, timeline), seen.held.executed);
-      return { member: { timeline, position }, streaming: false, replicas: seen.replicas };
+      return {
+        member: {
+          timeline,
+          position,
+          ...(wanted > 0 &&
+            !seen.acks.on && { message: 'semi-synchronous replication is off: somebody has switched it off' }),
+        },
+        streaming: false,
+        replicas: seen.replicas,
+      };
     }
     if (state.status !== 'replica') return { member: {}, streaming: false, replicas: [] };
     await keepPart(context, signal);

@@ -79,7 +79,7 @@ export async function semiSync(session: Session): Promise<SemiSync> {
     on: value('status') === 'ON',
     clients: Number(value('clients')),
     waiting: Number(value('wait_sessions')),
-    unprotected: Number(value('no_tx')),
+    acknowledged: Number(value('yes_tx')),
   };
 }
 
@@ -89,8 +89,8 @@ export interface SemiSync {
   readonly clients: number;
   /** Sessions that wait for acknowledgements. */
   readonly waiting: number;
-  /** Commits since the source was switched on that nobody was waited for. */
-  readonly unprotected: number;
+  /** Commits that have been. */
+  readonly acknowledged: number;
 }
 
 /** How the primary brings about what a sync set says. */
