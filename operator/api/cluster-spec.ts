@@ -6,6 +6,7 @@ import { Durability } from './durability.ts';
 import { disruption, networkPolicy } from './disruption.ts';
 import { Failover, failoverRules } from './failover.ts';
 import { labelKey, labelKeys, labelMap, labelValue, labelValues, objectName } from './kubernetes-names.ts';
+import { maintenance } from './maintenance.ts';
 import { objectMeta } from './object-meta.ts';
 import { quantityPattern, quantityValue } from './quantity.ts';
 import { Replication } from './replication.ts';
@@ -228,6 +229,7 @@ export const lifeCycle = (logs: string) => ({
     'What an upgrade of the operator means for running instances. KeepPods: nothing; an instance gets the new agent and the new default image when its Pod is next made (status.earlierPods tells which wait). ' +
       'ReplacePods: Pods are replaced one at a time, replicas first, the primary after a switchover.',
   ),
+  maintenance,
   networkPolicy,
   disruption,
   pod: described(PodOptions.exactOptional(), 'Additions to the Pods.'),

@@ -44,6 +44,7 @@ test('four lines make a whole cluster', () => {
     deletionProtection: false,
     disruption: { singleInstance: 'Allow' },
     networkPolicy: { mode: 'Open', clients: [], monitoring: [] },
+    maintenance: { windows: [], timeZone: 'UTC' },
     operatorUpgrades: 'KeepPods',
     hibernated: false,
     logLevel: 'info',

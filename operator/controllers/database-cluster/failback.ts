@@ -12,6 +12,7 @@ import {
   surplusPods,
   wantedInstances,
 } from './instances.ts';
+import { opensInMs } from './maintenance.ts';
 import { pendingRestarts } from './pending-restart.ts';
 import { isPublished } from './wanted-definition.ts';
 
@@ -43,6 +44,7 @@ export function judgeFailback(facts: Facts): Failback {
     failbackAfterMs - Math.max(...preferred.map((instance) => facts.inSyncForMs.get(instance) ?? 0)),
     failbackPauseMs - facts.sinceSwitchoverRequestMs,
     failbackPauseMs - sinceSwitchoverMs(facts, runtime),
+    opensInMs(facts.cluster, facts.now),
   ];
   const milliseconds = Math.min(Math.max(...waits), failbackPauseMs);
   if (milliseconds > 0) return { verdict: 'wait', milliseconds };

@@ -7,6 +7,7 @@ import { podInputs, podIntent } from '../../resources/pod.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { publishedTags } from '../switchover-candidate.ts';
 import type { Facts, ObservedPod } from './facts.ts';
+import { opensInMs } from './maintenance.ts';
 
 export const wantedInstances = (facts: Facts): readonly InstanceName[] =>
   instanceNames(facts.cluster.metadata.name, facts.cluster.spec.instances);
@@ -37,7 +38,8 @@ export function runningPrimary(runtime: ClusterRuntime): InstanceName | undefine
 export function isOutdated(facts: Facts, pod: ObservedPod): boolean {
   if (!isDifferent(facts, pod)) return false;
   const { installation, dataUid, cluster } = facts;
-  if (cluster.spec.operatorUpgrades === 'ReplacePods' || (!pod.running && !pod.ready)) return true;
+  if (!pod.running && !pod.ready) return true;
+  if (cluster.spec.operatorUpgrades === 'ReplacePods' && opensInMs(cluster, facts.now) === 0) return true;
   return pod.inputs !== podInputs(cluster, { installation, dataUid });
 }
 

@@ -1,6 +1,8 @@
 import { switchoverPauseMs } from './decide.ts';
 import { currentRuntime, type Facts } from './facts.ts';
 import { judgeFailback } from './failback.ts';
+import { isDifferent } from './instances.ts';
+import { opensInMs } from './maintenance.ts';
 import { nextRestart } from './pending-restart.ts';
 import { stallMayBeginInMs } from './stall.ts';
 
@@ -18,10 +20,18 @@ export function recheckInMs(facts: Facts): number | undefined {
       ? switchoverPauseMs - facts.sinceSwitchoverRequestMs + 100
       : undefined,
     facts.cluster.metadata.deletionTimestamp === undefined ? undefined : deletionMs,
+    maintenanceIn(facts),
     nextRestart(facts).verdict === 'wait' ? waitingRestartMs : undefined,
   ];
   const given = moments.filter((milliseconds) => milliseconds !== undefined);
   return given.length === 0 ? undefined : Math.min(...given);
+}
+
+/** Pods wait for a window. */
+function maintenanceIn(facts: Facts): number | undefined {
+  const opens = opensInMs(facts.cluster, facts.now);
+  const waits = facts.cluster.spec.operatorUpgrades === 'ReplacePods' && opens > 0;
+  return waits && facts.pods.some((pod) => isDifferent(facts, pod)) ? opens : undefined;
 }
 
 /** Nobody tells of a renewal in a Secret that is not ours. */
