@@ -1,9 +1,9 @@
 /** One connection to the primary, as an application would open it: through the Secret's host, with deadlines of its own. */
 import { readFile } from 'node:fs/promises';
-import { Socket } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
+import { openMysqlSession } from './mysql-session.ts';
+import { openPostgresSession } from './postgres-session.ts';
 import type { Row } from './verdict.ts';
 
 export type Insert =
@@ -20,13 +20,15 @@ export interface Session {
   readonly drop: () => void;
 }
 
-const connectMs = 1_000;
-/** A write that a lost machine never answers must not be what the outage is made of. */
-const statementMs = 1_000;
-/** Reading everything back takes longer than a write. */
-const readBackMs = 30_000;
-/** The server's own word: what pg_control says about its timeline may be a checkpoint old. */
-const timeline = "('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int";
+export interface Access {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+const mysqlPort = 3306;
 
 /** Among several hosts, how soon one that was not the primary is asked again. */
 const askAgainMs = 50;
@@ -65,74 +67,14 @@ export async function openSessionAtAny(
 /** `access`: folder with the files host, port, dbname, username, password (the mounted Secret, read anew each time). */
 export async function openSession(access: string, table: string, host?: string): Promise<Session> {
   const read = async (name: string): Promise<string> => (await readFile(path.join(access, name), 'utf8')).trim();
-  const socket = new Socket();
-  const client = new pg.Client({
+  const where: Access = {
     host: host ?? (await read('host')),
     port: Number(await read('port')),
     database: await read('dbname'),
     user: await read('username'),
     password: await read('password'),
-    application_name: 'mainstay-writer',
-    connectionTimeoutMillis: connectMs,
-    stream: () => socket,
-  });
-  const warnings: string[] = [];
-  client.on('notice', (notice) => {
-    warnings.push(`${notice.code ?? ''} ${notice.message ?? ''}`.trim());
-  });
-  // Without a listener, a connection that breaks between two statements would end the process.
-  client.on('error', () => undefined);
-  const drop = (): void => void socket.destroy();
-  try {
-    await client.connect();
-  } catch (error) {
-    drop();
-    throw error;
-  }
-
-  const query = async (text: string, values: readonly unknown[], deadlineMs: number): Promise<readonly unknown[][]> => {
-    const answer = await client.query({ text, values: [...values], rowMode: 'array', query_timeout: deadlineMs } as {
-      text: string;
-      values: unknown[];
-      rowMode: 'array';
-    });
-    return answer.rows as unknown[][];
   };
-
-  const isPrimary = async (): Promise<boolean> =>
-    (await query('SELECT pg_is_in_recovery()', [], statementMs))[0]?.[0] === false;
-
-  return {
-    isPrimary,
-    insert: async (id) => {
-      warnings.length = 0;
-      let said: number;
-      try {
-        const insert = `INSERT INTO ${table} (id, timeline) VALUES ($1, ${timeline}) RETURNING timeline`;
-        said = Number((await query(insert, [id], statementMs))[0]?.[0]);
-      } catch (error) {
-        return { outcome: 'unknown', why: reasonOf(error) };
-      }
-      const [warning] = warnings;
-      return warning === undefined ? { outcome: 'acknowledged', timeline: said } : { outcome: 'unknown', why: warning };
-    },
-    makeTable: async () => {
-      await query(
-        `CREATE TABLE IF NOT EXISTS ${table} (id bigint PRIMARY KEY, timeline int NOT NULL)`,
-        [],
-        statementMs,
-      );
-    },
-    rows: async () => {
-      // Not through the index: a row that only the index still knows must not pass for present.
-      await query('SET enable_indexscan = off', [], statementMs);
-      await query('SET enable_indexonlyscan = off', [], statementMs);
-      if (!(await isPrimary())) throw new Error('the host of -rw answers as a replica');
-      const rows = await query(`SELECT id, timeline, xmin::text FROM ${table}`, [], readBackMs);
-      return rows.map(([id, timeline, xid]) => ({ id: Number(id), timeline: Number(timeline), xid: Number(xid) }));
-    },
-    drop,
-  };
+  return where.port === mysqlPort ? openMysqlSession(where, table) : openPostgresSession(where, table);
 }
 
 /** Short and without ids or addresses, so that equal failures count as one. */

@@ -10,12 +10,17 @@ export async function makeAccounts(
   session: Session,
   instances: readonly InstanceName[],
   passwords: Passwords,
+  systemIdentifier: string,
 ): Promise<void> {
   const me = literal(userInfo().username);
   await session.query(`CREATE USER ${agentAccount}@localhost IDENTIFIED WITH auth_socket AS ${me}`);
   await session.query(`GRANT ALL ON *.* TO ${agentAccount}@localhost WITH GRANT OPTION`);
   await session.query(`ALTER USER root@localhost IDENTIFIED WITH auth_socket AS ${me}`);
-  await session.query(`CREATE USER ${cloneAccount}@'%' IDENTIFIED BY ${literal(passwords.clone)}`);
+  // Whoever clones from here knows by it whose data they are, even before the first marker is acknowledged.
+  const attribute = literal(JSON.stringify({ system: systemIdentifier }));
+  await session.query(
+    `CREATE USER ${cloneAccount}@'%' IDENTIFIED BY ${literal(passwords.clone)} ATTRIBUTE ${attribute}`,
+  );
   await session.query(`GRANT BACKUP_ADMIN ON *.* TO ${cloneAccount}@'%'`);
   for (const instance of instances) await makeInstanceAccounts(session, instance, passwords);
 }

@@ -47,11 +47,12 @@ export async function initialize(
   await rm(layout.incoming, { recursive: true, force: true });
   await writeConfiguration(definition, layout, ordinalOf(instance));
   await makeData(layout.incoming, layout, signal);
+  const systemIdentifier = newSystemIdentifier();
   const server = await startServer(layout, clock, log.tell, { data: layout.incoming, options: alone });
   try {
     await untilConnectable(server, layout, clock, log.lastWords, signal, 'root');
     await withSession(localAgent(layout, 'root'), 60_000, signal, async (session) => {
-      await makeAccounts(session, definition.instances, await mountedPasswords(layout));
+      await makeAccounts(session, definition.instances, await mountedPasswords(layout), systemIdentifier);
       const { database, owner } = definition.application;
       await session.query(`CREATE DATABASE ${identifier(database)}`);
       // Without a password it would be open to everybody; it has one as soon as the operator has declared it.
@@ -64,7 +65,6 @@ export async function initialize(
     await killServer(server, layout, clock);
   }
   await command('sync', ['--file-system', layout.incoming], { signal });
-  const systemIdentifier = newSystemIdentifier();
   await writeFile(systemFile(layout.incoming), `${systemIdentifier}\n`, { flush: true });
   await replaceFile(layout.initialized, `${systemIdentifier}\n`);
   await rename(layout.incoming, layout.data);

@@ -2,7 +2,6 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Member } from '../../api/cluster-state.ts';
-import { parseGtidSet } from '../../ha/gtid-set.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import { command } from '../command.ts';
@@ -11,7 +10,7 @@ import { exists, syncDirectory } from '../files.ts';
 import { alone, makeData } from './bootstrap.ts';
 import { mountedPasswords } from './credentials.ts';
 import { systemFile, type Layout } from './layout.ts';
-import { cloneAccount, systemIn } from './names.ts';
+import { cloneAccount } from './names.ts';
 import { killServer, startServer, untilConnectable } from './process.ts';
 import type { ServerLog } from './server-log.ts';
 import { literal, localAgent, textOf, withSession, type Session } from './sql.ts';
@@ -133,8 +132,11 @@ function busyDonor(error: unknown): 'busy' {
 }
 
 async function systemOf(session: Session): Promise<string | undefined> {
-  const [row] = await session.query('SELECT @@global.gtid_executed AS gtids');
-  return systemIn(parseGtidSet(textOf(row, 'gtids')));
+  const [row] = await session.query(
+    "SELECT JSON_UNQUOTE(JSON_EXTRACT(attribute, '$.system')) AS name FROM information_schema.user_attributes WHERE user = ?",
+    [cloneAccount],
+  );
+  return textOf(row, 'name') || undefined;
 }
 
 async function progress(session: Session): Promise<CopyProgress> {
