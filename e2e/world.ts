@@ -8,7 +8,7 @@ import { repository, type ClusterAccess } from '../hack/testbed/cluster-access.t
 import { etcdMembers } from '../hack/testbed/etcd-members.ts';
 import { nodesOf } from '../hack/testbed/nodes.ts';
 import { operatorOf } from '../hack/testbed/operator-deployment.ts';
-import { postgresCluster, type Primary } from '../hack/testbed/database-cluster.ts';
+import { databaseCluster, type Primary } from '../hack/testbed/database-cluster.ts';
 import { startWriter, type FinalReport, type WriterOptions, type WriterPod } from '../hack/testbed/writer.ts';
 import { notYet, until, yes } from '../hack/testbed/until.ts';
 import type { ClusterIdentity } from '../operator/api/cluster-state.ts';
@@ -65,7 +65,7 @@ export async function openStage(access: ClusterAccess, api: ApiServer, signal: A
     });
   };
   const ordersIn = (within: AbortSignal): Orders => {
-    const cluster = postgresCluster({ access, api, signal: within }, { namespace: namespace(), name });
+    const cluster = databaseCluster({ access, api, signal: within }, { namespace: namespace(), name });
     const withState = async <T>(use: (state: ClusterState, cluster: ClusterIdentity) => Promise<T>): Promise<T> => {
       const etcd = await etcdMembers(api);
       const state = clusterState(() => etcd, within);

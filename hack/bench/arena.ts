@@ -10,7 +10,7 @@ import { clusterState } from '../testbed/cluster-state.ts';
 import { etcdMembers, type EtcdMembers } from '../testbed/etcd-members.ts';
 import { nodesOf, type Nodes } from '../testbed/nodes.ts';
 import { operatorOf } from '../testbed/operator-deployment.ts';
-import { postgresCluster, type InstancePod, type ClusterUnderTest, type Primary } from '../testbed/database-cluster.ts';
+import { databaseCluster, type InstancePod, type ClusterUnderTest, type Primary } from '../testbed/database-cluster.ts';
 import { notYet, seconds, until, yes } from '../testbed/until.ts';
 
 export interface Arena {
@@ -43,7 +43,7 @@ const name = 'orders';
 const wholeMs = seconds(240);
 
 export async function openArena(access: ClusterAccess, api: ApiServer, signal: AbortSignal): Promise<Arena> {
-  const orders = postgresCluster({ access, api, signal }, { namespace, name });
+  const orders = databaseCluster({ access, api, signal }, { namespace, name });
   const operator = operatorOf(access, signal);
   let operatorRuns = true;
   let instances: readonly InstancePod[] = [];

@@ -1,15 +1,36 @@
-/** `make demo`: a PostgreSQL cluster loses the node of its primary under load; how long nobody could write, and what was lost. */
+/** `make demo`: a cluster loses the node of its primary under load; how long nobody could write, and what was lost. */
 import path from 'node:path';
 import process from 'node:process';
 import { apiServer, type ApiServer } from '../testbed/api-server.ts';
 import { chooseCluster, repository } from '../testbed/cluster-access.ts';
 import { deploy } from '../testbed/deployment.ts';
 import { nodesOf, type Nodes } from '../testbed/nodes.ts';
-import { postgresCluster, type ClusterUnderTest, type Primary } from '../testbed/database-cluster.ts';
+import { databaseCluster, type ClusterUnderTest, type Primary } from '../testbed/database-cluster.ts';
 import { notYet, seconds, until, yes } from '../testbed/until.ts';
 import { startWriter, type FinalReport, type WriterPod } from '../testbed/writer.ts';
 import { violationsOf } from '../writer/verdict.ts';
 import { clockTime, createStory, secondsOf } from './story.ts';
+
+const engines = {
+  postgres: {
+    product: 'PostgreSQL',
+    kind: 'PostgresCluster',
+    short: 'pgc',
+    image: 'mainstay.dev/postgres:18',
+    example: 'examples/postgres.yaml',
+  },
+  mysql: {
+    product: 'MySQL',
+    kind: 'MySQLCluster',
+    short: 'myc',
+    image: 'mainstay.dev/mysql:9.7',
+    example: 'examples/mysql.yaml',
+  },
+} as const;
+const chosen = process.env['ENGINE'] ?? 'postgres';
+if (chosen !== 'postgres' && chosen !== 'mysql') throw new Error(`ENGINE is "${chosen}": choose postgres or mysql`);
+const engine = engines[chosen];
+const resource = engine.kind.toLowerCase();
 
 const namespace = 'default';
 const name = 'orders';
@@ -47,14 +68,14 @@ async function demo(): Promise<boolean> {
   story.tell('Mainstay is installed: operator and etcd are ready.');
   const api = apiServer(access.kubeconfig);
   try {
-    return await play(api, postgresCluster({ access, api, signal }, { namespace, name }));
+    return await play(api, databaseCluster({ access, api, signal }, { namespace, name, kind: engine.kind }));
   } finally {
     api.close();
   }
 }
 
 async function play(api: ApiServer, orders: ClusterUnderTest): Promise<boolean> {
-  story.heading('2 · A PostgreSQL cluster of three instances');
+  story.heading(`2 · A ${engine.product} cluster of three instances`);
   await removeFormer(orders);
   const readyMs = await measure(() => createCluster(orders));
   await orders.fullyRedundant({ within: seconds(120) });
@@ -118,9 +139,7 @@ function introduce(): void {
   }
   story.tell(`KUBECONFIG is set: this cluster is used (${access.kubeconfig}).`);
   story.tell('Its nodes are not ours to switch off, so the primary’s Pod is killed instead of its node.');
-  story.tell(
-    'The images mainstay.dev/mainstay:dev, mainstay.dev/postgres:18 and mainstay.dev/etcd:3.6 must be on its nodes:',
-  );
+  story.tell(`The images mainstay.dev/mainstay:dev, ${engine.image} and mainstay.dev/etcd:3.6 must be on its nodes:`);
   story.tell(
     '`make images` prints the archives; load them with your cluster’s own command, as in `kind load image-archive FILE`.',
   );
@@ -147,15 +166,12 @@ async function removeFormer(orders: ClusterUnderTest): Promise<void> {
 }
 
 async function createCluster(orders: ClusterUnderTest): Promise<void> {
-  story.tell('kubectl apply -f examples/postgres.yaml');
-  await access.kubectl(['apply', '--filename', path.join(repository, 'examples/postgres.yaml')], { signal });
-  await access.kubectl(
-    ['label', '--namespace', namespace, `postgresclusters.mainstay.dev/${name}`, `${demoLabel}=true`],
-    {
-      signal,
-    },
-  );
-  story.tell(`Waiting as kubectl wait --for=condition=Ready postgrescluster/${name} would.`);
+  story.tell(`kubectl apply -f ${engine.example}`);
+  await access.kubectl(['apply', '--filename', path.join(repository, engine.example)], { signal });
+  await access.kubectl(['label', '--namespace', namespace, `${resource}s.mainstay.dev/${name}`, `${demoLabel}=true`], {
+    signal,
+  });
+  story.tell(`Waiting as kubectl wait --for=condition=Ready ${resource}/${name} would.`);
   await orders.ready({ within: seconds(240) });
 }
 
@@ -213,10 +229,10 @@ function whatNext(): void {
   story.heading('The cluster is left running. Try next:');
   const commands = [
     ...lines,
-    'kubectl get pgc -o wide',
-    `kubectl describe postgrescluster ${name}`,
+    `kubectl get ${engine.short} -o wide`,
+    `kubectl describe ${resource} ${name}`,
     `kubectl get pods -l mainstay.dev/cluster=${name} -L mainstay.dev/role -o wide`,
-    `kubectl scale postgrescluster ${name} --replicas=5`,
+    `kubectl scale ${resource} ${name} --replicas=5`,
     `kubectl delete pod ${name}-1 --grace-period=0 --force`,
     `kubectl get secret ${name}-app -o jsonpath='{.data.uri}' | base64 -d`,
     ...(access.kind === 'local' ? ['make clean                                  # removes all of it'] : []),

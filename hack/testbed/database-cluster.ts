@@ -1,6 +1,6 @@
 /** A cluster as its users see it: the resource, its Pods, who leads. Nothing here relies on what the operator says alone. */
 import type { V1EndpointSlice, V1PersistentVolumeClaim, V1Pod } from '@kubernetes/client-node';
-import type { ClusterStatus } from '../../operator/api/database-cluster.ts';
+import { clusterKinds, type ClusterKind, type ClusterStatus } from '../../operator/api/database-cluster.ts';
 import type { ApiServer } from './api-server.ts';
 import type { ClusterAccess } from './cluster-access.ts';
 import { notYet, until, yes, type Seen } from './until.ts';
@@ -58,24 +58,29 @@ export interface ClusterUnderTest {
   readonly delete: (patience: Patience) => Promise<void>;
 }
 
-const resourcePlural = 'postgresclusters.mainstay.dev';
 const agentPort = 8008;
 
-export function postgresCluster(
+export function databaseCluster(
   {
     access,
     api,
     signal,
   }: { readonly access: ClusterAccess; readonly api: ApiServer; readonly signal?: AbortSignal | undefined },
-  { namespace, name }: { readonly namespace: string; readonly name: string },
+  {
+    namespace,
+    name,
+    kind = 'PostgresCluster',
+  }: { readonly namespace: string; readonly name: string; readonly kind?: ClusterKind },
 ): ClusterUnderTest {
+  const plural = clusterKinds[kind];
+  const resourcePlural = `${plural}.mainstay.dev`;
   const core = `/api/v1/namespaces/${namespace}`;
   const ofCluster = `?labelSelector=${encodeURIComponent(`mainstay.dev/cluster=${name},mainstay.dev/instance`)}`;
   const waitFor = <T>(what: string, probe: () => Promise<Seen<T>>, patience: Patience): Promise<T> =>
     until(`${namespace}/${name}: ${what}`, probe, { within: patience.within, signal });
 
   const resource = (): Promise<ClusterObject | undefined> =>
-    api.get(`/apis/mainstay.dev/v1alpha1/namespaces/${namespace}/postgresclusters/${name}`);
+    api.get(`/apis/mainstay.dev/v1alpha1/namespaces/${namespace}/${plural}/${name}`);
 
   const pods = async (): Promise<readonly InstancePod[]> => {
     const list = await api.get<{ readonly items: readonly V1Pod[] }>(`${core}/pods${ofCluster}`);

@@ -461,7 +461,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         positions: new Map(
           [...view.members.values()].flatMap(({ instance, position }) => (position ? [[instance, position]] : [])),
         ),
-        ...(view.sync && { sync: view.sync.value.members }),
+        ...(view.sync && {
+          sync: view.sync.value.members,
+          syncBegins: view.sync.value.members.length < view.sync.value.acknowledgements,
+        }),
         ...(view.declaration !== undefined && { declaration: view.declaration }),
       }
     );

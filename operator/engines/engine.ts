@@ -14,6 +14,8 @@ export interface EngineContext {
   readonly positions: ReadonlyMap<InstanceName, Position>;
   /** Whose acknowledgements count, by etcd; absent: not known. */
   readonly sync?: readonly Voter[];
+  /** Those are too few to acknowledge anything: the primary takes in whom it finds before etcd counts them (rule 6). */
+  readonly syncBegins?: boolean;
   /** What shall be inside the database, as the operator has written it. */
   readonly declaration?: string;
 }

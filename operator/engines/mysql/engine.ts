@@ -26,7 +26,7 @@ import { heldCredentials, mountedPasswords } from './credentials.ts';
 import { initConnect, shut, type Gate } from './gate.ts';
 import { isBinaryLog, systemFile, type Layout } from './layout.ts';
 import { backlogOf, heldBy, timelineOf, type Held } from './log-end.ts';
-import { newServerUuid, ordinalOf } from './names.ts';
+import { newServerUuid, ordinalOf, syncAccount } from './names.ts';
 import { serverProcesses, startServer, untilConnectable } from './process.ts';
 import { promote, untilAcknowledged, type Lead } from './promote.ts';
 import { receiveFrom, receives, startReceiving, stopReceiving, type Part } from './receiver.ts';
@@ -38,7 +38,7 @@ import { gtidsOf, positionAt } from './position.ts';
 import { applyChanges, noteAccepted, takeAccepted, writeIfValid, type Settings } from './settings.ts';
 import { cutTail, judgeTail, logThatWon, withoutBeats, type Tail } from './tail.ts';
 import { declare } from './declare.ts';
-import { canary, keptSession, localAgent, withSession, type Session } from './sql.ts';
+import { canary, isLetIn, keptSession, localAgent, withSession, type Session } from './sql.ts';
 import { stallWatch } from './stall.ts';
 import { applySyncSet, replicaWatch, semiSync, type Primary } from './sync-set.ts';
 
@@ -693,11 +693,18 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     return { member: { timeline, position, backlog }, streaming, replicas: [] };
   }
 
-  /** A member of the sync set acknowledges, others don't: each with its own account. */
+  /**
+   * A member of the sync set acknowledges, others don't: each with its own account. Where nobody counts yet, whoever the primary
+   * lets in does.
+   */
   async function keepPart(context: EngineContext, signal: AbortSignal): Promise<void> {
-    const wanted = partOf(context);
     if (state.status !== 'replica' || !state.following) return;
     const { replication } = await mountedPasswords(layout);
+    const { address } = state.following;
+    const isTakenIn = async (): Promise<boolean> =>
+      context.syncBegins === true &&
+      isLetIn({ host: address, user: syncAccount(instance), password: replication }, signal);
+    const wanted = partOf(context) === 'sync' || (await isTakenIn()) ? 'sync' : 'async';
     if (part === wanted && passwordInUse === replication) return;
     await onChannel(async () => {
       if (state.status !== 'replica' || !state.following) return;

@@ -83,6 +83,19 @@ export async function connect(where: Where, timeoutMs: number, signal: AbortSign
 }
 
 /** Opens a session, hands it to `use`, and closes it. */
+/** Whether this account passes the gate of that server now. */
+export async function isLetIn(where: Where, signal: AbortSignal): Promise<boolean> {
+  try {
+    await withSession(where, loginLimit, signal, (session) => session.query('SELECT 1'));
+    return true;
+  } catch {
+    signal.throwIfAborted();
+    return false;
+  }
+}
+
+const loginLimit = 1000;
+
 export async function withSession<T>(
   where: Where,
   timeoutMs: number,

@@ -13,6 +13,7 @@ const reconnects = 1000;
 /** For logins that began before the gate was shut. */
 const loginsUnderWay = 100;
 const barrierLimit = 2000;
+const nudgePeriod = 250;
 
 interface Receiver {
   readonly id: number;
@@ -144,15 +145,32 @@ export async function applySyncSet(
   const shutOut = (): Promise<boolean> => shutOutStrangers(primary, to, instances);
   const wereThere = await shutOut();
   const proves = barrier && to.acknowledgements > 0 && to.members.length >= to.acknowledgements;
-  if (proves) await primary.beat(barrierLimit);
+  if (proves) await beatUntilAcknowledged(primary);
   // One that was still logging in before; its acknowledgement may have been in the barrier.
   if ((wereThere || proves) && (await shutOut())) {
-    if (proves) await primary.beat(barrierLimit);
+    if (proves) await beatUntilAcknowledged(primary);
     if (await shutOut())
       throw new MainstayError('DatabaseUnreachable', 'Somebody who does not count keeps connecting', {
         retryable: true,
       });
   }
+}
+
+/**
+ * A member that has a transaction already when it connects to acknowledge never does (mysql-lab.md §2): what comes after it is
+ * as good, since acknowledgements are positions.
+ */
+async function beatUntilAcknowledged(primary: Primary): Promise<void> {
+  const over = new AbortController();
+  const signal = AbortSignal.any([primary.signal, over.signal]);
+  const nudge = async (): Promise<void> => {
+    for (;;) {
+      await primary.clock.sleep(nudgePeriod, signal);
+      primary.beat(barrierLimit).catch(() => undefined);
+    }
+  };
+  nudge().catch(() => undefined);
+  await primary.beat(barrierLimit).finally(() => over.abort(new Error('over')));
 }
 
 /** Ends every session that could acknowledge and must not; true if there were any. Resolves when the last one is gone. */
