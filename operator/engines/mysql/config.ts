@@ -48,6 +48,8 @@ export function lockedSettings(layout: Layout, ordinal: number): Readonly<Record
     read_only: 'ON',
     super_read_only: 'ON',
     skip_replica_start: 'ON',
+    // A role that was persisted would outlive the lease.
+    persisted_globals_load: 'OFF',
     init_connect: initConnect(shut),
     replica_net_timeout: '10',
     // A cut of the log's tail is undone by InnoDB alone.
