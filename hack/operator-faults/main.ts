@@ -18,7 +18,7 @@ import { differences } from './verdict.ts';
 /** Namespaces worked in at the same time: enough to keep two cores busy. */
 const lanes = 6;
 /** The operator waits for seconds what it waits for in minutes elsewhere. */
-const speed = 20;
+const speed = 10;
 
 interface Unit {
   readonly name: string;

@@ -66,6 +66,12 @@ export function pageFor({ machine, load, date, commit, sizes }: Published): stri
     `Measured by \`make bench-scale\` on ${date} (${commit}) on one machine (${machine}; load average of its last quarter of an hour: ${load}) that also runs the API server, its etcd and everything else. ` +
       'API server and etcd are real; kubelets, volumes and agents are played by one process that writes the same statuses and the same keys, each member anew once a minute as real agents do. Clusters of three instances; the operator is one process, started as in its image.',
     '',
+    ...(load > cpus().length
+      ? [
+          '**The machine had other work meanwhile**: times are those of a starved API server, to be measured again on a quiet machine.',
+          '',
+        ]
+      : []),
     row(columns.map(([title]) => title)),
     row(columns.map(() => '---')),
     ...sizes.map((size) => row(columns.map(([, cell]) => cell(size)))),
@@ -74,7 +80,7 @@ export function pageFor({ machine, load, date, commit, sizes }: Published): stri
     '- **All changed at once**: the same when every cluster is changed in the same moment.',
     '- **Start**: from the start of the process until every cluster has been looked at once and none waits. Goal: ≤ 60 s.',
     '- **RSS**: of the process after the rest; in parentheses the most it ever was. Goal: ≤ 250 MB.',
-    '- **At rest**: two minutes in which nobody changes anything. Requests are all that the operator sends to the API server, its lease (1 a second) and watches that are opened anew included. Goal: CPU ≤ 2 % of a core.',
+    '- **At rest**: a while in which nobody changes anything. Requests are all that the operator sends to the API server, its lease (1 a second) and watches that are opened anew included. Goal: CPU ≤ 2 % of a core.',
     '',
   ].join('\n');
 }
