@@ -36,8 +36,12 @@ export interface EngineProfile {
   readonly port: number;
   /** uid and gid of the server in the images. */
   readonly user: number;
-  /** Where in the spec its settings and its roles stand. */
-  readonly fields: { readonly settings: string; readonly roles: string; readonly databases: string };
+  /** Where in the spec its settings stand, and its roles and databases if they can be declared. */
+  readonly fields: {
+    readonly settings: string;
+    readonly roles: string | undefined;
+    readonly databases: string | undefined;
+  };
   /** Of the connections among the instances, by what they are for: each has a password in the Secret `-system`. */
   readonly systemRoles: Readonly<Record<string, string>>;
 

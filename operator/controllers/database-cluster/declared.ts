@@ -34,7 +34,8 @@ function judge(
   const type: Type = kind === 'role' ? 'RolesReady' : 'DatabasesReady';
   const profile = profileOf(facts.cluster);
   const { fields } = profile;
-  const field = kind === 'role' ? fields.roles : fields.databases;
+  const declarable = kind === 'role' ? fields.roles : fields.databases;
+  const field = declarable ?? 'spec.application';
   const count = profile.declaredCount(facts.cluster);
   const asked = kind === 'role' ? count.roles : count.databases;
   if (!runtime)
@@ -76,7 +77,7 @@ function judge(
       type,
       status: 'True',
       reason: 'NothingAsked',
-      message: `${field} is empty: only the application’s own are kept.`,
+      message: `${declarable === undefined ? 'Only' : `${field} is empty: only`} the application’s own are kept.`,
     };
   return { type, status: 'True', reason: 'Applied', message: `All ${asked} of ${field} are as asked for.` };
 }

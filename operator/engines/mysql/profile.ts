@@ -14,7 +14,7 @@ export const mysqlProfile: EngineProfile = {
   product: 'MySQL',
   port,
   user: 999,
-  fields: { settings: 'spec.mysql', roles: 'spec.application', databases: 'spec.application' },
+  fields: { settings: 'spec.mysql', roles: undefined, databases: undefined },
   systemRoles,
 
   addresses: ({ host, user, password, database }: Access) => {
