@@ -61,15 +61,15 @@ scenario(
           const text = Buffer.from(String(value), 'base64').toString('utf8').trim();
           // Of a private key, a line from its middle.
           return {
-            of: `${metadata.name}/${key}`,
+            name: `${metadata.name}/${key}`,
             text: text.includes('-----BEGIN') ? (text.split('\n')[2] ?? '') : text,
           };
         }),
     );
-    for (const of of ['orders-app/password', 'orders-system/', '.key'])
+    for (const wanted of ['orders-app/password', 'orders-system/', '.key'])
       assert.ok(
-        credentials.some((one) => one.of.includes(of) && one.text.length >= 16),
-        `nothing to look for: ${of}`,
+        credentials.some((one) => one.name.includes(wanted) && one.text.length >= 16),
+        `nothing to look for: ${wanted}`,
       );
 
     const places = new Map<string, string>();
@@ -91,7 +91,7 @@ scenario(
       );
     }
     const found = [...places].flatMap(([place, text]) =>
-      credentials.filter((one) => text.includes(one.text)).map((one) => `${one.of} is in ${place}`),
+      credentials.filter((one) => text.includes(one.text)).map((one) => `${one.name} is in ${place}`),
     );
     assert.deepEqual(found, []);
     // What was searched is what it should be.
