@@ -432,13 +432,23 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     ending?.signal('SIGKILL');
     try {
       await killHolders(layout.lock, clock, patience);
+      // A thread that waits for a stalled disk outlives what can be seen of the process.
+      if (ending) await untilExited(ending, patience);
     } catch (error) {
       if (dying === ending) dying = undefined;
       throw error;
     }
-    if (ending) await ending.exited;
     if (server === ending) forgetServer();
     return inspectEnded();
+  }
+
+  async function untilExited(ending: ServerProcess, patience: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const late = clock.sleep(limits.dying, AbortSignal.any([patience, over.signal])).then(() => {
+      throw unexpected('end: a thread of it lives on', state);
+    });
+    late.catch(nothing);
+    await Promise.race([ending.exited, late]).finally(() => over.abort(new Error('over')));
   }
 
   // ---- effects ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ beforeAll(async () => {
   await servers.add('m-2');
   await servers.sync(1, ['m-2']);
   expect(servers.server('m-1').sql('CREATE TABLE app.t (n int PRIMARY KEY)').ok).toBe(true);
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   if (root !== '') await servers.remove();
 }, 60_000);
@@ -103,7 +103,7 @@ onRealServers(
     expect(shown.output.match(/### INSERT INTO/g)).toHaveLength(3);
     await servers.sync(1, ['m-1']);
   },
-  120_000,
+  240_000,
 );
 
 onRealServers(
@@ -123,5 +123,5 @@ onRealServers(
     await servers.add('m-2');
     await servers.until('the same rows', () => rows('m-2') === '1\n2\n3');
   },
-  120_000,
+  240_000,
 );

@@ -15,7 +15,7 @@ beforeAll(async () => {
   await Promise.all([servers.add('m-2'), servers.add('m-3')]);
   await servers.sync(1, ['m-2', 'm-3']);
   expect(servers.server('m-1').sql('CREATE TABLE app.t (n int PRIMARY KEY)').ok).toBe(true);
-}, 180_000);
+}, 300_000);
 afterAll(async () => {
   if (root !== '') await servers.remove();
 }, 60_000);
@@ -38,7 +38,7 @@ onRealServers(
     await servers.until('it to have all', () => count('m-1') === '2');
     expect(insert('m-1', 3)).toBe(false); // read-only
   },
-  120_000,
+  240_000,
 );
 
 onRealServers(
@@ -69,7 +69,7 @@ onRealServers(
     await servers.follow('m-1');
     await servers.streaming('m-1');
   },
-  120_000,
+  240_000,
 );
 
 onRealServers(
@@ -87,7 +87,7 @@ onRealServers(
     await servers.until('the same rows', () => count('m-2') === count('m-3'));
     expect(count('m-3')).toBe('5');
   },
-  120_000,
+  240_000,
 );
 
 onRealServers(
