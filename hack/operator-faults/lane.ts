@@ -41,7 +41,7 @@ export interface Lane {
   close(): Promise<void>;
 }
 
-/** So long without a write, and it is over. Of real time, in which the operator's runs twenty times as fast. */
+/** So long without a write, and it is over. Of real time, in which the operator's runs ten times as fast. */
 const quietMs = 200;
 /** The machine may have other work. */
 const patienceMs = 90_000;

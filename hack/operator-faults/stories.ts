@@ -112,8 +112,13 @@ export const stories: readonly Story[] = [
       const { client, observer, namespace } = stage;
       const uid = observer.cluster(namespace, clusterName)?.metadata?.uid;
       await client.delete(postgresClusters, { namespace, name: clusterName });
-      await stage.settled('Pods gone', () => {
-        const left = observer.pods(namespace).map(({ metadata }) => metadata?.name ?? '');
+      await stage.settled('what it owned is gone', () => {
+        const owned = observer
+          .children(namespace)
+          .filter(({ metadata }) =>
+            (metadata?.ownerReferences ?? []).some((owner) => owner.kind === 'PostgresCluster'),
+          );
+        const left = owned.map(({ kind, metadata }) => `${kind ?? ''} ${metadata?.name ?? ''}`);
         return left.length === 0 ? undefined : `${left.join(', ')} are there`;
       });
       await createCluster(stage, {});
