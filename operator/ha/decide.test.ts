@@ -401,6 +401,14 @@ describe('data that must be replaced', () => {
     );
     expect(first(of('a', led, { database: diverged, vow: 2, retired }))).toBe('rewind');
   });
+  test('is undone before the start where a start would make it permanent', () => {
+    const unstarted = { ...stopped, diverged: { epoch: 2, remedy: 'rewind' } } as const;
+    expect(first(of('a', led, { database: unstarted }))).toBe('write-vow');
+    expect(first(of('a', led, { database: unstarted, vow: 2 }))).toBe('retire');
+    expect(first(of('a', led, { database: unstarted, vow: 2, retired }))).toBe('rewind');
+    expect(first(of('a', led, { database: { ...unstarted, diverged: { epoch: 1, remedy: 'rewind' } } }))).toBe('start');
+    expect(first(of('a', { ...led, leader: undefined }, { database: unstarted }))).toMatch(/^wait: its log left/);
+  });
   test('what was told of former data does not count for those that took their place', () => {
     const told = of('a', led, { database: diverged, vow: 2, retired });
     expect(step(told, { type: 'incarnation', incarnation: 'v2' }, time).state.retired?.settled).not.toBe(true);

@@ -33,7 +33,9 @@ export function followLeader(state: Known, leader: Leader): Decision {
           : wait('blocked-foreign-data', 'blocked: the data on this volume belongs to another cluster');
       if (mustReplaceData(state) || mustReinitialize(state)) return replaceData(state, primary, { type: 'clone' });
       if (database.diverged?.epoch === view.epoch)
-        return replaceData(state, primary, { type: database.diverged.remedy });
+        return state.vow < view.epoch
+          ? vow(state, view.epoch)
+          : replaceData(state, primary, { type: database.diverged.remedy });
       if (!database.needsPrimary)
         return restartTaken(state) ?? act(state, 'starting', 'starting the database', { type: 'start' });
       if (primary?.role !== 'primary')
