@@ -1,5 +1,14 @@
 /** The seam between the protocol and a database: one folder beside this file per database, with the same files. */
-import type { Definition, Epoch, Finding, HistoryEntry, InstanceName, Member, Position, Voter } from '../api/cluster-state.ts';
+import type {
+  Definition,
+  Epoch,
+  Finding,
+  HistoryEntry,
+  InstanceName,
+  Member,
+  Position,
+  Voter,
+} from '../api/cluster-state.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../ha/state.ts';
 import type { ReplicaHealth } from '../ha/sync-set.ts';
 
