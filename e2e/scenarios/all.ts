@@ -34,5 +34,6 @@ import './flapping-primary.ts';
 import './disk-faults.ts';
 import './replica-damaged.ts';
 import './etcd-replaced.ts';
+import './mysql.ts';
 import './node-fenced.ts';
 import './volume-growth.ts';

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { MainstayError } from '../platform/errors.ts';
 import { effectiveDurability } from './durability.ts';
 import { parsePostgresCluster, type PostgresCluster } from './postgres-cluster.ts';
-import { refusedSpecs } from './refused-specs.ts';
+import { refusedSpecsOf } from './refused-specs.ts';
 
 function cluster(spec: object, name = 'orders'): PostgresCluster {
   return parsePostgresCluster({
@@ -62,7 +62,9 @@ test('numbers and strings are both quantities', () => {
 });
 
 describe('a spec is refused', () => {
-  const knownToZod = refusedSpecs.filter((refused) => refused.before === undefined && !refused.unknownField);
+  const knownToZod = refusedSpecsOf.PostgresCluster.filter(
+    (refused) => refused.before === undefined && !refused.unknownField,
+  );
   test.each(knownToZod)('with $title', ({ spec, says }) => {
     const message = refusal(() => cluster(spec));
     for (const text of says) expect(message).toContain(text);

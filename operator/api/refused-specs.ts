@@ -1,5 +1,7 @@
 /** Specs that must be refused, and what the refusal must say. Unit tests try them on zod, e2e on a real API server. */
 
+import type { ClusterKind } from './database-cluster.ts';
+
 export interface RefusedSpec {
   readonly title: string;
   readonly spec: Readonly<Record<string, unknown>>;
@@ -13,7 +15,7 @@ export interface RefusedSpec {
 
 const storage = { size: '20Gi' };
 
-export const refusedSpecs: readonly RefusedSpec[] = [
+const refusedSpecs: readonly RefusedSpec[] = [
   { title: 'no storage', spec: {}, says: ['spec.storage'] },
   { title: '0 instances', spec: { instances: 0, storage }, says: ['spec.instances', '1'] },
   { title: '10 instances', spec: { instances: 10, storage }, says: ['spec.instances', '9'] },
@@ -287,3 +289,60 @@ export const refusedSpecs: readonly RefusedSpec[] = [
     says: ['spec.databases', 'can’t be changed', 'restore the old values'],
   },
 ];
+
+const ofPostgres = new Set([
+  'version',
+  'walStorage',
+  'postgresql',
+  'tls',
+  'application',
+  'bootstrap',
+  'roles',
+  'databases',
+]);
+const isCommon = ({ spec, before = {} }: RefusedSpec): boolean =>
+  ![...Object.keys(spec), ...Object.keys(before)].some((field) => ofPostgres.has(field));
+
+const ofMysql: readonly RefusedSpec[] = [
+  { title: 'an unknown version', spec: { version: '5.7', storage }, says: ['spec.version', '8.4', '9.7'] },
+  {
+    title: 'a locked variable',
+    spec: { storage, mysql: { parameters: { sync_binlog: '0' } } },
+    says: ['spec.mysql.parameters', 'sync_binlog: managed by Mainstay, remove it'],
+  },
+  {
+    title: 'a locked variable by another name',
+    spec: { storage, mysql: { parameters: { skip_log_bin: 'ON' } } },
+    says: ['spec.mysql.parameters', 'write the variable itself'],
+  },
+  {
+    title: 'a locked variable in capitals, with dashes',
+    spec: { storage, mysql: { parameters: { 'Sync-Binlog': '0' } } },
+    says: ['spec.mysql.parameters', 'lower case'],
+  },
+  {
+    title: 'a variable that smuggles in another',
+    spec: { storage, mysql: { parameters: { sql_mode: 'ANSI\nsync_binlog=0' } } },
+    says: ['spec.mysql.parameters', 'control character: write it on one line'],
+  },
+  {
+    title: 'too few connections',
+    spec: { storage, mysql: { parameters: { max_connections: '5' } } },
+    says: ['spec.mysql.parameters', 'max_connections is 5', 'use 20 or more'],
+  },
+  {
+    title: 'a reserved owner',
+    spec: { storage, application: { owner: 'root' } },
+    says: ['spec.application.owner', 'root is reserved', 'choose another'],
+  },
+  {
+    title: 'TLS that nothing would enforce',
+    spec: { storage, tls: { mode: 'Required' } },
+    says: ['spec.tls', 'can’t be set for a MySQLCluster yet'],
+  },
+];
+
+export const refusedSpecsOf: Readonly<Record<ClusterKind, readonly RefusedSpec[]>> = {
+  PostgresCluster: refusedSpecs,
+  MySQLCluster: [...refusedSpecs.filter(isCommon), ...ofMysql],
+};
