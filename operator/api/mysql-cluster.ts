@@ -27,7 +27,8 @@ const VariableValue = described(z.string().max(1024), 'Value, as in my.cnf witho
 
 /** What is not enforced must not be promised. */
 const unsettledTls: Rule<z.output<typeof Tls>> = {
-  cel: "self.mode == 'Optional' && self.minVersion == 'TLSv1.2' && !has(self.ciphers) && !has(self.serverSecret) && !has(self.authoritySecret) && size(self.names) == 0",
+  // The API server tries the default of the object before those of its fields.
+  cel: "(!has(self.mode) || self.mode == 'Optional') && (!has(self.minVersion) || self.minVersion == 'TLSv1.2') && !has(self.ciphers) && !has(self.serverSecret) && !has(self.authoritySecret) && (!has(self.names) || size(self.names) == 0)",
   message: 'can’t be set for a MySQLCluster yet: remove it (clients may use TLS all the same)',
   holds: ({ mode, minVersion, ciphers, serverSecret, authoritySecret, names }) =>
     mode === 'Optional' &&
