@@ -1,4 +1,6 @@
 /** `status`: one screen that says how a cluster is and what to do next. */
+import type { InstanceStatus } from '../api/cluster-status.ts';
+import { profileOf } from '../engines/profiles.ts';
 import type { ClusterOperationStatus } from '../api/cluster-operation.ts';
 import { clusterNamed, conditionOf, clustersIn, operationsOf, type Cluster, type Operation } from './clusters.ts';
 import { exitCodes, type Command, type ExitCode, type Input, type World } from './command.ts';
@@ -70,7 +72,7 @@ export function statusText(cluster: Cluster, operations: readonly Operation[], n
   const since = age(is.lastFailover?.at, now);
   const head = [
     name,
-    `PostgreSQL ${spec.version}`,
+    `${profileOf(cluster).product} ${spec.version}`,
     is.summary ?? 'not seen by the operator yet',
     is.ready ?? '',
     is.primary === undefined
@@ -84,7 +86,7 @@ export function statusText(cluster: Cluster, operations: readonly Operation[], n
     instance.name,
     instance.role ?? '-',
     instance.state,
-    instance.role === 'primary' ? '-' : bytes(instance.lagBytes),
+    instance.role === 'primary' ? '-' : lag(instance),
     instance.role === 'primary' ? '-' : instance.sync ? 'yes' : 'no',
     [instance.node, instance.zone].filter((part) => part !== undefined).join(' ') || '-',
     instance.ifLost ?? '-',
@@ -155,3 +157,6 @@ export function healthOf(cluster: Cluster): ExitCode {
   if (is('Available') !== 'True') return exitCodes.unavailable;
   return is('Ready') === 'True' && is('Degraded') !== 'True' ? exitCodes.ok : exitCodes.degraded;
 }
+
+const lag = ({ lagBytes, lagTransactions }: InstanceStatus): string =>
+  lagTransactions === undefined ? bytes(lagBytes) : `${lagTransactions} transactions`;
