@@ -52,9 +52,10 @@ scenario(
   'kubectl drain of every node in turn, under load: nothing lost, and one hand-over each',
   { operator: 'needed', runs: 'soak' },
   async ({ orders, writeBeside, nodes }) => {
-    const client = await writeBeside(await orders.primary());
-    for (const node of (await orders.pods()).map((pod) => pod.node).filter((one, at, all) => all.indexOf(one) === at)) {
+    for (const node of new Set((await orders.pods()).map((pod) => pod.node))) {
       const before = await orders.primary();
+      // The client's own Pod is not what is drained.
+      const client = await writeBeside({ ...before, node });
       await client.expectTrouble();
       const drained = await nodes.drain(node, 150);
       assert.equal(drained.code, 0, `kubectl drain ${node} failed: ${drained.stderr}`);
@@ -64,6 +65,8 @@ scenario(
       await nodes.uncordon(node);
       await orders.fullyRedundant({ within: budgets.redundantMs });
       await client.outageIsAtMost(budgets.handOverMs);
+      assert.equal((await client.stop()).lost, 0);
+      await client.remove();
     }
   },
 );
