@@ -13,5 +13,6 @@ export const contexts: Readonly<Record<string, Context>> = {
   'databases[].schemas[]': { name: 'archive' },
   'bootstrap.postInitSql[].configMap': { name: 'first', key: 'a.sql' },
   'bootstrap.postInitSql[].secret': { name: 'first', key: 'a.sql' },
+  'maintenance.windows[]': { start: '02:30', durationMinutes: 60 },
   networkPolicy: { mode: 'Restricted' },
 };

@@ -38,6 +38,9 @@ const values: Readonly<Record<string, readonly [unknown, unknown]>> = {
   'postgresql.pgIdent[]': ['map a b', 'map a c'],
   'tls.ciphers': ['HIGH', 'ECDHE-RSA-AES256-GCM-SHA384'],
   'tls.names[]': ['db.example.org', 'sql.example.org'],
+  'maintenance.windows[].start': ['01:00', '02:00'],
+  'maintenance.windows[].durationMinutes': [60, 90],
+  'maintenance.timeZone': ['Europe/Berlin', 'Asia/Tokyo'],
   image: ['example.org/postgres:18', 'example.org/postgres:18.1'],
 };
 const keysOf: Readonly<Record<string, string>> = { 'postgresql.parameters.*': 'work_mem' };
@@ -46,6 +49,11 @@ const keysOf: Readonly<Record<string, string>> = { 'postgresql.parameters.*': 'w
 const decidedFrom: Readonly<Record<string, string>> = {
   paused: 'controllers/database-cluster/decide.test.ts',
   hibernated: 'controllers/database-cluster/decide.test.ts',
+  operatorUpgrades: 'controllers/database-cluster/operator-upgrade.test.ts',
+  'maintenance.windows[].days[]': 'controllers/database-cluster/maintenance.test.ts',
+  'maintenance.windows[].start': 'controllers/database-cluster/maintenance.test.ts',
+  'maintenance.windows[].durationMinutes': 'controllers/database-cluster/maintenance.test.ts',
+  'maintenance.timeZone': 'controllers/database-cluster/maintenance.test.ts',
   'failover.failback': 'controllers/database-cluster/failback.test.ts',
   'tls.serverSecret': 'controllers/database-cluster/certificates.test.ts',
   'tls.authoritySecret': 'controllers/database-cluster/certificates.test.ts',
