@@ -16,6 +16,11 @@ export interface Story {
   readonly name: string;
   /** Uses up its cluster: each run needs a new one. */
   readonly consumes?: true;
+  /**
+   * Leaves objects to the garbage collector. What an operator that dies brings back of a cluster that is gone belongs to nobody,
+   * and is collected once more.
+   */
+  readonly collects?: true;
   /** The cluster is made by the story itself. */
   readonly fromNothing?: true;
   readonly spec?: Readonly<Record<string, unknown>>;
@@ -108,6 +113,7 @@ export const stories: readonly Story[] = [
   },
   {
     name: 'delete and apply again (Retain)',
+    collects: true,
     async tell(stage) {
       const { client, observer, namespace } = stage;
       const uid = observer.cluster(namespace, clusterName)?.metadata?.uid;

@@ -38,7 +38,9 @@ export const maintenance = described(
         'Time zone of the windows, as in "Europe/Berlin".',
         [
           {
-            ...matching(/^[A-Za-z0-9_+/-]+$/, 'is no time zone: write it as in Europe/Berlin'),
+            // Only the use of it tells whether there is such a zone.
+            cel: "self.matches('^[A-Za-z0-9_+/-]+$') && timestamp('2000-01-01T00:00:00Z').getHours(self) >= 0",
+            message: 'is no time zone: write it as in Europe/Berlin',
             holds: (self) => isTimeZone(self),
           },
         ],

@@ -82,8 +82,11 @@ const databases = {
 
 const outcomes = ['applied', 'refused', 'unknown'] as const;
 
+/** Positions here are LSNs, of which one is always the greater; sets of GTIDs need not be (operator/ha/takeover.test.ts). */
+const incomparable: Phase = 'blocked-diverged';
+
 const expected = {
-  phase: Object.keys(phases),
+  phase: Object.keys(phases).filter((phase) => phase !== incomparable),
   event: Object.keys(events),
   effect: Object.keys(effects),
   txn: Object.keys(purposes),
