@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseAllDocuments } from 'yaml';
+import { freePorts } from '../../operator/dcs/local-etcd.ts';
 import { fromKubeconfig, type ClusterAccess } from '../../operator/kubernetes/access.ts';
 import { kubernetesClient, type KubernetesClient } from '../../operator/kubernetes/client.ts';
 import { createLogger } from '../../operator/platform/log.ts';
@@ -190,17 +190,3 @@ const kubeconfigFor = (server: string, token: string): string =>
     clusters: [{ name: 'local', cluster: { server, 'insecure-skip-tls-verify': true } }],
     users: [{ name: 'admin', user: { token } }],
   });
-
-/** Free a moment ago; good enough on loopback. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}

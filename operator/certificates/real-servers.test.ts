@@ -1,5 +1,5 @@
 /** Certificates in the hands of real servers and clients. */
-import { afterEach, expect } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { X509Certificate } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
@@ -12,14 +12,7 @@ import { tlsFileNames, tlsFingerprint, type TlsFiles } from '../api/tls-files.ts
 import { issue, makeAuthority, type KeyPair } from './authority.ts';
 import { bundleOf } from './pem.ts';
 
-const { root, onRealServers, title } = await realServers();
-
-let running: PostgresGroup | undefined;
-afterEach(async () => {
-  const group = running;
-  running = undefined;
-  await group?.remove();
-}, 30_000);
+const { root, onRealServers, removedAfterwards, title } = await realServers();
 
 const day = 24 * 3600_000;
 const validity = () => ({ from: Date.now() - day, to: Date.now() + 30 * day });
@@ -136,7 +129,7 @@ async function takeOver(group: PostgresGroup, name: string, files: TlsFiles): Pr
 onRealServers(
   title('replicas follow, clone and rewind by certificate, and by nothing else'),
   async () => {
-    const group = (running = await postgresGroup(root, ['t-1', 't-2'], {}));
+    const group = removedAfterwards(await postgresGroup(root, ['t-1', 't-2'], {}));
     const files = await filesBy(await newAuthority());
     for (const name of ['t-1', 't-2']) await mount(group, name, files);
     group.define(rules());
@@ -183,7 +176,7 @@ onRealServers(
 onRealServers(
   title('a new authority and new certificates while a replica streams: no stream and no session breaks'),
   async () => {
-    const group = (running = await postgresGroup(root, ['t-1', 't-2'], {}));
+    const group = removedAfterwards(await postgresGroup(root, ['t-1', 't-2'], {}));
     const names = ['t-1', 't-2'];
     const [old, next] = [await newAuthority(), await newAuthority()];
     const first = await filesBy(old);
@@ -227,7 +220,7 @@ onRealServers(
 onRealServers(
   title('servers without TLS get it by a reload, and go over from passwords to certificates without a break'),
   async () => {
-    const group = (running = await postgresGroup(root, ['t-1', 't-2'], {}));
+    const group = removedAfterwards(await postgresGroup(root, ['t-1', 't-2'], {}));
     await group.found('t-1');
     await group.add('t-2');
     expect(replication(group)).toMatch(/^f\|\|\d+$/);
@@ -260,7 +253,7 @@ onRealServers(
 onRealServers(
   title('what clients may use, and what can’t be used changes nothing'),
   async () => {
-    const group = (running = await postgresGroup(root, ['t-1'], {}));
+    const group = removedAfterwards(await postgresGroup(root, ['t-1'], {}));
     const files = await filesBy(await newAuthority());
     await mount(group, 't-1', files);
     await group.found('t-1');

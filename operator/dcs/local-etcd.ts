@@ -211,7 +211,8 @@ async function ended(child: ChildProcess | undefined): Promise<void> {
   await new Promise((resolve) => child.once('exit', resolve));
 }
 
-async function freePorts(count: number): Promise<readonly number[]> {
+/** Free a moment ago; good enough on loopback. */
+export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();

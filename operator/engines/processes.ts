@@ -1,6 +1,8 @@
 /** A server's processes as the kernel knows them: held together by the volume's lock, killed and seen gone. */
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import type { Clock } from '../platform/clock.ts';
 
 export interface ServerProcess {
@@ -13,12 +15,37 @@ export interface ServerProcess {
 }
 
 /** Milliseconds: for the last lines of a server that has ended. */
-export const lastLinesLimit = 300;
+const lastLinesLimit = 300;
 
 /** Descriptor 9 is inherited by every process of the server: the lock is free only when all of them are gone. */
 export const holdLockAndRun = 'exec 9>>"$1" && flock -n 9 || exit 75; shift; exec "$@"';
 
-export function exitOf(child: ChildProcess): ServerProcess['exited'] {
+/** Starts a server, `command` first, that holds the volume's lock as long as one of its processes lives. */
+export function startHoldingLock(
+  lock: string,
+  name: string,
+  command: readonly string[],
+  clock: Clock,
+  onLine: (line: string) => void,
+): ServerProcess {
+  const child = spawn('bash', ['-c', holdLockAndRun, name, lock, ...command], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, LC_ALL: 'C.UTF-8' },
+  });
+  const read = [child.stdout, child.stderr].map((input) =>
+    once(createInterface({ input }).on('line', onLine), 'close'),
+  );
+  const exited = exitOf(child);
+  return {
+    pid: child.pid ?? 0,
+    exited,
+    // Its end may be seen before its last lines.
+    silent: exited.then(() => Promise.race([Promise.all(read), clock.sleep(lastLinesLimit)])),
+    signal: (name) => void child.kill(name),
+  };
+}
+
+function exitOf(child: ChildProcess): ServerProcess['exited'] {
   return new Promise((resolve) => {
     child.on('error', () => resolve({ code: null, signal: null }));
     child.on('exit', (code, signal) => resolve({ code, signal }));

@@ -27,18 +27,22 @@ const receiver = [...alone, '--innodb-buffer-pool-size=33554432'];
 /** Its replication settings came with the data; they are the source's. */
 export const clonedFile = (data: string): string => join(data, 'mainstay-cloned');
 
+export interface CloneOrder {
+  readonly source: Member;
+  /** Bytes a second. */
+  readonly copyRate: number | undefined;
+  readonly report: (progress: CopyProgress) => void;
+}
+
 export async function clone(
-  source: Member,
-  copyRate: number | undefined,
+  order: CloneOrder,
   layout: Layout,
   clock: Clock,
   log: ServerLog,
-  report: (progress: CopyProgress) => void,
   signal: AbortSignal,
 ): Promise<void> {
   // Whole already if this process ended just before the renames.
-  if (!(await exists(systemFile(layout.incoming))))
-    await download(source, copyRate, layout, clock, log, report, signal);
+  if (!(await exists(systemFile(layout.incoming)))) await download(order, layout, clock, log, signal);
   if (await exists(layout.data)) {
     await discard(layout.former);
     await rename(layout.data, layout.former);
@@ -49,12 +53,10 @@ export async function clone(
 }
 
 async function download(
-  source: Member,
-  copyRate: number | undefined,
+  { source, copyRate, report }: CloneOrder,
   layout: Layout,
   clock: Clock,
   log: ServerLog,
-  report: (progress: CopyProgress) => void,
   signal: AbortSignal,
 ): Promise<void> {
   await discardUnfinished(layout);

@@ -6,16 +6,16 @@ import { contains, formatGtidSet, parseGtidSet, type GtidSet } from '../../ha/gt
 import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
 import { epochOfEnd, epochOfTimeline } from '../../ha/view.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { endedBy, within } from '../../platform/deadline.ts';
+import { within } from '../../platform/deadline.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { command } from '../command.ts';
 import { diskCanary } from '../disk-canary.ts';
-import { patienceWithDisk } from '../disk-patience.ts';
 import { keepDiskSpace, type Disks } from '../disk-space.ts';
 import type { CopyProgress, EffectInContext, Engine, EngineContext, Observation } from '../engine.ts';
 import { exists, replaceFile } from '../files.ts';
 import { watchHealth, type HealthWatch } from '../health.ts';
+import { oneAtATime } from '../one-at-a-time.ts';
 import { killHolders, type ServerProcess } from '../processes.ts';
 import { progressOf } from '../progress.ts';
 import type { ServerAccess } from './access.ts';
@@ -58,8 +58,6 @@ const limits = {
   inspection: 5000,
   /** For all statements on users. */
   declaration: 30_000,
-  /** What an effect may take after its end has come. */
-  cleaningUp: 5000,
   observation: 5000,
   /** For processes to be gone after SIGKILL, where no effect's own limit holds. */
   dying: 60_000,
@@ -68,9 +66,6 @@ const limits = {
 const mebibyte = 1024 * 1024;
 /** A start, with what is in the redo log: mysql-lab.md §10. */
 const restartEstimate = 2000;
-
-/** Without a server on whose health one could go. */
-const effectsOnDisk: ReadonlySet<string> = new Set<EffectInContext['type']>(['initialize', 'start', 'rewind', 'clone']);
 
 /** What the receiving thread says when its primary's process has ended, or its machine reset the connection. */
 const brokenStream =
@@ -93,8 +88,6 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   let changeListener: (state: DatabaseState) => void = nothing;
   let streamLostListener: () => void = nothing;
   let incarnationListener: () => Promise<void> = () => Promise.resolve();
-  /** What has been begun and has not ended. */
-  let heldUp: { readonly effect: string; readonly ended: Promise<void> } | undefined;
   /** Transactions that InnoDB undid when it was last started. */
   let rolledBack = 0;
   let observation: Promise<Observation> | undefined;
@@ -453,28 +446,6 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
 
   // ---- effects ------------------------------------------------------------------------------------------------------
 
-  /** As for every engine: what a stalled disk holds up counts as failed soon after its limit, and nothing else is begun before it has ended. */
-  async function oneAtATime(
-    effect: EffectInContext,
-    context: EngineContext,
-    signal: AbortSignal,
-  ): Promise<DatabaseState> {
-    if (heldUp) {
-      log.warn({ effect: effect.type, heldUp: heldUp.effect }, 'waiting for what the disk still holds up');
-      await endedBy(signal, 0, clock, heldUp.effect, heldUp.ended);
-    }
-    const disk = effectsOnDisk.has(effect.type) ? patienceWithDisk(dirname(layout.data), clock) : undefined;
-    const limit = disk ? AbortSignal.any([signal, disk.signal]) : signal;
-    const work = run(effect, context, limit);
-    const mine = { effect: effect.type, ended: work.then(nothing, nothing) };
-    heldUp = mine;
-    void mine.ended.then(() => {
-      disk?.stop();
-      if (heldUp === mine) heldUp = undefined;
-    });
-    return endedBy(limit, limits.cleaningUp, clock, effect.type, work);
-  }
-
   async function run(effect: EffectInContext, context: EngineContext, signal: AbortSignal): Promise<DatabaseState> {
     const access = accessTo(signal);
     const { definition } = context;
@@ -548,15 +519,9 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
         await end('clean', signal);
         await incarnationListener();
         await writeConfiguration(definition, layout, ordinal);
-        await clone(
-          effect.source,
-          definition.copyRate,
-          layout,
-          clock,
-          mysqlLog,
-          (told) => (copied = told),
-          signal,
-        ).finally(() => (copied = undefined));
+        const { source } = effect;
+        const order = { source, copyRate: definition.copyRate, report: (told: CopyProgress) => void (copied = told) };
+        await clone(order, layout, clock, mysqlLog, signal).finally(() => (copied = undefined));
         return inspect();
       }
       case 'check-upgrade':
@@ -765,13 +730,15 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     return state;
   }
 
+  const runAlone = oneAtATime(run, dirname(layout.data), clock, log);
+
   return {
     databasePort: 3306,
     state: () => state,
     standing: () => ({ disks: space.use() }),
     inspect: async () => (state = await inspect()),
     run: async (effect, context, signal) => {
-      const after = await oneAtATime(effect, context, signal).catch(async (error: unknown) => {
+      const after = await runAlone(effect, context, signal).catch(async (error: unknown) => {
         if (!server) state = await inspectEnded();
         throw error;
       });

@@ -1,18 +1,8 @@
 /** mysqld as a child that holds the volume's lock: started, watched, killed and seen gone. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
-import {
-  exitOf,
-  holdLockAndRun,
-  killHolders,
-  lastLinesLimit,
-  processesWith,
-  type ServerProcess,
-} from '../processes.ts';
+import { killHolders, processesWith, startHoldingLock, type ServerProcess } from '../processes.ts';
 import { configFile, socket, type Layout } from './layout.ts';
 import { localAgent, withSession } from './sql.ts';
 
@@ -30,31 +20,8 @@ export async function startServer(
   await mkdir(layout.run, { recursive: true });
   // Left by a former container: its pid may be somebody else's now. The volume's lock is what excludes a second server.
   for (const left of [socket(layout), `${socket(layout)}.lock`]) await rm(left, { force: true });
-  const child = spawn(
-    'bash',
-    [
-      '-c',
-      holdLockAndRun,
-      'mysqld',
-      layout.lock,
-      layout.mysqld,
-      `--defaults-file=${configFile(layout)}`,
-      `--datadir=${data}`,
-      ...options,
-    ],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C.UTF-8' } },
-  );
-  const read = [child.stdout, child.stderr].map((input) =>
-    once(createInterface({ input }).on('line', onLine), 'close'),
-  );
-  const exited = exitOf(child);
-  return {
-    pid: child.pid ?? 0,
-    exited,
-    // Its end may be seen before its last lines.
-    silent: exited.then(() => Promise.race([Promise.all(read), clock.sleep(lastLinesLimit)])),
-    signal: (name) => void child.kill(name),
-  };
+  const command = [layout.mysqld, `--defaults-file=${configFile(layout)}`, `--datadir=${data}`, ...options];
+  return startHoldingLock(layout.lock, 'mysqld', command, clock, onLine);
 }
 
 /** A thread may hold the volume's lock a moment longer than the process can be seen: it is reaped only after the last one. */

@@ -1,18 +1,10 @@
 /** Settings on real servers: what is refused changes nothing, what needs a restart says so, what standbys can't lower. */
-import { afterEach, expect } from '@jest/globals';
+import { expect } from '@jest/globals';
 import type { Definition, Member } from '../../api/cluster-state.ts';
-import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres.ts';
-import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
+import { drivePostgres, postgresGroup, type DrivenPostgres } from '../../../hack/container/postgres.ts';
 import { realServers } from '../../../hack/container/real-servers.ts';
 
-const { root, onRealServers, title } = await realServers();
-
-let running: { remove(): Promise<void> } | undefined;
-afterEach(async () => {
-  const it = running;
-  running = undefined;
-  await it?.remove();
-}, 30_000);
+const { root, onRealServers, removedAfterwards, title } = await realServers();
 
 type Change = Partial<Definition>;
 const show = (pg: DrivenPostgres, name: string): string => pg.psql(`SHOW ${name}`).output;
@@ -20,8 +12,7 @@ const seen = async (pg: DrivenPostgres, definition: Change): Promise<Partial<Mem
   (await pg.observe({ definition })).member;
 
 async function serving(parameters: Record<string, string> = {}): Promise<DrivenPostgres> {
-  const pg = await drivePostgres(root, { parameters });
-  running = pg;
+  const pg = removedAfterwards(await drivePostgres(root, { parameters }));
   await pg.serve();
   return pg;
 }
@@ -117,8 +108,7 @@ onRealServers(
 onRealServers(
   title('what standbys can’t have less of: raised on the replica first, lowered on the primary first'),
   async () => {
-    const group: PostgresGroup = await postgresGroup(root, ['a', 'b']);
-    running = group;
+    const group = removedAfterwards(await postgresGroup(root, ['a', 'b']));
     const [a, b] = [group.server('a'), group.server('b')];
     const all = async (definition: Change): Promise<readonly Partial<Member>[]> => {
       group.define(definition);

@@ -1,20 +1,13 @@
 /** New passwords among the instances, on real servers that stream. */
 import { writeFileSync } from 'node:fs';
-import { afterEach, expect } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres.ts';
 import { realServers } from '../../../hack/container/real-servers.ts';
 import { credentialsDigest } from '../../api/declared-password.ts';
 import type { PostgresDeclaration } from '../../api/postgres-declaration.ts';
 import { scramVerifier } from '../../platform/scram.ts';
 
-const { root, onRealServers, title } = await realServers();
-
-let running: PostgresGroup | undefined;
-afterEach(async () => {
-  const group = running;
-  running = undefined;
-  await group?.remove();
-}, 30_000);
+const { root, onRealServers, removedAfterwards, title } = await realServers();
 
 async function declarationOf(replication: string, rewind: string) {
   const password = async (text: string) => ({ verifier: await scramVerifier(text, text), revision: text });
@@ -26,7 +19,7 @@ async function declarationOf(replication: string, rewind: string) {
 onRealServers(
   title('replicas stream on through a change of passwords, whoever learns of it first'),
   async () => {
-    const group = (running = await postgresGroup(root, ['t-1', 't-2', 't-3']));
+    const group = removedAfterwards(await postgresGroup(root, ['t-1', 't-2', 't-3']));
     await group.found('t-1');
     await group.add('t-2');
     const { declaration, digest } = await declarationOf('new replication', 'new rewind');

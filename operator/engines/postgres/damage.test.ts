@@ -1,24 +1,16 @@
 /** Files that are damaged on purpose, on real servers. */
-import { afterEach, expect } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres.ts';
+import { postgresGroup } from '../../../hack/container/postgres.ts';
 import { realServers } from '../../../hack/container/real-servers.ts';
 
-const { root, onRealServers, title } = await realServers();
-
-let running: PostgresGroup | undefined;
-afterEach(async () => {
-  const group = running;
-  running = undefined;
-  await group?.remove();
-}, 30_000);
+const { root, onRealServers, removedAfterwards, title } = await realServers();
 
 onRealServers(
   title('flipped bytes in a replica’s table are told; a fresh copy is whole, and is taken once, not again and again'),
   async () => {
-    const group = await postgresGroup(root, ['t-1', 't-2']);
-    running = group;
+    const group = removedAfterwards(await postgresGroup(root, ['t-1', 't-2']));
     await group.found('t-1');
     await group.add('t-2');
     group.server('t-1').psql('CREATE TABLE t AS SELECT n FROM generate_series(1, 10000) n');

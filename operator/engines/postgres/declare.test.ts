@@ -1,18 +1,12 @@
 /** Roles, databases and the first data, on real PostgreSQL. */
-import { afterEach, describe, expect, test } from '@jest/globals';
-import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
+import { describe, expect, test } from '@jest/globals';
+import { drivePostgres } from '../../../hack/container/postgres.ts';
 import { realServers } from '../../../hack/container/real-servers.ts';
 import type { DeclaredDatabase, DeclaredRole, PostgresDeclaration } from '../../api/postgres-declaration.ts';
 import { scramVerifier } from '../../platform/scram.ts';
 import { psqlComplaint } from './bootstrap.ts';
 
-const { root, onRealServers, title } = await realServers();
-
-let running: DrivenPostgres | undefined;
-afterEach(async () => {
-  await running?.remove();
-  running = undefined;
-}, 30_000);
+const { root, onRealServers, removedAfterwards, title } = await realServers();
 
 const role = (name: string, more: Partial<DeclaredRole> = {}): DeclaredRole => ({ name, ensure: 'present', ...more });
 const database = (name: string, more: Partial<DeclaredDatabase> = {}): DeclaredDatabase => ({
@@ -31,7 +25,7 @@ const asked = (
 onRealServers(
   title('roles and databases: made, changed, left alone when changed by others, removed only if asked'),
   async () => {
-    const pg = (running = await drivePostgres(root));
+    const pg = removedAfterwards(await drivePostgres(root));
     await pg.serve();
     const one = (sql: string): string => pg.psql(sql).output;
     const password = async (text: string) => ({ verifier: await scramVerifier(text, text), revision: text });
@@ -146,7 +140,7 @@ onRealServers(
     'passwords among the instances are set once everybody holds them; a database’s owner can’t make the agent his own',
   ),
   async () => {
-    const pg = (running = await drivePostgres(root));
+    const pg = removedAfterwards(await drivePostgres(root));
     await pg.serve();
     const verifier = async (text: string) => ({ verifier: await scramVerifier(text, text), revision: text });
     const system = { replication: await verifier('r2'), rewind: await verifier('w2') };
@@ -196,7 +190,7 @@ onRealServers(
   title('the first data: as asked for, SQL run once; and promoted with larger WAL files'),
   async () => {
     const sql = { 0: 'CREATE TABLE t (n int);\nINSERT INTO t VALUES (1);', 1: 'CREATE EXTENSION pg_trgm' };
-    const pg = (running = await drivePostgres(root, { bootstrap, sql }));
+    const pg = removedAfterwards(await drivePostgres(root, { bootstrap, sql }));
     await pg.serve();
     expect(
       pg.psql(
@@ -217,7 +211,7 @@ onRealServers(
   title('SQL that fails: said with its place and statement, nothing left; of a Secret nothing is shown'),
   async () => {
     const wrong = "SELECT 1;\nCREATE TABLE t (n int);\nINSERT INTO t\n  VALUES ('s3cret');\n";
-    const pg = (running = await drivePostgres(root, { bootstrap, sql: { 0: wrong } }));
+    const pg = removedAfterwards(await drivePostgres(root, { bootstrap, sql: { 0: wrong } }));
     await expect(pg.run({ type: 'initialize' })).rejects.toThrow(
       /ConfigMap init, key app\.sql failed: line \d+: invalid input syntax for type integer: "s3cret" in: INSERT INTO t VALUES \('s3cret'\);/,
     );

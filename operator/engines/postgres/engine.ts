@@ -6,7 +6,7 @@ import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
 import { epochOfEnd, epochOfTimeline } from '../../ha/view.ts';
 import { parseLsn } from '../../ha/position.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { endedBy, within } from '../../platform/deadline.ts';
+import { within } from '../../platform/deadline.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { CopyProgress, EffectInContext, Engine, EngineContext, Observation } from '../engine.ts';
@@ -19,13 +19,13 @@ import { heldCredentials, isRefusedPassword, tryOtherPassword, writePasswordFile
 import { watchDamage } from './damage.ts';
 import { declare } from './declare.ts';
 import { diskCanary } from '../disk-canary.ts';
-import { patienceWithDisk } from '../disk-patience.ts';
 import { keepDiskSpace } from '../disk-space.ts';
 import { disksWrittenTo } from './disks.ts';
 import { watchHealth, type HealthWatch } from '../health.ts';
 import { installedVersions, isWalFile, versionOfData, walDirectory, withVersion, type Layout } from './layout.ts';
 import { replicationRole, slotName, standbyName, synchronizedStandbySlots } from './names.ts';
 import type { ServerProcess } from '../processes.ts';
+import { oneAtATime } from '../one-at-a-time.ts';
 import { progressOf } from '../progress.ts';
 import { killServer, serverProcesses, startServer, untilConnectable } from './process.ts';
 import { endClientSessions, openToClients, promote, type Gate } from './promote.ts';
@@ -77,8 +77,6 @@ const limits = {
   check: 600_000,
   /** Of all tables, after an upgrade, beside a database that serves. */
   statistics: 24 * 3600_000,
-  /** What an effect may take after its end has come: a server that has just begun is killed. */
-  cleaningUp: 5000,
   observation: 5000,
   /** For processes to be gone after SIGKILL, where no effect's own limit holds. */
   dying: 60_000,
@@ -88,11 +86,6 @@ const limits = {
 const brokenStream = /could not (receive data from|send data to) WAL stream|replication terminated by primary server/;
 
 const checkpointDelay = 2000;
-/** Without a server on whose health one could go. */
-const effectsOnDisk: ReadonlySet<string> = new Set<EffectInContext['type']>(['initialize', 'start', 'rewind', 'clone']);
-
-const nothing = (): void => undefined;
-
 type Replica = DatabaseState & { readonly status: 'replica' };
 
 export function postgresEngine({ instance, layout: givenLayout, clock, log }: PostgresOptions): Engine {
@@ -113,8 +106,6 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   let healthListener: (health: Health) => void = () => undefined;
   /** End of the log as last seen while a server ran. */
   let lastFlushed: bigint | undefined;
-  /** What has been begun and has not ended. */
-  let heldUp: { readonly effect: string; readonly ended: Promise<void> } | undefined;
   let observation: Promise<Observation> | undefined;
   /** An inspection that hangs on a stalled disk is waited for again instead of being repeated. */
   let inspection: Promise<DatabaseState> | undefined;
@@ -424,31 +415,6 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     if (ending) await ending.exited;
     if (server === ending) forgetServer();
     return inspectEnded();
-  }
-
-  /**
-   * An effect that a stalled disk holds up counts as failed soon after its limit. It goes on all the same, and would do what it
-   * does into whatever came next: nothing else is begun before it has ended.
-   */
-  async function oneAtATime(
-    effect: EffectInContext,
-    context: EngineContext,
-    signal: AbortSignal,
-  ): Promise<DatabaseState> {
-    if (heldUp) {
-      log.warn({ effect: effect.type, heldUp: heldUp.effect }, 'waiting for what the disk still holds up');
-      await endedBy(signal, 0, clock, heldUp.effect, heldUp.ended);
-    }
-    const disk = effectsOnDisk.has(effect.type) ? patienceWithDisk(dirname(layout.data), clock) : undefined;
-    const limit = disk ? AbortSignal.any([signal, disk.signal]) : signal;
-    const work = run(effect, context, limit);
-    const mine = { effect: effect.type, ended: work.then(nothing, nothing) };
-    heldUp = mine;
-    void mine.ended.then(() => {
-      disk?.stop();
-      if (heldUp === mine) heldUp = undefined;
-    });
-    return endedBy(limit, limits.cleaningUp, clock, effect.type, work);
   }
 
   async function run(effect: EffectInContext, context: EngineContext, signal: AbortSignal): Promise<DatabaseState> {
@@ -814,6 +780,8 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     return state;
   }
 
+  const runAlone = oneAtATime(run, dirname(layout.data), clock, log);
+
   return {
     databasePort: 5432,
     state: () => state,
@@ -823,7 +791,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     },
     inspect: async () => (state = await inspect()),
     run: async (effect, context, signal) => {
-      const after = await oneAtATime(effect, context, signal).catch(async (error: unknown) => {
+      const after = await runAlone(effect, context, signal).catch(async (error: unknown) => {
         if (!server) state = await inspectEnded();
         throw error;
       });

@@ -1,13 +1,10 @@
 /** The server's process tree: started holding the volume's lock, watched, stopped, killed and seen gone. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
-import { exitOf, holdLockAndRun, killAll, lastLinesLimit, processesWith, type ServerProcess } from '../processes.ts';
+import { killAll, processesWith, startHoldingLock, type ServerProcess } from '../processes.ts';
 import { configFile } from './config.ts';
 import type { Layout } from './layout.ts';
 import { withSession } from './sql.ts';
@@ -20,32 +17,8 @@ export async function startServer(
   // Left by a former container: its pids may be somebody else's now. The volume's lock is what excludes a second server.
   await rm(join(layout.data, 'postmaster.pid'), { force: true });
   await forgetSocketOwner(layout);
-  const child = spawn(
-    'bash',
-    [
-      '-c',
-      holdLockAndRun,
-      'postgres',
-      layout.lock,
-      join(layout.bin, 'postgres'),
-      '-D',
-      layout.data,
-      '-c',
-      `config_file=${configFile(layout)}`,
-    ],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C.UTF-8' } },
-  );
-  const read = [child.stdout, child.stderr].map((input) =>
-    once(createInterface({ input }).on('line', onLine), 'close'),
-  );
-  const exited = exitOf(child);
-  return {
-    pid: child.pid ?? 0,
-    exited,
-    // Its end may be seen before its last lines.
-    silent: exited.then(() => Promise.race([Promise.all(read), clock.sleep(lastLinesLimit)])),
-    signal: (name) => void child.kill(name),
-  };
+  const command = [join(layout.bin, 'postgres'), '-D', layout.data, '-c', `config_file=${configFile(layout)}`];
+  return startHoldingLock(layout.lock, 'postgres', command, clock, onLine);
 }
 
 /** Left by a former container, whose pids may be somebody else's now. */

@@ -1,26 +1,18 @@
 /** Replication, promotion and the ways back, on several real servers. */
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
-import { afterEach, expect } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres.ts';
 import { realServers } from '../../../hack/container/real-servers.ts';
 import { systemClock } from '../../platform/clock.ts';
 
-const { root, onRealServers, title } = await realServers();
+const { root, onRealServers, removedAfterwards, title } = await realServers();
 
 /** Milliseconds; they take 10 to 30 seconds each on a machine that has nothing else to do. */
 const timeLimit = 300_000;
 
-let running: PostgresGroup | undefined;
-afterEach(async () => {
-  const group = running;
-  running = undefined;
-  await group?.remove();
-}, 30_000);
-
 async function three(parameters: Readonly<Record<string, string>> = {}): Promise<PostgresGroup> {
-  const group = await postgresGroup(root, ['t-1', 't-2', 't-3'], { parameters });
-  running = group;
+  const group = removedAfterwards(await postgresGroup(root, ['t-1', 't-2', 't-3'], { parameters }));
   await group.found('t-1');
   await Promise.all(['t-2', 't-3'].map((name) => group.add(name)));
   return group;
@@ -95,10 +87,11 @@ onRealServers(
     'a logical subscriber misses nothing and gets nothing twice over two failovers, nor what nobody has acknowledged',
   ),
   async () => {
-    const group = await postgresGroup(root, ['t-1', 't-2', 't-3', 'subscriber'], {
-      parameters: { wal_level: 'logical' },
-    });
-    running = group;
+    const group = removedAfterwards(
+      await postgresGroup(root, ['t-1', 't-2', 't-3', 'subscriber'], {
+        parameters: { wal_level: 'logical' },
+      }),
+    );
     group.define({ instances: ['t-1', 't-2', 't-3'] });
     await group.found('t-1');
     await Promise.all(['t-2', 't-3'].map((name) => group.add(name)));
@@ -165,11 +158,12 @@ onRealServers(
     'a replica that needs log already removed is cloned beside its data, from a replica, throttled, with the log on a volume of its own',
   ),
   async () => {
-    const group = await postgresGroup(root, ['t-1', 't-2', 't-3'], {
-      ownWalVolume: true,
-      parameters: { wal_keep_size: '0', max_slot_wal_keep_size: '16MB', min_wal_size: '32MB', max_wal_size: '32MB' },
-    });
-    running = group;
+    const group = removedAfterwards(
+      await postgresGroup(root, ['t-1', 't-2', 't-3'], {
+        ownWalVolume: true,
+        parameters: { wal_keep_size: '0', max_slot_wal_keep_size: '16MB', min_wal_size: '32MB', max_wal_size: '32MB' },
+      }),
+    );
     await group.found('t-1');
     await group.add('t-2');
     await group.add('t-3', 't-2');

@@ -1,25 +1,17 @@
 /** What a planned stop costs, and what it leaves behind, on several real servers. */
-import { afterEach, expect } from '@jest/globals';
-import { postgresGroup, type PostgresGroup } from '../../../hack/container/postgres.ts';
+import { expect } from '@jest/globals';
+import { postgresGroup } from '../../../hack/container/postgres.ts';
 import { realServers } from '../../../hack/container/real-servers.ts';
 import { systemClock } from '../../platform/clock.ts';
 
-const { root, onRealServers, title } = await realServers();
-
-let running: PostgresGroup | undefined;
-afterEach(async () => {
-  const group = running;
-  running = undefined;
-  await group?.remove();
-}, 30_000);
+const { root, onRealServers, removedAfterwards, title } = await realServers();
 
 onRealServers(
   title(
     'a replica that is stopped holds no hand-over up; the other has the last record, and the old primary follows it',
   ),
   async () => {
-    const group = await postgresGroup(root, ['t-1', 't-2', 't-3']);
-    running = group;
+    const group = removedAfterwards(await postgresGroup(root, ['t-1', 't-2', 't-3']));
     await group.found('t-1');
     for (const name of ['t-2', 't-3']) await group.add(name);
     await group.sync(1, ['t-2', 't-3']);
@@ -53,8 +45,7 @@ onRealServers(
 onRealServers(
   title('a stop that is called off leaves a primary that is open again'),
   async () => {
-    const group = await postgresGroup(root, ['t-1']);
-    running = group;
+    const group = removedAfterwards(await postgresGroup(root, ['t-1']));
     await group.found('t-1');
     const one = group.server('t-1');
     // The checkpoint can't end while its process is stopped: nothing has been closed by then.

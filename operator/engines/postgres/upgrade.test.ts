@@ -1,5 +1,5 @@
 /** A major upgrade on real PostgreSQL processes: 17 to 18, by pg_upgrade. */
-import { afterEach, expect } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
@@ -8,14 +8,7 @@ import type { UpgradeRequest } from '../../api/cluster-state.ts';
 import type { DatabaseState } from '../../ha/state.ts';
 import { systemClock } from '../../platform/clock.ts';
 
-const { root, onRealServers, title } = await realServers('upgrade');
-
-let running: DrivenPostgres | undefined;
-afterEach(async () => {
-  const pg = running;
-  running = undefined;
-  await pg?.remove();
-}, 30_000);
+const { root, onRealServers, removedAfterwards, title } = await realServers('upgrade');
 
 const request = (transfer: UpgradeRequest['transfer'] = 'Copy'): UpgradeRequest => ({
   id: 'r1',
@@ -27,8 +20,7 @@ const request = (transfer: UpgradeRequest['transfer'] = 'Copy'): UpgradeRequest 
 
 /** 17, with what an upgrade must carry over. */
 async function seventeen(): Promise<DrivenPostgres> {
-  const pg = await drivePostgres(root, { version: '17' });
-  running = pg;
+  const pg = removedAfterwards(await drivePostgres(root, { version: '17' }));
   await pg.serve();
   expect(pg.psql('SHOW server_version_num').output).toMatch(/^17/);
   expect(
