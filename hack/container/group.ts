@@ -150,7 +150,7 @@ export async function serverGroup<Server extends Driven>(
       }),
     );
   };
-  const until = async (what: string, holds: () => boolean | Promise<boolean>, limitMs = 60_000): Promise<void> => {
+  const until = async (what: string, holds: () => boolean | Promise<boolean>, limitMs = 120_000): Promise<void> => {
     const end = performance.now() + limitMs;
     while (!(await holds())) {
       if (performance.now() > end) throw new Error(`waited ${limitMs} ms in vain for ${what}`);

@@ -23,7 +23,7 @@ export async function driveMysql(root: string, options: DrivenOptions = {}): Pro
   return {
     ...driven,
     server: () => driven.container.processes().filter(({ command: text }) => text.startsWith('/usr/sbin/mysqld')),
-    sql: (text, timeoutMs = 10_000, as) =>
+    sql: (text, timeoutMs = 60_000, as) =>
       driven.execute(
         'mysql',
         [

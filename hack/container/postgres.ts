@@ -44,7 +44,7 @@ export async function drivePostgres(root: string, options: DrivenOptions = {}): 
       ] as const)
         await driven.run(effect);
     },
-    psql: (sql, timeoutMs = 10_000, as) =>
+    psql: (sql, timeoutMs = 60_000, as) =>
       driven.execute(
         'psql',
         [

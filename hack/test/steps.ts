@@ -2,6 +2,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
+import { stripVTControlCharacters } from 'node:util';
 import type { Result } from '../../e2e/result.ts';
 import { artifact } from '../cluster/artifacts.ts';
 import { chooseCluster, repository } from '../testbed/cluster-access.ts';
@@ -151,7 +152,11 @@ interface JestResults {
     readonly name: string;
     readonly status: string;
     readonly message: string;
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
   }[];
 }
 
@@ -186,11 +191,24 @@ async function unitTests(
   const failures = results.testResults.flatMap((file) => {
     const failed = file.assertionResults.filter((assertion) => assertion.status === 'failed');
     const name = path.relative(repository, file.name);
-    if (failed.length > 0) return failed.map((assertion) => `${name}: ${assertion.fullName}`);
+    if (failed.length > 0)
+      return failed.map(({ fullName, failureMessages }) => `${name}: ${fullName}${reason(failureMessages[0])}`);
     // A file that can't be loaded has no assertions to count.
     return file.status === 'failed' ? [`${name}: ${file.message.split('\n')[0] ?? 'can’t be run'}`] : [];
   });
   return { passed: results.numPassedTests, failed: failures.length, failures };
+}
+
+/** What one must know of a failure whose log is gone: what was said, and where in the test. */
+function reason(message = ''): string {
+  const lines = stripVTControlCharacters(message)
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+  const said = lines.filter((line) => !/^\s+at /.test(line)).slice(0, 8);
+  const where = lines.find((line) => line.includes('.test.ts'));
+  return [...said, ...(where === undefined ? [] : [where])]
+    .map((line) => `\n      ${line.trim().slice(0, 300)}`)
+    .join('');
 }
 
 async function accepted({ say, signal }: StepContext, values: readonly string[]): Promise<void> {
