@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Definition, HistoryEntry, Member, Position, Voter } from '../../operator/api/cluster-state.ts';
+import type { Observation } from '../../operator/engines/engine.ts';
 import type { DatabaseEffect, DatabaseState } from '../../operator/ha/state.ts';
 import { testNetwork, type TestNetwork } from './network.ts';
 import type { TestContext } from './engine-driver.ts';
@@ -19,6 +20,7 @@ export interface ServerGroup<Server extends Driven> {
   run(name: string, effect: DatabaseEffect, limit?: number): Promise<DatabaseState>;
   /** Settings and certificates as of now. */
   configure(name: string): Promise<DatabaseState>;
+  observe(name: string): Promise<Observation>;
   /** The first primary, from nothing. */
   found(name: string): Promise<void>;
   /** A new replica, from nothing to streaming. */
@@ -176,6 +178,7 @@ export async function serverGroup<Server extends Driven>(
     member,
     run,
     configure: (name) => server(name).configure(context()),
+    observe: (name) => server(name).observe(context()),
     follow,
     streaming,
     beat,

@@ -15,7 +15,7 @@ import { ClusterStatusSchema } from './cluster-status.ts';
 import type { DeepReadonly } from './deep-readonly.ts';
 import { mysqlParameterRules } from './mysql-parameters.ts';
 import { parseResource } from './parse-resource.ts';
-import { described, matching, type Rule } from './rules.ts';
+import { described, matching } from './rules.ts';
 import { Tls } from './tls.ts';
 
 const prefixes = ['mainstay'];
@@ -24,18 +24,6 @@ const VariableValue = described(z.string().max(1024), 'Value, as in my.cnf witho
   // A line break would let a value go on as another setting.
   matching(/^[^\p{Cc}]*$/u, 'has a line break or another control character: write it on one line'),
 ]);
-
-/** What is not enforced must not be promised. */
-const unsettledTls: Rule<z.output<typeof Tls>> = {
-  // The API server tries the default of the object before those of its fields.
-  cel: "(!has(self.mode) || self.mode == 'Optional') && (!has(self.minVersion) || self.minVersion == 'TLSv1.2') && !has(self.ciphers) && !has(self.serverSecret) && !has(self.authoritySecret) && (!has(self.names) || size(self.names) == 0)",
-  message: 'can’t be set for a MySQLCluster yet: remove it (clients may use TLS all the same)',
-  holds: ({ mode, minVersion, ciphers, serverSecret, authoritySecret, names }) =>
-    mode === 'Optional' &&
-    minVersion === 'TLSv1.2' &&
-    [ciphers, serverSecret, authoritySecret].every((one) => one === undefined) &&
-    names.length === 0,
-};
 
 const Spec = z.object({
   instances,
@@ -56,11 +44,7 @@ const Spec = z.object({
       .prefault({}),
     'Settings of the database.',
   ),
-  tls: described(
-    Tls.prefault({}),
-    'Encryption. Servers offer TLS with certificates that they make themselves; nothing of it can be set yet.',
-    [unsettledTls],
-  ),
+  tls: described(Tls.prefault({}), 'Encryption and certificates. All is there without a word: this changes it.'),
   application: application(
     { owner: 'User', elsewhere: '' },
     {

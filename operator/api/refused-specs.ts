@@ -290,16 +290,7 @@ const refusedSpecs: readonly RefusedSpec[] = [
   },
 ];
 
-const ofPostgres = new Set([
-  'version',
-  'walStorage',
-  'postgresql',
-  'tls',
-  'application',
-  'bootstrap',
-  'roles',
-  'databases',
-]);
+const ofPostgres = new Set(['version', 'walStorage', 'postgresql', 'application', 'bootstrap', 'roles', 'databases']);
 const isCommon = ({ spec, before = {} }: RefusedSpec): boolean =>
   ![...Object.keys(spec), ...Object.keys(before)].some((field) => ofPostgres.has(field));
 
@@ -334,11 +325,6 @@ const ofMysql: readonly RefusedSpec[] = [
     title: 'a reserved owner',
     spec: { storage, application: { owner: 'root' } },
     says: ['spec.application.owner', 'root is reserved', 'choose another'],
-  },
-  {
-    title: 'TLS that nothing would enforce',
-    spec: { storage, tls: { mode: 'Required' } },
-    says: ['spec.tls', 'can’t be set for a MySQLCluster yet'],
   },
 ];
 

@@ -2,52 +2,14 @@
 import { expect } from '@jest/globals';
 import { X509Certificate } from 'node:crypto';
 import { execFile } from 'node:child_process';
-import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { authoritiesOf, filesBy, mount, newAuthority, takeOver } from '../../hack/container/certificates.ts';
 import { postgresGroup, type PostgresGroup } from '../../hack/container/postgres.ts';
 import { realServers } from '../../hack/container/real-servers.ts';
 import type { TlsRules } from '../api/cluster-state.ts';
-import { tlsFileNames, tlsFingerprint, type TlsFiles } from '../api/tls-files.ts';
-import { issue, makeAuthority, type KeyPair } from './authority.ts';
-import { bundleOf } from './pem.ts';
+import { tlsFingerprint, type TlsFiles } from '../api/tls-files.ts';
 
 const { root, onRealServers, removedAfterwards, title } = await realServers();
-
-const day = 24 * 3600_000;
-const validity = () => ({ from: Date.now() - day, to: Date.now() + 30 * day });
-const newAuthority = (): Promise<KeyPair> => makeAuthority({ name: 'test', organization: 'test' }, validity());
-
-/** Issued by `by`, with all of `trusted` trusted. */
-async function filesBy(by: KeyPair, trusted: readonly KeyPair[] = [by]): Promise<TlsFiles> {
-  const pair = (usage: 'server' | 'client', commonName: string, names: readonly string[]): Promise<KeyPair> =>
-    issue(by, { usage, commonName, organization: 'test', names }, validity());
-  const [server, client] = await Promise.all([
-    pair('server', 't-rw', ['t-rw']),
-    pair('client', 'mainstay-agent-t', []),
-  ]);
-  const authorities = bundleOf(trusted.map(({ certificate }) => certificate));
-  return {
-    serverCertificate: server.certificate,
-    serverKey: server.key,
-    serverAuthorities: authorities,
-    clientCertificate: client.certificate,
-    clientKey: client.key,
-    clientAuthorities: authorities,
-  };
-}
-
-let renewals = 0;
-/** As the kubelet does it: a new folder, then the link to it exchanged. */
-async function mount(group: PostgresGroup, name: string, files: Partial<TlsFiles>): Promise<void> {
-  const parent = join(group.server(name).volume, 'tls');
-  const folder = `..${++renewals}`;
-  await mkdir(join(parent, folder), { recursive: true });
-  for (const [key, text] of Object.entries(files))
-    await writeFile(join(parent, folder, tlsFileNames[key as keyof TlsFiles]), text);
-  await symlink(folder, join(parent, '..next'));
-  await rename(join(parent, '..next'), join(parent, '..data'));
-}
 
 const rules = (change: Partial<TlsRules> = {}): { readonly tls: TlsRules } => ({
   tls: { required: false, minVersion: 'TLSv1.2', certificatesOnly: true, ...change },
@@ -117,14 +79,6 @@ const replication = (group: PostgresGroup): string =>
   );
 const receiver = (group: PostgresGroup, name: string): string =>
   sql(group, name, 'SELECT pid FROM pg_stat_wal_receiver');
-
-async function takeOver(group: PostgresGroup, name: string, files: TlsFiles): Promise<void> {
-  await mount(group, name, files);
-  await group.until(`${name} to take them over`, async () => {
-    await group.configure(name);
-    return (await group.server(name).observe()).member.certificates === tlsFingerprint(files);
-  });
-}
 
 onRealServers(
   title('replicas follow, clone and rewind by certificate, and by nothing else'),
@@ -308,8 +262,3 @@ onRealServers(
   },
   120_000,
 );
-
-const authoritiesOf = (authorities: readonly KeyPair[]): Pick<TlsFiles, 'serverAuthorities' | 'clientAuthorities'> => {
-  const bundle = bundleOf(authorities.map(({ certificate }) => certificate));
-  return { serverAuthorities: bundle, clientAuthorities: bundle };
-};

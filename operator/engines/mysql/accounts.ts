@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import type { InstanceName } from '../../api/cluster-state.ts';
 import type { Passwords } from './credentials.ts';
 import { agentAccount, asyncAccount, cloneAccount, syncAccount } from './names.ts';
-import { literal, type Session } from './sql.ts';
+import { identifier, literal, textOf, type Session } from './sql.ts';
 
 /** Of new data: nobody gets in from the network but by what is made here; root only as the agent does. */
 export async function makeAccounts(
@@ -35,15 +35,26 @@ async function makeInstanceAccounts(session: Session, instance: InstanceName, pa
   }
 }
 
-/** Of a new instance; where commits are acknowledged, since one that waited would keep everybody from logging in (mysql-lab.md §1). */
-export async function keepInstanceAccounts(
+/**
+ * Of a new instance; and from when every instance has a certificate, ours alone gets in with them: `subject`. Where commits are
+ * acknowledged, since one that waited would keep everybody from logging in (mysql-lab.md §1).
+ */
+export async function keepAccounts(
   session: Session,
   instances: readonly InstanceName[],
   passwords: () => Promise<Passwords>,
+  subject: string | undefined,
 ): Promise<void> {
-  const rows = await session.query("SELECT user FROM mysql.user WHERE user LIKE 'mainstay\\\\_%sync\\\\_%'");
-  const there = new Set(rows.map((row) => String(row['user'])));
+  const rows = await session.query(
+    `SELECT user, CONVERT(x509_subject USING utf8mb4) AS subject FROM mysql.user
+      WHERE host = '%' AND (user = ${literal(cloneAccount)} OR user LIKE 'mainstay\\\\_%sync\\\\_%')`,
+  );
+  const there = new Map(rows.map((row) => [textOf(row, 'user'), textOf(row, 'subject')]));
   for (const instance of instances)
     if (!there.has(syncAccount(instance)) || !there.has(asyncAccount(instance)))
       await makeInstanceAccounts(session, instance, await passwords());
+  if (subject === undefined) return;
+  for (const [account, required] of there)
+    if (required !== subject)
+      await session.query(`ALTER USER ${identifier(account)}@'%' REQUIRE SUBJECT ${literal(subject)}`);
 }

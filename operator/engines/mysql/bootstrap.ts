@@ -1,15 +1,14 @@
 /** The first data directory of a cluster. */
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Definition, InstanceName } from '../../api/cluster-state.ts';
+import type { Definition } from '../../api/cluster-state.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { command } from '../command.ts';
 import { replaceFile, syncDirectory } from '../files.ts';
 import { makeAccounts } from './accounts.ts';
-import { writeConfiguration } from './config.ts';
 import { mountedPasswords } from './credentials.ts';
 import { systemFile, type Layout } from './layout.ts';
-import { newSystemIdentifier, ordinalOf } from './names.ts';
+import { newSystemIdentifier } from './names.ts';
 import { killServer, startServer, untilConnectable } from './process.ts';
 import type { ServerLog } from './server-log.ts';
 import { identifier, localAgent, withSession } from './sql.ts';
@@ -35,9 +34,8 @@ export const makeData = (data: string, { mysqld }: Layout, signal: AbortSignal):
     { signal },
   );
 
-/** Made beside `data`, stopped, then renamed: whole or not at all. What an attempt before has left is thrown away. */
+/** By the option file that is there. Made beside `data`, stopped, then renamed: whole or not at all. What an attempt before has left is thrown away. */
 export async function initialize(
-  instance: InstanceName,
   definition: Definition,
   layout: Layout,
   clock: Clock,
@@ -45,7 +43,6 @@ export async function initialize(
   signal: AbortSignal,
 ): Promise<void> {
   await rm(layout.incoming, { recursive: true, force: true });
-  await writeConfiguration(definition, layout, ordinalOf(instance));
   await makeData(layout.incoming, layout, signal);
   const systemIdentifier = newSystemIdentifier();
   const server = await startServer(layout, clock, log.tell, { data: layout.incoming, options: alone });

@@ -14,6 +14,7 @@ import { cloneAccount } from './names.ts';
 import { killServer, startServer, untilConnectable } from './process.ts';
 import type { ServerLog } from './server-log.ts';
 import { literal, localAgent, textOf, withSession, type Session } from './sql.ts';
+import type { LinkTls } from './tls.ts';
 
 /** Milliseconds. */
 const progressPeriod = 200;
@@ -31,6 +32,7 @@ export interface CloneOrder {
   readonly source: Member;
   /** Bytes a second. */
   readonly copyRate: number | undefined;
+  readonly tls: LinkTls;
   readonly report: (progress: CopyProgress) => void;
 }
 
@@ -53,7 +55,7 @@ export async function clone(
 }
 
 async function download(
-  { source, copyRate, report }: CloneOrder,
+  { source, copyRate, tls, report }: CloneOrder,
   layout: Layout,
   clock: Clock,
   log: ServerLog,
@@ -68,12 +70,17 @@ async function download(
   try {
     await untilConnectable(server, layout, clock, log.lastWords, limit, 'root');
     const { clone: password } = await mountedPasswords(layout);
-    const donor = { host: source.address, port: source.databasePort, user: cloneAccount, password };
+    const donor = { host: source.address, port: source.databasePort, user: cloneAccount, password, tls };
     const system = await withSession(donor, 5000, limit, systemOf);
     if (system === undefined)
       throw new MainstayError('DatabaseUnreachable', `${source.instance} is of no cluster: nothing of it is used`);
     await withSession(root, 10_000, limit, async (session) => {
       await session.query('SET GLOBAL clone_valid_donor_list = ?', [`${source.address}:${source.databasePort}`]);
+      await session.query('SET GLOBAL clone_ssl_ca = ?, GLOBAL clone_ssl_cert = ?, GLOBAL clone_ssl_key = ?', [
+        tls.authorities,
+        tls.certificate,
+        tls.key,
+      ]);
       if (copyRate !== undefined)
         await session.query(`SET GLOBAL clone_max_data_bandwidth = ${Math.max(1, Math.floor(copyRate / 1024 / 1024))}`);
     });

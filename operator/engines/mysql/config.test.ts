@@ -18,7 +18,7 @@ const places = layout('/volume');
 
 /** What the server goes by: the last line of each name. */
 function inForce(parameters: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
-  const lines = myCnf({ ...definition, parameters }, places, 3).split('\n');
+  const lines = myCnf({ ...definition, parameters }, places, 3, {}).split('\n');
   return new Map(
     lines.flatMap((line) => {
       const [, name, value] = /^([\w-]+)=(.*)$/.exec(line) ?? [];

@@ -92,7 +92,13 @@ export const settingsOf = (definition: Definition): Readonly<Record<string, stri
   ...userSettings(definition),
 });
 
-export function myCnf(definition: Definition, layout: Layout, ordinal: number): string {
+/** `tls`: the server's variables of it (tls.ts). */
+export function myCnf(
+  definition: Definition,
+  layout: Layout,
+  ordinal: number,
+  tls: Readonly<Record<string, string>>,
+): string {
   const { init_connect: own, ...users } = settingsOf(definition);
   const locked = lockedSettings(layout, ordinal);
   const lines = (settings: Readonly<Record<string, string>>): readonly string[] =>
@@ -102,7 +108,7 @@ export function myCnf(definition: Definition, layout: Layout, ordinal: number): 
     '[mysqld]',
     ...lines(users),
     ...plugins.map((plugin) => `plugin_load_add=${plugin}`),
-    ...lines({ ...locked, init_connect: initConnect(shut, own) }),
+    ...lines({ ...locked, ...tls, init_connect: initConnect(shut, own) }),
     '',
   ].join('\n');
 }
@@ -113,7 +119,8 @@ const quote = (value: string): string =>
     ? value
     : `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
 
-export async function writeConfiguration(definition: Definition, layout: Layout, ordinal: number): Promise<void> {
+export async function writeConfiguration(...what: Parameters<typeof myCnf>): Promise<void> {
+  const [, layout] = what;
   await mkdir(layout.configuration, { recursive: true });
-  await replaceFile(configFile(layout), myCnf(definition, layout, ordinal));
+  await replaceFile(configFile(layout), myCnf(...what));
 }

@@ -19,7 +19,7 @@ import { oneAtATime } from '../one-at-a-time.ts';
 import { killHolders, type ServerProcess } from '../processes.ts';
 import { progressOf } from '../progress.ts';
 import type { ServerAccess } from './access.ts';
-import { keepInstanceAccounts } from './accounts.ts';
+import { keepAccounts } from './accounts.ts';
 import { initialize } from './bootstrap.ts';
 import { settingsOf, writeConfiguration } from './config.ts';
 import { heldCredentials, mountedPasswords } from './credentials.ts';
@@ -29,7 +29,7 @@ import { backlogOf, heldBy, timelineOf, type Held } from './log-end.ts';
 import { newServerUuid, ordinalOf, syncAccount } from './names.ts';
 import { serverProcesses, startServer, untilConnectable } from './process.ts';
 import { promote, untilAcknowledged, type Lead } from './promote.ts';
-import { receiveFrom, receives, startReceiving, stopReceiving, type Part } from './receiver.ts';
+import { receiveFrom, receives, startReceiving, stopReceiving, type Part, type Source } from './receiver.ts';
 import { serverLog, type LogRecord } from './server-log.ts';
 import { quiesce } from './shutdown.ts';
 import { gtidsIn, lastBinaryLog, readBinaryLog } from './binlog.ts';
@@ -38,9 +38,10 @@ import { gtidsOf, positionAt } from './position.ts';
 import { applyChanges, noteAccepted, takeAccepted, writeIfValid, type Settings } from './settings.ts';
 import { cutTail, judgeTail, logThatWon, withoutBeats, type Tail } from './tail.ts';
 import { declare } from './declare.ts';
-import { canary, isLetIn, keptSession, localAgent, withSession, type Session } from './sql.ts';
+import { canary, isLetIn, keptSession, localAgent, withSession } from './sql.ts';
 import { stallWatch } from './stall.ts';
 import { applySyncSet, replicaWatch, semiSync, type Primary } from './sync-set.ts';
+import { keepTls } from './tls.ts';
 
 export interface MysqlOptions {
   readonly instance: string;
@@ -63,6 +64,7 @@ const limits = {
   dying: 60_000,
 };
 
+const databasePort = 3306;
 const mebibyte = 1024 * 1024;
 /** A start, with what is in the redo log: mysql-lab.md §10. */
 const restartEstimate = 2000;
@@ -101,8 +103,10 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   /** With which account this replica receives; changed by one at a time. */
   let part: Part = 'async';
   let passwordInUse = '';
+  let linkInUse = '';
   let channel: Promise<unknown> = Promise.resolve();
   const credentials = heldCredentials(layout);
+  const tls = keepTls(layout, log);
   const replicas = replicaWatch(clock);
   const isStalled = stallWatch(clock);
   const disks: Disks = { folders: [dirname(layout.data)], segment: 16 * mebibyte };
@@ -238,10 +242,11 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     }
 
     await mkdir(layout.configuration, { recursive: true });
-    asked = JSON.stringify(settingsOf(context.definition));
-    refuse(await writeIfValid(context.definition, layout, ordinal, signal));
+    const secured = await tls.settings(context.definition);
+    asked = JSON.stringify([settingsOf(context.definition), secured]);
+    refuse(await writeIfValid([context.definition, layout, ordinal, secured], signal));
     if (refusal !== undefined && !(await takeAccepted(layout)))
-      await writeConfiguration({ ...context.definition, parameters: {} }, layout, ordinal);
+      await writeConfiguration({ ...context.definition, parameters: {} }, layout, ordinal, secured);
     await keepServerUuid(context.incarnation);
     gate = shut;
     part = 'async';
@@ -389,6 +394,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     lead?.close();
     lead = undefined;
     gate = shut;
+    tls.forgetServer();
     health?.stop();
     health = undefined;
     if (told.status !== 'well') tellHealth({ status: 'well' });
@@ -451,7 +457,8 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     const { definition } = context;
     switch (effect.type) {
       case 'initialize':
-        await initialize(instance, definition, layout, clock, mysqlLog, signal);
+        await writeConfiguration(definition, layout, ordinal, await tls.settings(definition));
+        await initialize(definition, layout, clock, mysqlLog, signal);
         return inspect();
       case 'start':
         return start(context, signal);
@@ -518,9 +525,13 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
         changeListener(state);
         await end('clean', signal);
         await incarnationListener();
-        await writeConfiguration(definition, layout, ordinal);
-        const { source } = effect;
-        const order = { source, copyRate: definition.copyRate, report: (told: CopyProgress) => void (copied = told) };
+        await writeConfiguration(definition, layout, ordinal, await tls.settings(definition));
+        const order = {
+          source: effect.source,
+          copyRate: definition.copyRate,
+          tls: await tls.link(definition),
+          report: (told: CopyProgress) => void (copied = told),
+        };
         await clone(order, layout, clock, mysqlLog, signal).finally(() => (copied = undefined));
         return inspect();
       }
@@ -569,27 +580,19 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   ): Promise<DatabaseState> {
     const replica = { ...asReplica('follow'), following: undefined, sealed: undefined };
     const { primary, epoch } = effect;
-    const { replication } = await mountedPasswords(layout);
+    const source = await sourceAt(primary.address, primary.databasePort, context.definition);
     const wanted = partOf(context);
     const held = await accessTo(signal).control(heldBy);
     const won = logThatWon(context.history, held.all) ?? wonBefore(effect, held);
     if (won && !contains(won, withoutBeats(held.all))) return { ...replica, diverged: { epoch, remedy: 'clone' } };
     const turned = await onChannel(() =>
-      accessTo(signal).control(
-        (session) =>
-          receiveFrom(
-            session,
-            { host: primary.address, port: primary.databasePort, password: replication },
-            instance,
-            wanted,
-          ),
-        signalLimit,
-      ),
+      accessTo(signal).control((session) => receiveFrom(session, source, instance, wanted), signalLimit),
     );
     if (turned === 'log-lost') return { status: 'broken', reason: 'received transactions are gone' };
     if (turned === 'applier-failed') return { ...replica, diverged: { epoch, remedy: 'clone' } };
     part = wanted;
-    passwordInUse = replication;
+    passwordInUse = source.password;
+    linkInUse = JSON.stringify(source.tls);
     if (!gate.clients) await setGate({ members: [], clients: true }, context.definition, signal);
     return {
       ...replica,
@@ -621,6 +624,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     return {
       ...seen,
       member: {
+        ...tls.standing(),
         ...seen.member,
         ...(held !== undefined && { credentials: held }),
         ...(pendingRestart.length > 0 && { pendingRestart }),
@@ -643,7 +647,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
         log.warn({ ...seen.acks }, 'commits wait although enough replicas are connected: writing once more');
         void lead?.beat(limits.query).catch(nothing);
       }
-      if (open) await keepAccounts(context, seen.acks.clients >= (applied?.acknowledgements ?? 1), signal);
+      if (open) await keepOwnAccounts(context, seen.acks.clients >= (applied?.acknowledgements ?? 1), signal);
       const position = positionAt(epochOfTimeline(context.history, timeline), seen.held.executed);
       return {
         member: {
@@ -674,38 +678,55 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
    */
   async function keepPart(context: EngineContext, signal: AbortSignal): Promise<void> {
     if (state.status !== 'replica' || !state.following) return;
-    const { replication } = await mountedPasswords(layout);
-    const { address } = state.following;
+    const source = await sourceAt(state.following.address, databasePort, context.definition);
     const isTakenIn = async (): Promise<boolean> =>
-      context.syncBegins === true &&
-      isLetIn({ host: address, user: syncAccount(instance), password: replication }, signal);
+      context.syncBegins === true && isLetIn({ ...source, user: syncAccount(instance) }, signal);
     const wanted = partOf(context) === 'sync' || (await isTakenIn()) ? 'sync' : 'async';
-    if (part === wanted && passwordInUse === replication) return;
+    const link = JSON.stringify(source.tls);
+    if (part === wanted && passwordInUse === source.password && linkInUse === link) return;
     await onChannel(async () => {
       if (state.status !== 'replica' || !state.following) return;
-      await accessTo(signal).control(async (session) => {
+      const { epoch } = state.following;
+      const turned = await accessTo(signal).control(async (session) => {
+        if (linkInUse !== link) return receiveFrom(session, source, instance, wanted);
         await stopReceiving(session);
-        await startReceiving(session, replication, instance, wanted);
+        await startReceiving(session, source.password, instance, wanted);
+        return 'receiving';
       }, signalLimit);
       part = wanted;
-      passwordInUse = replication;
+      passwordInUse = source.password;
+      linkInUse = link;
+      if (turned === 'receiving') return;
+      state =
+        turned === 'log-lost'
+          ? { status: 'broken', reason: 'received transactions are gone' }
+          : { ...state, diverged: { epoch, remedy: 'clone' } };
+      changeListener(state);
     });
   }
 
-  async function keepAccounts({ definition }: EngineContext, isSafe: boolean, signal: AbortSignal): Promise<void> {
+  const sourceAt = async (host: string, port: number, definition: EngineContext['definition']): Promise<Source> => ({
+    ...{ host, port },
+    password: (await mountedPasswords(layout)).replication,
+    tls: await tls.link(definition),
+  });
+
+  async function keepOwnAccounts({ definition }: EngineContext, isSafe: boolean, signal: AbortSignal): Promise<void> {
     if (!isSafe) return;
+    const subject = await tls.requiredSubject(definition);
     await accessTo(signal)
-      .control((session: Session) =>
-        keepInstanceAccounts(session, definition.instances, () => mountedPasswords(layout)),
-      )
-      .catch((error: unknown) => log.warn({ err: error }, 'accounts of instances could not be made'));
+      .control((session) => keepAccounts(session, definition.instances, () => mountedPasswords(layout), subject))
+      .catch((error: unknown) => log.warn({ err: error }, 'accounts of instances could not be brought about'));
   }
 
   async function configure(definition: EngineContext['definition'], signal: AbortSignal): Promise<void> {
+    await tls.bring(definition, (work) => accessTo(signal).control(work));
     const wanted = settingsOf(definition);
-    if (asked === JSON.stringify(wanted)) return;
-    const problem = await writeIfValid(definition, layout, ordinal, signal);
-    asked = JSON.stringify(wanted);
+    const secured = await tls.settings(definition);
+    const text = JSON.stringify([wanted, secured]);
+    if (asked === text) return;
+    const problem = await writeIfValid([definition, layout, ordinal, secured], signal);
+    asked = text;
     refuse(problem);
     if (problem !== undefined) return;
     const { pending, refused } = await accessTo(signal).control((session) => applyChanges(session, inForce, wanted));
@@ -733,7 +754,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   const runAlone = oneAtATime(run, dirname(layout.data), clock, log);
 
   return {
-    databasePort: 3306,
+    databasePort,
     state: () => state,
     standing: () => ({ disks: space.use() }),
     inspect: async () => (state = await inspect()),

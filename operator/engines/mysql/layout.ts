@@ -23,6 +23,8 @@ export interface Layout {
   /** Sockets; not on the volume. */
   readonly run: string;
   readonly systemSecrets: string;
+  /** Where the Secret with certificates is mounted (operator/api/tls-files.ts); empty where there is none. */
+  readonly tlsSecrets: string;
 }
 
 export function layout(
@@ -42,6 +44,7 @@ export function layout(
     lock: join(volume, 'lock'),
     run,
     systemSecrets: join(secrets, 'system'),
+    tlsSecrets: join(secrets, 'tls'),
   };
 }
 

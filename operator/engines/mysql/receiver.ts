@@ -4,12 +4,14 @@ import { contains, subtract, formatGtidSet } from '../../ha/gtid-set.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import { heldBy, isApplied, type Held } from './log-end.ts';
 import { asyncAccount, syncAccount } from './names.ts';
-import { errorNumber, literal, type Session } from './sql.ts';
+import { errorNumber, literal, textOf, type Session } from './sql.ts';
+import type { LinkTls } from './tls.ts';
 
 export interface Source {
   readonly host: string;
   readonly port: number;
   readonly password: string;
+  readonly tls: LinkTls;
 }
 
 /** Its acknowledgements count at the primary, or it only receives. */
@@ -33,9 +35,15 @@ export type Turned = 'receiving' | 'applier-failed' | 'log-lost';
 export async function receiveFrom(session: Session, source: Source, self: InstanceName, part: Part): Promise<Turned> {
   await stopReceiving(session);
   const [channel] = await session.query(
-    "SELECT host, port FROM performance_schema.replication_connection_configuration WHERE channel_name = ''",
+    `SELECT host, port, ssl_ca_file, ssl_certificate, ssl_key FROM performance_schema.replication_connection_configuration
+      WHERE channel_name = ''`,
   );
-  const address = `SOURCE_HOST = ${literal(source.host)}, SOURCE_PORT = ${source.port}`;
+  const { authorities, certificate, key } = source.tls;
+  const address =
+    `SOURCE_HOST = ${literal(source.host)}, SOURCE_PORT = ${source.port}, SOURCE_SSL_CA = ${literal(authorities)}, ` +
+    `SOURCE_SSL_CERT = ${literal(certificate)}, SOURCE_SSL_KEY = ${literal(key)}`;
+  const isSame = (columns: Readonly<Record<string, string>>): boolean =>
+    Object.entries(columns).every(([name, value]) => textOf(channel, name) === value);
   if (!channel || channel['host'] === '') {
     await session.query(
       `CHANGE REPLICATION SOURCE TO ${address}, SOURCE_AUTO_POSITION = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 0,
@@ -43,7 +51,12 @@ export async function receiveFrom(session: Session, source: Source, self: Instan
     );
     await session.query('START REPLICA SQL_THREAD');
   } else if (!(await applies(session))) return 'applier-failed';
-  else if (channel['host'] !== source.host || Number(channel['port']) !== source.port) {
+  else if (
+    !isSame({
+      ...{ host: source.host, port: String(source.port) },
+      ...{ ssl_ca_file: authorities, ssl_certificate: certificate, ssl_key: key },
+    })
+  ) {
     const before = await heldBy(session);
     if (!isApplied(before)) await drain(session, before, drainFirst);
     // With the applier stopped this would throw away what was received; with it running, and nothing but the address given, it

@@ -1,6 +1,5 @@
 /** The user's variables: checked by the server itself before they are written, changed while it runs where it can. */
 import { copyFile, rename } from 'node:fs/promises';
-import type { Definition } from '../../api/cluster-state.ts';
 import { command } from '../command.ts';
 import { replaceFile } from '../files.ts';
 import { myCnf } from './config.ts';
@@ -12,14 +11,10 @@ export type Settings = Readonly<Record<string, string>>;
 const acceptedFile = (layout: Layout): string => `${configFile(layout)}.accepted`;
 
 /** Writes the option file, unless the server says that it would not start with it: then the former stays, and what it says is told. */
-export async function writeIfValid(
-  definition: Definition,
-  layout: Layout,
-  ordinal: number,
-  signal: AbortSignal,
-): Promise<string | undefined> {
+export async function writeIfValid(what: Parameters<typeof myCnf>, signal: AbortSignal): Promise<string | undefined> {
+  const [, layout] = what;
   const candidate = `${configFile(layout)}.candidate`;
-  await replaceFile(candidate, myCnf(definition, layout, ordinal));
+  await replaceFile(candidate, myCnf(...what));
   try {
     await command(layout.mysqld, [`--defaults-file=${candidate}`, '--validate-config'], { signal });
   } catch (error) {

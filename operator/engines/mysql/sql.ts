@@ -1,9 +1,11 @@
 /** Sessions of the agent: over the Unix socket, known by the operating system's user, each statement with a deadline. */
+import { readFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
-import mysql from 'mysql2/promise';
+import mysql, { type SslOptions } from 'mysql2/promise';
 import { MainstayError } from '../../platform/errors.ts';
 import { socket as socketOf, type Layout } from './layout.ts';
 import { agentAccount } from './names.ts';
+import type { LinkTls } from './tls.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -22,6 +24,8 @@ export interface Where {
   readonly port?: number;
   readonly user: string;
   readonly password?: string;
+  /** Of another instance. */
+  readonly tls?: LinkTls;
 }
 
 export const localAgent = (layout: Layout, user = agentAccount): Where => ({ socketPath: socketOf(layout), user });
@@ -33,8 +37,9 @@ export function textOf(row: Row | undefined, name: string): string {
 }
 
 /** A session that lasts until it is closed or breaks; statements of it run one after the other. */
-export async function connect(where: Where, timeoutMs: number, signal: AbortSignal): Promise<Connection> {
+export async function connect({ tls, ...where }: Where, timeoutMs: number, signal: AbortSignal): Promise<Connection> {
   signal.throwIfAborted();
+  const ssl = tls && (await sslOptions(tls));
   // Our own, since the client's farewell would wait for a server that hangs.
   const socket = new Socket();
   const abort = (): void => void socket.destroy(signal.reason instanceof Error ? signal.reason : undefined);
@@ -47,8 +52,7 @@ export async function connect(where: Where, timeoutMs: number, signal: AbortSign
     const connection = await mysql.createConnection({
       ...where,
       stream: socket,
-      // Whom it is connected to is known by the address that etcd has.
-      ...(where.host !== undefined && { ssl: { rejectUnauthorized: false } }),
+      ...(ssl && { ssl }),
       supportBigNumbers: true,
       bigNumberStrings: true,
       dateStrings: true,
@@ -82,7 +86,12 @@ export async function connect(where: Where, timeoutMs: number, signal: AbortSign
   }
 }
 
-/** Opens a session, hands it to `use`, and closes it. */
+async function sslOptions({ authorities, certificate, key }: LinkTls): Promise<SslOptions> {
+  const text = async (file: string): Promise<string | undefined> => (file === '' ? undefined : readFile(file, 'utf8'));
+  const [ca, cert, own] = await Promise.all([authorities, certificate, key].map(text));
+  return { rejectUnauthorized: ca !== undefined, ...(ca && { ca }), ...(cert && { cert }), ...(own && { key: own }) };
+}
+
 /** Whether this account passes the gate of that server now. */
 export async function isLetIn(where: Where, signal: AbortSignal): Promise<boolean> {
   try {
@@ -96,6 +105,7 @@ export async function isLetIn(where: Where, signal: AbortSignal): Promise<boolea
 
 const loginLimit = 1000;
 
+/** Opens a session, hands it to `use`, and closes it. */
 export async function withSession<T>(
   where: Where,
   timeoutMs: number,

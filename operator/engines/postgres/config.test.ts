@@ -90,7 +90,11 @@ describe('who is let in how', () => {
   });
 
   test('a list of ciphers that OpenSSL does not know is left out: PostgreSQL would not start', () => {
-    const certificates = { fingerprint: 'f', directory: '/run/tls/f', agentName: 'mainstay-agent-u' };
+    const certificates = {
+      fingerprint: 'f',
+      directory: '/run/tls/f',
+      agent: { name: 'mainstay-agent-u', subject: '/CN=mainstay-agent-u' },
+    };
     expect(tlsConf({ ...rules, ciphers: 'HIGH:!aNULL' }, certificates)).toContain("ssl_ciphers = 'HIGH:!aNULL'");
     expect(tlsConf({ ...rules, ciphers: 'NO-SUCH' }, certificates)).not.toContain('ssl_ciphers');
     expect(tlsConf(rules, undefined)).toBe('ssl = off\n');

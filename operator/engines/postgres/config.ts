@@ -3,7 +3,7 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Definition, TlsRules } from '../../api/cluster-state.ts';
 import { tlsFileNames } from '../../api/tls-files.ts';
-import { knowsCiphers, type Certificates } from './certificates.ts';
+import { knowsCiphers, type Certificates } from '../certificates.ts';
 import { command } from '../command.ts';
 import { replaceFile, syncDirectory } from '../files.ts';
 import type { Layout } from './layout.ts';
@@ -239,7 +239,7 @@ const agentMap = 'mainstay';
 /** Who shows the agents' certificate is let in as either of their roles. */
 export function pgIdent(certificates: Certificates | undefined, users: readonly string[] = []): string {
   const agents = certificates === undefined ? [] : [replicationRole, rewindRole];
-  return [...agents.map((role) => `${agentMap} "${certificates?.agentName ?? ''}" ${role}`), ...users, ''].join('\n');
+  return [...agents.map((role) => `${agentMap} "${certificates?.agent.name ?? ''}" ${role}`), ...users, ''].join('\n');
 }
 
 /** PostgreSQL reads all of it again at a reload, `ssl` itself included. */

@@ -2,7 +2,6 @@
 import { readdir, readlink, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Definition, Member } from '../../api/cluster-state.ts';
-import { secured } from './certificates.ts';
 import { MainstayError } from '../../platform/errors.ts';
 import type { CopyProgress } from '../engine.ts';
 import { command } from '../command.ts';
@@ -11,6 +10,7 @@ import { configFile } from './config.ts';
 import { withPasswords } from './credentials.ts';
 import { isWalOfData, newWalDirectory, walDirectory, type Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';
+import { secured } from './secured.ts';
 
 /** A source that loses power must end the copy in seconds, not in the hours that TCP takes by itself. */
 const brokenLinks =

@@ -12,7 +12,7 @@ import {
   settingsText,
   type Settings,
 } from './accepted-settings.ts';
-import { certificatesFrom, discardOtherCertificates, type Certificates } from './certificates.ts';
+import { certificatesFrom, discardOtherCertificates, type Certificates } from '../certificates.ts';
 import { command } from '../command.ts';
 import { configFile, effectiveParameters, floorsFromControlData, heldBack, writeConfiguration } from './config.ts';
 import { controlData, wasStoppedCleanly } from './control-data.ts';

@@ -1,0 +1,59 @@
+/** Certificates for real servers, laid where an instance finds them. */
+import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { tlsFileNames, tlsFingerprint, type TlsFiles } from '../../operator/api/tls-files.ts';
+import { issue, makeAuthority, type KeyPair } from '../../operator/certificates/authority.ts';
+import { bundleOf } from '../../operator/certificates/pem.ts';
+import type { Driven } from './driven.ts';
+import type { ServerGroup } from './group.ts';
+
+const day = 24 * 3600_000;
+const validity = () => ({ from: Date.now() - day, to: Date.now() + 30 * day });
+export const newAuthority = (): Promise<KeyPair> => makeAuthority({ name: 'test', organization: 'test' }, validity());
+
+/** Issued by `by`, with all of `trusted` trusted. */
+export async function filesBy(
+  by: KeyPair,
+  trusted: readonly KeyPair[] = [by],
+  agent = 'mainstay-agent-t',
+): Promise<TlsFiles> {
+  const pair = (usage: 'server' | 'client', commonName: string, names: readonly string[]): Promise<KeyPair> =>
+    issue(by, { usage, commonName, organization: 'test', names }, validity());
+  const [server, client] = await Promise.all([pair('server', 't-rw', ['t-rw']), pair('client', agent, [])]);
+  const authorities = bundleOf(trusted.map(({ certificate }) => certificate));
+  return {
+    serverCertificate: server.certificate,
+    serverKey: server.key,
+    serverAuthorities: authorities,
+    clientCertificate: client.certificate,
+    clientKey: client.key,
+    clientAuthorities: authorities,
+  };
+}
+
+let renewals = 0;
+/** As the kubelet does it: a new folder, then the link to it exchanged. */
+export async function mount(group: ServerGroup<Driven>, name: string, files: Partial<TlsFiles>): Promise<void> {
+  const parent = join(group.server(name).volume, 'tls');
+  const folder = `..${++renewals}`;
+  await mkdir(join(parent, folder), { recursive: true });
+  for (const [key, text] of Object.entries(files))
+    await writeFile(join(parent, folder, tlsFileNames[key as keyof TlsFiles]), text);
+  await symlink(folder, join(parent, '..next'));
+  await rename(join(parent, '..next'), join(parent, '..data'));
+}
+
+export async function takeOver(group: ServerGroup<Driven>, name: string, files: TlsFiles): Promise<void> {
+  await mount(group, name, files);
+  await group.until(`${name} to take them over`, async () => {
+    await group.configure(name);
+    return (await group.observe(name)).member.certificates === tlsFingerprint(files);
+  });
+}
+
+export const authoritiesOf = (
+  authorities: readonly KeyPair[],
+): Pick<TlsFiles, 'serverAuthorities' | 'clientAuthorities'> => {
+  const bundle = bundleOf(authorities.map(({ certificate }) => certificate));
+  return { serverAuthorities: bundle, clientAuthorities: bundle };
+};
