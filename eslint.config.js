@@ -12,7 +12,7 @@ const mayImport = {
   kubernetes: ['platform'],
   ha: ['platform', 'api'],
   engines: ['platform', 'api', 'ha'],
-  agent: ['platform', 'api', 'ha', 'dcs', 'kubernetes', 'engines'],
+  agent: ['platform', 'api', 'ha', 'dcs', 'kubernetes', 'engines', 'certificates'],
   certificates: ['platform', 'api'],
   resources: ['platform', 'api', 'engines'],
   controllers: ['platform', 'api', 'dcs', 'kubernetes', 'certificates', 'ha', 'engines', 'resources'],

@@ -2,7 +2,7 @@
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tlsFileNames, tlsFingerprint, type TlsFiles } from '../../operator/api/tls-files.ts';
-import { issue, makeAuthority, type KeyPair } from '../../operator/certificates/authority.ts';
+import { issue, makeAuthority, type KeyPair, type Wanted } from '../../operator/certificates/authority.ts';
 import { bundleOf } from '../../operator/certificates/pem.ts';
 import type { Driven } from './driven.ts';
 import type { ServerGroup } from './group.ts';
@@ -17,9 +17,12 @@ export async function filesBy(
   trusted: readonly KeyPair[] = [by],
   agent = 'mainstay-agent-t',
 ): Promise<TlsFiles> {
-  const pair = (usage: 'server' | 'client', commonName: string, names: readonly string[]): Promise<KeyPair> =>
+  const pair = (usage: Wanted['usage'], commonName: string, names: readonly string[]): Promise<KeyPair> =>
     issue(by, { usage, commonName, organization: 'test', names }, validity());
-  const [server, client] = await Promise.all([pair('server', 't-rw', ['t-rw']), pair('client', agent, [])]);
+  const [server, client] = await Promise.all([
+    pair(['server'], 't-rw', ['t-rw']),
+    pair(['server', 'client'], agent, []),
+  ]);
   const authorities = bundleOf(trusted.map(({ certificate }) => certificate));
   return {
     serverCertificate: server.certificate,

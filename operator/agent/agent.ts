@@ -28,6 +28,8 @@ import { startDeadman } from './deadman.ts';
 import { keepDeclared, type Declaring } from './declaring.ts';
 import { issueStamps, watchPrimary } from './heartbeat.ts';
 import { serveHttp, type Answers } from './http.ts';
+import { identityIn } from './peer-credentials.ts';
+import { mayAskPlainly } from './plain-words.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { routeToSelf } from './routing.ts';
 import type { AgentSettings } from './settings.ts';
@@ -129,6 +131,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   let lastProgress = clock.now();
   let routedEpoch = 0;
   const stamps = issueStamps(clock);
+  const identity = identityIn(settings.tls, clock, log);
   /** An outage of etcd is told once, and its end. */
   let etcdSilentSince: number | undefined;
   const keepAliveDue = createAlarm(clock, signal);
@@ -487,6 +490,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       address: settings.podIp,
       databasePort: engine.databasePort,
       agentPort: settings.agentPort,
+      ...(identity() && { agentTls: true }),
       node: settings.node,
       version,
       versions,
@@ -525,7 +529,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       epoch: state.view?.epoch ?? 0,
       because,
     }),
-    heartbeat: (pledge) => {
+    heartbeat: (pledge, isPeer) => {
+      if (!isPeer && !mayAskPlainly(state.view?.members, settings.instance, pledge?.instance)) return undefined;
       const askedAt = pledge && stamps.sentAt(pledge.stamp);
       if (pledge && askedAt !== undefined) {
         const { instance, incarnation, epoch } = pledge;
@@ -558,7 +563,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   engine.onNewIncarnation(async () => {
     dispatch({ type: 'incarnation', incarnation: await volume.renewIncarnation() });
   });
-  const server = await serveHttp(settings.agentPort, answers, metrics.registry);
+  const server = await serveHttp(settings.agentPort, answers, metrics.registry, identity);
   const deadman = startDeadman({
     limit: settings.deadmanLimit,
     proof: state.settings.ttl - state.settings.margin,
@@ -589,10 +594,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           ? { epoch: state.view.epoch, primary }
           : undefined;
       },
-      (epoch) => {
+      (epoch, why) => {
         if (epoch === state.lostPrimaryOf) return;
         log.info(
-          { epoch: state.view?.epoch, lost: epoch !== undefined },
+          { epoch: state.view?.epoch, lost: epoch !== undefined, why },
           epoch === undefined ? 'the primary answers' : 'the primary is lost',
         );
         dispatch({ type: 'primary-lost', epoch });
@@ -610,6 +615,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         return { epoch, instance: settings.instance, incarnation: volume.incarnation() };
       },
       heartbeatDue,
+      identity,
       clock,
       signal,
     ),

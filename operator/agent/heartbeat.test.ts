@@ -50,6 +50,7 @@ function watch(port: number): { readonly told: (isWanted: (lost: boolean) => boo
     () => undefined,
     () => undefined,
     createAlarm(systemClock, stop.signal),
+    () => undefined,
     systemClock,
     stop.signal,
   );

@@ -3,11 +3,13 @@
  * etcd is silent the question carries the replica's word (rule 9).
  */
 import { randomUUID } from 'node:crypto';
+import type { PeerCertificate } from 'node:tls';
 import { Agent, request } from 'undici';
 import { z } from 'zod';
 import type { Epoch, Member } from '../api/cluster-state.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Alarm } from './alarm.ts';
+import type { IdentitySource, PeerIdentity } from './peer-credentials.ts';
 
 /** Between two questions, for one answer, and without any until the primary counts as lost; in milliseconds. */
 const period = 250;
@@ -59,22 +61,21 @@ export interface Watched {
 }
 
 /**
- * `watched` tells whom to ask, undefined for nobody; `onLost` is told the epoch whose primary is lost, or undefined, `onHeard`
- * the one that has answered; `word` is asked right before each question for what may be pledged with it; `due` rings when there
+ * `watched` tells whom to ask, undefined for nobody; `onLost` is told the epoch whose primary is lost, or undefined, and what the
+ * last question came to; `onHeard` is told the epoch that has answered; `word` is asked right before each question for what may be pledged with it; `due` rings when there
  * is reason to ask at once.
  */
 export async function watchPrimary(
   watched: () => Watched | undefined,
-  onLost: (epoch: Epoch | undefined) => void,
+  onLost: (epoch: Epoch | undefined, why?: string) => void,
   onHeard: (epoch: Epoch) => void,
   word: () => Word | undefined,
   due: Alarm,
+  identity: IdentitySource,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  // One connection for all questions: its end says at once that the process at the other end is gone.
-  const dispatcher = new Agent({ connectTimeout: answerLimit, allowH2: false });
-  dispatcher.on('disconnect', () => due.ring());
+  const lineTo = lines(due, identity);
   let last = '';
   /** When the last question that was answered was sent. */
   let heardAt = 0;
@@ -92,7 +93,7 @@ export async function watchPrimary(
       const given = stamp === undefined ? undefined : word();
       const pledge = given && given.epoch === target.epoch && stamp !== undefined ? { ...given, stamp } : undefined;
       const patience = Math.max(10, Math.min(answerLimit, heardAt + silence - startedAt));
-      const asked = await ask(target, pledge, dispatcher, clock, patience);
+      const asked = await ask(target, pledge, lineTo(target.primary), clock, patience);
       if (alarmed && asked.answer === 'there')
         [silence, falseAlarmAt] = [Math.min(silence * 2, longestSilence), clock.now()];
       if (clock.now() - falseAlarmAt > calm) silence = silenceLimit;
@@ -102,22 +103,60 @@ export async function watchPrimary(
       if (asked.answer === 'there' && last === key) onHeard(target.epoch);
       const silentFor = clock.now() - heardAt;
       alarmed = silentFor >= silence && heardAt !== -Infinity;
-      if (last === key) onLost(silentFor >= silence ? target.epoch : undefined);
+      if (last === key) onLost(silentFor >= silence ? target.epoch : undefined, asked.why);
     }
     await due.wait(Math.max(10, period - (clock.now() - startedAt)));
   }
-  await dispatcher.destroy().catch(() => undefined);
+  await lineTo.end();
 }
+
+interface Line {
+  readonly url: string;
+  readonly dispatcher: Agent;
+}
+
+/**
+ * One connection for all questions: its end says at once that the process at the other end is gone. A new one only as the
+ * certificates are renewed, or as the primary's agent learns to hear by TLS. A handshake counts as connecting: it has no more
+ * time than that.
+ */
+function lines(due: Alarm, identity: IdentitySource): { (primary: Member): Line; end(): Promise<void> } {
+  let used: { readonly by: PeerIdentity | undefined; readonly dispatcher: Agent } | undefined;
+  const lineTo = (primary: Member): Line => {
+    const by = primary.agentTls ? identity() : undefined;
+    if (!used || used.by !== by) {
+      void used?.dispatcher.destroy().catch(() => undefined);
+      const dispatcher = new Agent({
+        connectTimeout: answerLimit,
+        allowH2: false,
+        ...(by && { connect: { ...by.credentials, checkServerIdentity: checkFor(by) } }),
+      });
+      dispatcher.on('disconnect', () => due.ring());
+      used = { by, dispatcher };
+    }
+    const scheme = by ? 'https' : 'http';
+    return { url: `${scheme}://${primary.address}:${primary.agentPort}/heartbeat`, dispatcher: used.dispatcher };
+  };
+  return Object.assign(lineTo, { end: async () => used?.dispatcher.destroy().catch(() => undefined) });
+}
+
+/** Addresses come and go; what makes a peer is the name that the agents of this cluster share. */
+const checkFor =
+  ({ name }: PeerIdentity) =>
+  (_: string, { subject }: PeerCertificate): Error | undefined =>
+    subject.CN === name ? undefined : new Error(`shows the certificate of ${String(subject.CN)}, not of ${name}`);
 
 interface Asked {
   readonly answer: 'there' | 'gone' | 'silent';
   readonly stamp?: string | undefined;
+  /** For people, where there is no answer. */
+  readonly why?: string;
 }
 
 async function ask(
   target: Watched,
   pledge: PledgeQuery | undefined,
-  dispatcher: Agent,
+  line: Line,
   clock: Clock,
   patience: number,
 ): Promise<Asked> {
@@ -126,11 +165,11 @@ async function ask(
   // Not left to undici, which leaves an abort unnoticed while it is still connecting.
   const silence = new Promise<Asked>((resolve) => {
     cancel = clock.after(patience, () => {
-      resolve({ answer: 'silent' });
+      resolve({ answer: 'silent', why: 'no answer in time' });
       limit.abort();
     });
   });
-  const answer = answerOf(target, pledge, dispatcher, limit.signal);
+  const answer = answerOf(target, pledge, line, limit.signal);
   return Promise.race([answer, silence]).finally(() => cancel());
 }
 
@@ -138,11 +177,11 @@ async function ask(
 async function answerOf(
   { epoch, primary }: Watched,
   pledge: PledgeQuery | undefined,
-  dispatcher: Agent,
+  { url, dispatcher }: Line,
   signal: AbortSignal,
 ): Promise<Asked> {
   try {
-    const { body } = await request(`http://${primary.address}:${primary.agentPort}/heartbeat`, {
+    const { body } = await request(url, {
       dispatcher,
       ...(pledge ? { query: pledge } : {}),
       signal,
@@ -152,6 +191,7 @@ async function answerOf(
     // One that has not heard of its own epoch yet is still becoming primary.
     return { answer: beat.leading || beat.epoch < epoch ? 'there' : 'gone', stamp: beat.stamp };
   } catch (error) {
-    return { answer: (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'gone' : 'silent' };
+    const { code, message } = error as NodeJS.ErrnoException;
+    return { answer: code === 'ECONNREFUSED' ? 'gone' : 'silent', why: message };
   }
 }

@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
 import { request } from 'undici';
 import type { Heartbeat } from './heartbeat.ts';
-import { serveHttp, type Answers } from './http.ts';
+import { serveHttp, type Answers, type HttpServer } from './http.ts';
 
 interface Instance {
   readonly role: 'primary' | 'replica';
@@ -29,16 +27,16 @@ const answers: Answers = {
   alive: () => true,
 };
 
-let server: Server;
+let server: HttpServer;
 beforeAll(async () => {
-  server = await serveHttp(0, answers, new Registry());
+  server = await serveHttp(0, answers, new Registry(), () => undefined);
 });
 afterAll(() => {
   server.close();
 });
 
 async function ask(path: string): Promise<{ readonly status: number; readonly body: unknown }> {
-  const { statusCode, body } = await request(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
+  const { statusCode, body } = await request(`http://127.0.0.1:${server.port}${path}`);
   const text = await body.text();
   return { status: statusCode, body: text.startsWith('{') ? JSON.parse(text) : text };
 }

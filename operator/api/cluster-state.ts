@@ -303,6 +303,8 @@ export const Member = z
     address: z.string(),
     databasePort: z.int(),
     agentPort: z.int(),
+    /** Its agent hears peers by TLS at that port, and knows them by their certificate; absent: it doesn't. */
+    agentTls: z.boolean().optional(),
     node: z.string(),
     version: z.string(),
     /** Major versions in its image. */

@@ -50,10 +50,12 @@ export async function makeAuthority(
   return { certificate: pemOf(certificate), key: await privatePem(keys.privateKey) };
 }
 
+const usages = { server: ExtendedKeyUsage.serverAuth, client: ExtendedKeyUsage.clientAuth } as const;
+
 export interface Wanted {
   readonly commonName: string;
   readonly organization: string;
-  readonly usage: 'server' | 'client';
+  readonly usage: readonly (keyof typeof usages)[];
   /** DNS names and addresses. */
   readonly names: readonly string[];
 }
@@ -73,9 +75,7 @@ export async function issue(authority: KeyPair, wanted: Wanted, validity: Validi
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([
-        wanted.usage === 'server' ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth,
-      ]),
+      new ExtendedKeyUsageExtension(wanted.usage.map((usage) => usages[usage])),
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
       await AuthorityKeyIdentifierExtension.create(issuer),
       ...(wanted.names.length > 0

@@ -47,6 +47,10 @@ export function readCertificate(text: string | undefined): ReadCertificate | und
 export const isFor = ({ x509, names }: ReadCertificate, name: string): boolean =>
   isIP(name) === 0 ? names.includes(name) : x509.checkIP(name) !== undefined;
 
+/** serverAuth of RFC 5280. Agents' certificates are for either end: agents also answer one another. */
+export const isForServers = ({ x509 }: ReadCertificate): boolean =>
+  ((x509.keyUsage as readonly string[] | undefined) ?? []).includes('1.3.6.1.5.5.7.3.1');
+
 export function isIssuedBy(certificate: ReadCertificate, authority: ReadCertificate): boolean {
   return certificate.x509.checkIssued(authority.x509) && certificate.x509.verify(authority.x509.publicKey);
 }

@@ -3,7 +3,15 @@
  * and for as long as one of it is in use: so no step of a rotation breaks a stream or locks a client out.
  */
 import type { TlsFiles } from '../api/tls-files.ts';
-import { bundleOf, certificatesIn, isFor, isIssuedBy, readCertificate, type ReadCertificate } from './pem.ts';
+import {
+  bundleOf,
+  certificatesIn,
+  isFor,
+  isForServers,
+  isIssuedBy,
+  readCertificate,
+  type ReadCertificate,
+} from './pem.ts';
 
 /** Milliseconds. */
 const day = 24 * 3600_000;
@@ -80,7 +88,8 @@ export function planCertificates(facts: CertificateFacts): CertificatePlan {
     trusted: certificatesIn(files?.clientAuthorities ?? ''),
     wanted: issuing,
     isRight: (present) => isIssuedBy(present, authority),
-    mustRenew: (present) => worthRenewing(present) || present.commonName !== facts.agentName,
+    // Earlier versions issued agents' certificates for clients alone.
+    mustRenew: (present) => worthRenewing(present) || present.commonName !== facts.agentName || !isForServers(present),
     usableFrom: now,
   });
   const plan: FilesPlan = {

@@ -159,7 +159,11 @@ describe('a new cluster', () => {
     expect(server.checkIP('2001:0db8::7')).toBeDefined();
     expect(server.checkHost('orders-rw.other')).toBeUndefined();
     expect(server.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1']);
-    expect(new X509Certificate(cluster.files().clientCertificate).keyUsage).toEqual(['1.3.6.1.5.5.7.3.2']);
+    // Agents ask and answer one another.
+    expect(new X509Certificate(cluster.files().clientCertificate).keyUsage).toEqual([
+      '1.3.6.1.5.5.7.3.1',
+      '1.3.6.1.5.5.7.3.2',
+    ]);
     // Clocks of nodes may be behind.
     expect(server.validFromDate.getTime()).toBeLessThan(start);
     for (const name of names) cluster.takeOver(name);
@@ -186,6 +190,24 @@ describe('renewal', () => {
     expect(serialOf(cluster.files().serverCertificate)).not.toBe(serialOf(before.serverCertificate));
     expect(cluster.files().serverAuthorities).toBe(before.serverAuthorities);
     expect(await cluster.step()).toBe('nothing');
+  });
+
+  test('comes for agents’ certificates of earlier versions, which agents can’t answer with', async () => {
+    const cluster = world();
+    await cluster.settle();
+    const [texts, by] = ['orders-certificates', 'orders-ca-key'].map((name) =>
+      decoded(cluster.secrets.get(name)?.data ?? {}),
+    );
+    const former = await issue(
+      { certificate: by?.['tls.crt'] ?? '', key: by?.['tls.key'] ?? '' },
+      { commonName: `mainstay-agent-${sampleUid}`, organization: 'shop', usage: ['client'], names: [] },
+      { from: start, to: start + 365 * day },
+    );
+    cluster.put('orders-certificates', { ...texts, 'client.crt': former.certificate, 'client.key': former.key });
+    await cluster.settle();
+    const renewed = new X509Certificate(cluster.files().clientCertificate);
+    expect(renewed.keyUsage).toContain('1.3.6.1.5.5.7.3.1');
+    expect(cluster.files().serverCertificate).toBe(texts?.['tls.crt']);
   });
 
   test('comes when a name is added', async () => {
@@ -292,7 +314,7 @@ describe('what users bring', () => {
   async function pairOf(authority: KeyPair, from = start - day, to = start + 90 * day): Promise<KeyPair> {
     return issue(
       authority,
-      { commonName: 'db', organization: 'x', usage: 'server', names: ['db.example.com'] },
+      { commonName: 'db', organization: 'x', usage: ['server'], names: ['db.example.com'] },
       { from, to },
     );
   }

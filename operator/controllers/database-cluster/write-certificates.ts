@@ -73,7 +73,9 @@ export async function writeCertificates(
     const by = await authority();
     // Issued by one that nobody trusts yet, it would break streams.
     if (
-      !(wanted.usage === 'server' ? plan.serverAuthorities : plan.clientAuthorities).includes(firstOf(by.certificate))
+      !(wanted.usage.includes('client') ? plan.clientAuthorities : plan.serverAuthorities).includes(
+        firstOf(by.certificate),
+      )
     )
       throw changed();
     return issue(by, { ...wanted, organization: namespace }, from(now, lifetimes.certificate));
@@ -89,14 +91,14 @@ export async function writeCertificates(
       }
       case 'issue': {
         const commonName = `${name}-rw.${namespace}`;
-        return issued({ usage: 'server', commonName, names: serverNames(cluster) });
+        return issued({ usage: ['server'], commonName, names: serverNames(cluster) });
       }
     }
   };
   const forAgents = (): Promise<KeyPair> =>
     plan.client === 'keep'
       ? Promise.resolve(kept(before, tlsFileNames.clientCertificate, tlsFileNames.clientKey))
-      : issued({ usage: 'client', commonName: agentNameOf(dataUid), names: [] });
+      : issued({ usage: ['server', 'client'], commonName: agentNameOf(dataUid), names: [] });
   const [ofServer, ofAgents] = await Promise.all([server(), forAgents()]);
   const files: TlsFiles = {
     serverCertificate: ofServer.certificate,
