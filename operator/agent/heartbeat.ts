@@ -1,5 +1,5 @@
 /**
- * Asks the primary's agent four times a second whether it is there: the trigger of an early takeover (DESIGN §5, rule 5). While
+ * Asks the primary's agent twice a second whether it is there: the trigger of an early takeover (DESIGN §5, rule 5). While
  * etcd is silent the question carries the replica's word (rule 9).
  */
 import { randomUUID } from 'node:crypto';
@@ -12,7 +12,7 @@ import type { Alarm } from './alarm.ts';
 import type { IdentitySource, PeerIdentity } from './peer-credentials.ts';
 
 /** Between two questions, for one answer, and without any until the primary counts as lost; in milliseconds. */
-const period = 250;
+const period = 500;
 const answerLimit = 500;
 const silenceLimit = 1250;
 /**

@@ -2,10 +2,6 @@ import type { EngineName } from '../api/cluster-state.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Engine } from './engine.ts';
-import { mysqlEngine } from './mysql/engine.ts';
-import { layout as mysqlLayout } from './mysql/layout.ts';
-import { postgresEngine } from './postgres/engine.ts';
-import { layout as postgresLayout, versionFor } from './postgres/layout.ts';
 
 /** Where an instance lives. */
 export interface Place {
@@ -21,17 +17,23 @@ export interface InstalledEngine {
   create(clock: Clock, log: Logger): Engine;
 }
 
+/** Imported when it is known which: what the other needs would cost ten megabytes beside each database. */
 const engines: { readonly [Name in EngineName]: (place: Place) => Promise<InstalledEngine> } = {
   postgres: async ({ instance, volume, logVolume }) => {
-    const layout = postgresLayout(volume, await versionFor(volume), { walVolume: logVolume });
+    const [{ postgresEngine }, { layout: layoutOf, versionFor }] = await Promise.all([
+      import('./postgres/engine.ts'),
+      import('./postgres/layout.ts'),
+    ]);
+    const layout = layoutOf(volume, await versionFor(volume), { walVolume: logVolume });
     return { lock: layout.lock, create: (clock, log) => postgresEngine({ instance, layout, clock, log }) };
   },
-  mysql: ({ instance, volume }) => {
-    const layout = mysqlLayout(volume);
-    return Promise.resolve({
-      lock: layout.lock,
-      create: (clock, log) => mysqlEngine({ instance, layout, clock, log }),
-    });
+  mysql: async ({ instance, volume }) => {
+    const [{ mysqlEngine }, { layout: layoutOf }] = await Promise.all([
+      import('./mysql/engine.ts'),
+      import('./mysql/layout.ts'),
+    ]);
+    const layout = layoutOf(volume);
+    return { lock: layout.lock, create: (clock, log) => mysqlEngine({ instance, layout, clock, log }) };
   },
 };
 

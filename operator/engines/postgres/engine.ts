@@ -86,6 +86,8 @@ const limits = {
 const brokenStream = /could not (receive data from|send data to) WAL stream|replication terminated by primary server/;
 
 const checkpointDelay = 2000;
+/** Between two looks at whether the slots are as they must be. */
+const slotsPeriod = 1000;
 type Replica = DatabaseState & { readonly status: 'replica' };
 
 export function postgresEngine({ instance, layout: givenLayout, clock, log }: PostgresOptions): Engine {
@@ -118,6 +120,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   /** Timeline that the log ends on, as proven by its records; changes only where a primary is followed or made. */
   let timeline = 1;
   const replicas = replicaWatch(clock);
+  let slots = { of: '', at: -Infinity };
   const replayDelay = ({ tags }: Definition): number => tags?.[instance]?.replayDelay ?? 0;
   let copied: CopyProgress | undefined;
   const report = (progress: CopyProgress | undefined): void => void (copied = progress);
@@ -659,11 +662,11 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         if (state.status === 'primary' && state.open) await trySlots(session, context.definition.instances);
         const position = { epoch: epochOfTimeline(context.history, timeline), lsn: String(row?.['lsn']) };
         lastFlushed = parseLsn(position.lsn);
-        const pending = await pendingRestart(session);
+        const { values, pendingRestart } = await settings.look(session);
         await protectFullDisk();
         await damage.look(session);
         const held = settings.heldBack(context.definition);
-        const waiting = [...new Set([...pending, ...held])].sort();
+        const waiting = [...new Set([...pendingRestart, ...held])].sort();
         return {
           member: {
             timeline,
@@ -671,7 +674,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
             ...(dynamic.clientsReadOnly && { keepsClientsFromWriting: true }),
             ...(waiting.length > 0 && { pendingRestart: waiting }),
             ...(held.length > 0 && { restartInPlace: true }),
-            effective: await settings.effective(session),
+            effective: values,
           },
           streaming: false,
           replicas: await replicas(session, context.definition.instances),
@@ -690,7 +693,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
                 (SELECT wait_event = 'RecoveryApplyDelay' FROM pg_stat_activity WHERE backend_type = 'startup') AS delayed`,
       );
       await damage.look(session);
-      return { row: rows[0], pending: await pendingRestart(session) };
+      return { row: rows[0], pending: (await settings.look(session)).pendingRestart };
     });
     const receiving = row?.['timeline'] as number | null | undefined;
     const streaming = receiving !== null && receiving !== undefined;
@@ -757,6 +760,9 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
 
   /** Slots are a convenience of followers: their absence must not hold up a vote or a measurement. */
   async function trySlots(session: Session, instances: readonly string[]): Promise<void> {
+    const of = instances.join();
+    if (slots.of === of && clock.now() - slots.at < slotsPeriod) return;
+    slots = { of, at: clock.now() };
     await keepSlots(session, instances, instance).catch((error: unknown) => {
       log.warn({ err: error }, 'replication slots could not be brought in order');
     });
@@ -825,11 +831,6 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
 }
 
 const isFull = (health: Health): boolean => health.status === 'failing' && health.reason === 'DiskFull';
-
-async function pendingRestart(session: Session): Promise<readonly string[]> {
-  const rows = await session.query('SELECT name FROM pg_settings WHERE pending_restart ORDER BY name');
-  return rows.map((row) => String(row['name']));
-}
 
 const unexpected = (effect: string, state: DatabaseState): MainstayError =>
   new MainstayError('DatabaseUnreachable', `Cannot ${effect}: the database is ${state.status}`, { retryable: true });

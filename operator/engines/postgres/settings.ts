@@ -20,6 +20,12 @@ import type { Layout } from './layout.ts';
 import type { ServerAccess } from './replication.ts';
 import type { Session } from './sql.ts';
 
+export interface InEffect {
+  readonly values: Readonly<Record<string, string>>;
+  /** Names of parameters that wait for a restart. */
+  readonly pendingRestart: readonly string[];
+}
+
 export interface SettingsKeeper {
   /** Makes the files for a server that is about to start. */
   readonly prepare: (definition: Definition, signal: AbortSignal) => Promise<void>;
@@ -36,8 +42,8 @@ export interface SettingsKeeper {
   readonly lowerForStandbys: (definition: Definition, signal: AbortSignal) => Promise<void>;
   /** Parameters that keep a greater value than they should have, as the last primary's log obliges this server to. */
   readonly heldBack: (definition: Definition) => readonly string[];
-  /** Values that the server has, looked at now and then. */
-  readonly effective: (session: Session) => Promise<Readonly<Record<string, string>>>;
+  /** What the server goes by, looked at now and then. */
+  readonly look: (session: Session) => Promise<InEffect>;
   /** Takes over certificates that have been renewed, for whoever connects from here. */
   readonly takeCertificates: () => Promise<void>;
   /** What is to be told of it: certificates that the server has read, and what could not be used. */
@@ -49,7 +55,7 @@ export interface SettingsKeeper {
 /** A node may lose power while a server starts, but hardly twice. */
 const silentStarts = 2;
 /** Milliseconds between two looks at what changes rarely. */
-const periods = { floors: 3000, effective: 10_000 };
+const periods = { floors: 3000, look: 2000 };
 /** Characters of what people are told. */
 const longest = 900;
 
@@ -64,7 +70,7 @@ export function keepSettings(layout: () => Layout, clock: Clock, log: Logger): S
   /** What the last primary's settings oblige this server to, as of its start. */
   let floors: Readonly<Record<string, number>> = {};
   let floorsReadAt = -Infinity;
-  let effective: { readonly at: number; readonly values: Readonly<Record<string, string>> } | undefined;
+  let looked: (InEffect & { readonly at: number }) | undefined;
   /** Changes with every server. */
   let life = 0;
   /** That the running server has read. */
@@ -171,7 +177,7 @@ export function keepSettings(layout: () => Layout, clock: Clock, log: Logger): S
         await write(definition, access.signal);
         await checkAccessRules(definition, former ?? (await acceptedSettings(layout())), access);
         await access.reload();
-        effective = undefined;
+        looked = undefined;
         log.info({ parameters: Object.keys(definition.parameters), certificates: newest?.fingerprint }, 'reloaded');
       }
       if (newest && served !== newest) await seeWhetherServed(newest, access);
@@ -188,14 +194,19 @@ export function keepSettings(layout: () => Layout, clock: Clock, log: Logger): S
       log.info({ parameters: Object.keys(held) }, 'lowered what standbys can’t lower');
     },
     heldBack: (definition) => Object.keys(heldBack(definition, floors)),
-    effective: async (session) => {
-      if (effective && clock.now() - effective.at < periods.effective) return effective.values;
-      const rows = await session.query('SELECT name, current_setting(name) AS value FROM unnest($1::text[]) AS name', [
-        effectiveParameters,
-      ]);
-      const values = Object.fromEntries(rows.map((row) => [String(row['name']), String(row['value'])]));
-      effective = { at: clock.now(), values };
-      return values;
+    look: async (session) => {
+      if (looked && clock.now() - looked.at < periods.look) return looked;
+      const rows = await session.query(
+        'SELECT name, current_setting(name) AS value, pending_restart AS pending FROM pg_settings WHERE pending_restart OR name = ANY ($1) ORDER BY name',
+        [effectiveParameters],
+      );
+      const shown = rows.filter((row) => (effectiveParameters as readonly string[]).includes(String(row['name'])));
+      looked = {
+        at: clock.now(),
+        values: Object.fromEntries(shown.map((row) => [String(row['name']), String(row['value'])])),
+        pendingRestart: rows.filter((row) => row['pending'] === true).map((row) => String(row['name'])),
+      };
+      return looked;
     },
     takeCertificates: async () => {
       await certificates.newest();
@@ -211,7 +222,7 @@ export function keepSettings(layout: () => Layout, clock: Clock, log: Logger): S
     },
     forgetServer: () => {
       life += 1;
-      effective = undefined;
+      looked = undefined;
       served = undefined;
     },
   };
