@@ -8,6 +8,8 @@ export interface Settings {
   readonly installation: Installation;
   /** Folder with what etcd asks of clients (operator/dcs/etcd-credentials.ts); undefined: nothing. */
   readonly etcdCredentials: string | undefined;
+  /** StatefulSet of an etcd whose certificates and logins are ours to make (chart: etcd.secure); undefined: not so. */
+  readonly ownEtcd: string | undefined;
   /** The only namespace to look after; all if undefined. */
   readonly watchNamespace: string | undefined;
   /** Whether nodes may be read: without, drains and lost nodes go unseen (chart: rbac.nodes). */
@@ -30,6 +32,7 @@ const imagePrefixes: Readonly<Record<EngineName, string>> = {
 const Environment = z.object({
   MAINSTAY_ETCD_ENDPOINTS: z.string().min(1),
   MAINSTAY_ETCD_CREDENTIALS: z.string().default(''),
+  MAINSTAY_OWN_ETCD: z.string().default(''),
   MAINSTAY_ETCD_USER_PER_CLUSTER: z.enum(['true', 'false']).default('false'),
   MAINSTAY_IMAGE: z.string().min(1),
   MAINSTAY_WATCH_NAMESPACE: z.string().default(''),
@@ -60,6 +63,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
         .filter((endpoint) => endpoint !== ''),
     },
     etcdCredentials: given.MAINSTAY_ETCD_CREDENTIALS || undefined,
+    ownEtcd: given.MAINSTAY_OWN_ETCD || undefined,
     watchNamespace: given.MAINSTAY_WATCH_NAMESPACE || undefined,
     nodes: given.MAINSTAY_NODES === 'true',
     fencing: given.MAINSTAY_FENCING === 'true',

@@ -27,11 +27,12 @@ export interface LocalEtcd {
   readonly stop: () => Promise<void>;
 }
 
-/** With it, etcd speaks https only, and only to clients of the same authority. */
+/** With it, etcd speaks https only, and only to clients of the same authority unless `anyClient`. */
 export interface LocalTls extends Pair {
   readonly ca: string;
   /** For our own calls. */
   readonly client: Pair;
+  readonly anyClient?: boolean;
 }
 
 export interface LocalMember {
@@ -95,8 +96,8 @@ export async function startEtcd(
       ...(tls && {
         'cert-file': files.cert,
         'key-file': files.key,
-        'trusted-ca-file': files.ca,
-        'client-cert-auth': 'true',
+        // An authority for clients alone makes etcd ask for their certificates.
+        ...(!tls.anyClient && { 'trusted-ca-file': files.ca, 'client-cert-auth': 'true' }),
       }),
       'bcrypt-cost': '4',
       'heartbeat-interval': '50',

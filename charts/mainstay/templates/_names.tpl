@@ -19,7 +19,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{/* URL of an etcd member: dict root, index, port. Each by its own name, so that a client knows which one is silent. */}}
 {{- define "mainstay.etcdMember" -}}
 {{- $etcd := include "mainstay.etcd" .root -}}
-http://{{ $etcd }}-{{ .index }}.{{ $etcd }}.{{ .root.Release.Namespace }}.svc:{{ .port }}
+{{ ternary "https" "http" .root.Values.etcd.secure }}://{{ $etcd }}-{{ .index }}.{{ $etcd }}.{{ .root.Release.Namespace }}.svc:{{ .port }}
 {{- end }}
 
 {{- define "mainstay.etcdEndpoints" -}}
