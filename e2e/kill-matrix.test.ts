@@ -27,6 +27,10 @@ describe('kill matrix', () => {
       'PostgreSQL 17: a failover, then the upgrade to 18',
       'a node that nobody can reach is switched off, proven off, marked, and brought back',
       'volumes grow under load without a restart; where the class can’t, it is said, and taking it back heals',
+      'a parameter that needs a restart: it is named, replicas go first, clients see one switchover',
+      'declared roles: a role from the spec logs in, and its password is that of its Secret within seconds',
+      'a log on a volume of its own: a failover, and an instance cloned anew',
+      'a delayed replica has what is written, shows it later, and never leads',
     ]);
   });
 

@@ -14,6 +14,8 @@ import type { Faults } from './faults.ts';
 export interface Orders extends ClusterUnderTest {
   /** Applies examples/postgres.yaml in the scenario's namespace, with these fields of spec in place of its own. */
   readonly apply: (spec?: object) => Promise<void>;
+  /** Merges these fields into the spec; null takes one away. */
+  readonly change: (spec: object) => Promise<void>;
   readonly replicas: () => Promise<readonly InstancePod[]>;
   /** As its superuser, within the Pod; what psql prints, without headings. */
   readonly psql: (instance: string, sql: string) => Promise<string>;

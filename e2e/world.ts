@@ -85,6 +85,12 @@ export async function openStage(access: ClusterAccess, api: ApiServer, signal: A
       apply: async (spec) => {
         await access.kubectl(['apply', '-f', '-'], { input: await manifestIn(namespace(), spec), signal: within });
       },
+      change: async (spec) => {
+        const patch = ['--type', 'merge', '--patch', JSON.stringify({ spec })];
+        await access.kubectl(['patch', '--namespace', namespace(), `postgresclusters.mainstay.dev/${name}`, ...patch], {
+          signal: within,
+        });
+      },
       replicas: async () => {
         const primary = await cluster.primary();
         return (await cluster.pods()).filter((pod) => pod.name !== primary.instance);

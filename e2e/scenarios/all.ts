@@ -37,3 +37,7 @@ import './etcd-replaced.ts';
 import './mysql.ts';
 import './node-fenced.ts';
 import './volume-growth.ts';
+import './settings-restart.ts';
+import './declared-roles.ts';
+import './wal-storage.ts';
+import './replay-delay.ts';

@@ -20,8 +20,7 @@ scenario('the certificate authority is replaced under load', { localNodes: true 
 
   const client = await writeBeside(primary);
   await client.expectTrouble();
-  const change = { spec: { tls: { authorityLeadDays: 0 } } };
-  await access.kubectl(['patch', 'pgc', 'orders', ...inNamespace, '--type', 'merge', '-p', JSON.stringify(change)]);
+  await orders.change({ tls: { authorityLeadDays: 0 } });
   await access.kubectl(['delete', 'secret', 'orders-ca-key', ...inNamespace]);
   const next = await until(
     'a new authority, and no other',

@@ -6,20 +6,15 @@ import { scenario } from '../scenario.ts';
 scenario(
   'a cluster is hibernated, and goes on with every write that it acknowledged',
   { operator: 'needed' },
-  async ({ orders, access, writeBeside, readerBeside }) => {
+  async ({ orders, writeBeside, readerBeside }) => {
     const client = await writeBeside(await orders.primary());
     await client.acknowledgedAgain({ within: budgets.outageMs });
     const { history, acked, lost } = await client.stop();
     await client.remove();
     assert.equal(lost, 0);
-    const hibernate = (hibernated: boolean) =>
-      access.kubectl([
-        ...['patch', '--namespace', orders.namespace, 'postgresclusters.mainstay.dev/orders', '--type=merge'],
-        ...['--patch', JSON.stringify({ spec: { hibernated } })],
-      ]);
     const volumes = (await orders.volumes()).length;
 
-    await hibernate(true);
+    await orders.change({ hibernated: true });
     await until(
       'every Pod is gone and the status says so',
       async () => {
@@ -32,7 +27,7 @@ scenario(
     );
     assert.equal((await orders.volumes()).length, volumes, 'the volumes stay');
 
-    await hibernate(false);
+    await orders.change({ hibernated: false });
     await orders.ready({ within: budgets.readyMs });
     await orders.fullyRedundant({ within: budgets.redundantMs });
     const reader = await readerBeside(await orders.primary());

@@ -54,6 +54,44 @@ scenario(
   },
 );
 
+scenario(
+  'a switchover with an archiver that is stuck',
+  { localNodes: true, runs: 'soak', operator: 'needed' },
+  async ({ orders, writeBeside, access, signal }) => {
+    // Archiving is not to be had from the spec yet; this file wins over what the agent writes.
+    const auto = '/var/lib/mainstay/pgdata/postgresql.auto.conf';
+    const everywhere = async (lines: string): Promise<void> => {
+      for (const { name } of await orders.pods()) await orders.shell(name, `printf '%s\\n' ${lines} > ${auto}`);
+      const restarted = await access.mainstay(['restart', 'orders', '-n', orders.namespace], { timeoutMs: 300_000 });
+      assert.equal(restarted.code, 0, restarted.stderr);
+      await orders.fullyRedundant({ within: budgets.redundantMs });
+      await orders.allCount({ within: budgets.redundantMs });
+    };
+    await everywhere(`"archive_mode = on" "archive_command = 'sleep 3600'"`);
+    const primary = await orders.primary();
+    const [candidate] = await orders.replicas();
+    assert.ok(candidate);
+    const client = await writeBeside(primary);
+    await orders.psql(primary.instance, 'SELECT pg_switch_wal()');
+    await until(
+      'the stuck archiver',
+      async () => {
+        const stuck = (await processesOf(primary.podUid)).some(({ command }) => command === 'sleep 3600');
+        return stuck ? yes(undefined) : notYet('it has nothing to do');
+      },
+      { within: seconds(30), signal },
+    );
+    await client.expectTrouble();
+    await orders.requestSwitchover(primary.instance, candidate.name);
+    const successor = await orders.primaryOtherThan(primary, { within: budgets.outageMs });
+    assert.equal(successor.instance, candidate.name);
+    await client.acknowledgedAgain({ within: budgets.outageMs });
+    await orders.fullyRedundant({ within: budgets.redundantMs });
+    await client.outageIsAtMost(budgets.outageMs);
+    await everywhere('""');
+  },
+);
+
 /** Whichever step it has reached by then: other seeds, other steps. */
 const dying = {
   'the old primary’s agent': async (old: string) => [await agentOf(old)],

@@ -17,7 +17,7 @@ scenario(
     const primary = await orders.primary();
     const client = await writeBeside(primary);
     await client.expectTrouble();
-    await change(world, { image: bothVersions });
+    await orders.change({ image: bothVersions });
     const order = await replaced(world, bothVersions);
     assert.equal(order.at(-1), primary.instance, `replicas first, then the primary: ${order.join(', ')}`);
     await orders.fullyRedundant({ within: budgets.redundantMs });
@@ -25,7 +25,7 @@ scenario(
 
     const second = await orders.primary();
     const wrong = 'mainstay.dev/postgres:no-such';
-    await change(world, { image: wrong });
+    await orders.change({ image: wrong });
     await until(
       'the wrong image in one Pod',
       async () => ((await withImage(world, wrong)).length > 0 ? yes(undefined) : notYet('in none')),
@@ -35,7 +35,7 @@ scenario(
     assert.equal((await withImage(world, wrong)).length, 1, 'the others are left alone');
     assert.equal((await orders.primary()).podUid, second.podUid);
 
-    await change(world, { image: null });
+    await orders.change({ image: null });
     await orders.fullyRedundant({ within: budgets.redundantMs });
     await replaced(world, 'mainstay.dev/postgres:18');
     await orders.fullyRedundant({ within: budgets.redundantMs });
@@ -69,16 +69,11 @@ scenario(
     assert.equal((await orders.resource())?.status?.version, '18');
     await client.outageIsAtMost(budgets.upgradeMs);
 
-    await change(world, { version: '18', image: null });
+    await orders.change({ version: '18', image: null });
     await replaced(world, 'mainstay.dev/postgres:18');
     await orders.fullyRedundant({ within: budgets.redundantMs });
   },
 );
-
-async function change({ access, orders }: World, spec: object): Promise<void> {
-  const patch = ['--type', 'merge', '-p', JSON.stringify({ spec })];
-  await access.kubectl(['patch', '--namespace', orders.namespace, 'pgc', orders.name, ...patch]);
-}
 
 const withImage = async ({ orders }: World, image: string): Promise<readonly string[]> =>
   (await orders.pods()).filter((pod) => pod.image === image).map(({ name }) => name);
