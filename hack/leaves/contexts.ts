@@ -1,12 +1,15 @@
 import type { Context } from './leaves.ts';
 
-/** What must be there for a leaf of a PostgresCluster to mean something. */
+/** What must be there for a leaf of a cluster, of either kind, to mean something. */
 export const contexts: Readonly<Record<string, Context>> = {
   walStorage: { size: '1Gi' },
   'failover.instances[]': { ordinal: 2, noSync: true },
   'affinity.tolerations[]': { key: 'dedicated', effect: 'NoExecute' },
   'roles[]': { name: 'reporting', login: true },
   'roles[].passwordSecret': { name: 'reporting' },
+  'users[]': { name: 'reporting' },
+  'users[].passwordSecret': { name: 'reporting' },
+  'users[].grants[]': { privileges: ['SELECT'], database: 'shop' },
   'application.passwordSecret': { name: 'owner' },
   'databases[]': { name: 'reports' },
   'databases[].extensions[]': { name: 'postgis' },

@@ -1,14 +1,21 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import type { ClusterKind } from '../../operator/api/database-cluster.ts';
 import { intentHash } from '../../operator/resources/intent.ts';
 import { sampleInstallation, sampleCluster } from '../../operator/resources/sample-cluster.ts';
-import { postgresCluster } from '../generate/custom-resource-definition.ts';
+import { mysqlCluster, postgresCluster } from '../generate/custom-resource-definition.ts';
 import type { StructuralSchema } from '../generate/structural-schema.ts';
 import { objectsFor, wordsFor } from './children.ts';
 import { contexts } from './contexts.ts';
 import { leavesOf, withLeaf, type Context, type Leaf } from './leaves.ts';
 
-const spec = postgresCluster().schema.properties?.['spec'] ?? {};
-const leaves = leavesOf(spec);
+const kinds = [
+  ['PostgresCluster', postgresCluster(), '18'],
+  ['MySQLCluster', mysqlCluster(), '9.7'],
+] as const;
+const specs = kinds.map(([kind, { schema }, version]) => {
+  const spec = schema.properties?.['spec'] ?? {};
+  return { kind, version, spec, leaves: leavesOf(spec) };
+});
 
 /** The same where it holds for one leaf alone. */
 const besideLeaf: Readonly<Record<string, Readonly<Record<string, Context>>>> = {
@@ -36,6 +43,8 @@ const values: Readonly<Record<string, readonly [unknown, unknown]>> = {
   'postgresql.parameters.*': ['1', '2'],
   'postgresql.pgHba[]': ['host all all 10.0.0.0/8 scram-sha-256', 'host all all 10.1.0.0/16 scram-sha-256'],
   'postgresql.pgIdent[]': ['map a b', 'map a c'],
+  'mysql.parameters.*': ['1', '2'],
+  'users[].grants[].privileges[]': ['SELECT', 'INSERT'],
   'tls.ciphers': ['HIGH', 'ECDHE-RSA-AES256-GCM-SHA384'],
   'tls.names[]': ['db.example.org', 'sql.example.org'],
   'maintenance.windows[].start': ['01:00', '02:00'],
@@ -43,7 +52,10 @@ const values: Readonly<Record<string, readonly [unknown, unknown]>> = {
   'maintenance.timeZone': ['Europe/Berlin', 'Asia/Tokyo'],
   image: ['example.org/postgres:18', 'example.org/postgres:18.1'],
 };
-const keysOf: Readonly<Record<string, string>> = { 'postgresql.parameters.*': 'work_mem' };
+const keysOf: Readonly<Record<string, string>> = {
+  'postgresql.parameters.*': 'work_mem',
+  'mysql.parameters.*': 'back_log',
+};
 
 /** What no object and no word shows, because it is only decided from; with the place where that is tested. */
 const decidedFrom: Readonly<Record<string, string>> = {
@@ -75,36 +87,38 @@ function alternatives({ path, schema }: Leaf): readonly [unknown, unknown] {
 }
 
 /** With every default filled in by the schema, as the API server does. A digest: the whole is long. */
-function childrenOf(given: Context): string {
-  const cluster = sampleCluster(given, { generation: 4 });
+function childrenOf(kind: ClusterKind, given: Context): string {
+  const cluster = sampleCluster(given, { generation: 4 }, {}, kind);
   return intentHash([objectsFor(cluster, sampleInstallation), wordsFor(cluster)]);
 }
 
-const minimal: Context = { instances: 3, version: '18', storage: { size: '1Gi' } };
+describe.each(specs)('$kind', ({ kind, version, spec, leaves }) => {
+  const minimal: Context = { instances: 3, version, storage: { size: '1Gi' } };
 
-test.each(leaves.map((leaf) => [leaf.path, leaf] as const))(
-  '%s: set, changed and unset, children follow',
-  (path, leaf) => {
-    const around = { ...contexts, ...besideLeaf[path] };
-    const key = keysOf[path];
-    const set = (value: unknown): Context => withLeaf(minimal, path, value, around, key);
-    const [one, other] = alternatives(leaf);
-    const [first, second] = [childrenOf(set(one)), childrenOf(set(other))];
-    if (path in decidedFrom) {
-      expect(first).toBe(second);
-      return;
-    }
-    expect(first).not.toBe(second);
-    // A locale of ICU belongs to its provider.
-    if (isNeeded(spec, path) || path.endsWith('icuLocale')) return;
-    // What was set before has left nothing behind, as what is wanted is made from the spec alone; and one of the two is no default.
-    const unset = childrenOf(set(undefined));
-    expect([first, second].some((children) => children !== unset)).toBe(true);
-  },
-);
+  test.each(leaves.map((leaf) => [leaf.path, leaf] as const))(
+    '%s: set, changed and unset, children follow',
+    (path, leaf) => {
+      const around = { ...contexts, ...besideLeaf[path] };
+      const key = keysOf[path];
+      const set = (value: unknown): Context => withLeaf(minimal, path, value, around, key);
+      const [one, other] = alternatives(leaf);
+      const [first, second] = [childrenOf(kind, set(one)), childrenOf(kind, set(other))];
+      if (path in decidedFrom) {
+        expect(first).toBe(second);
+        return;
+      }
+      expect(first).not.toBe(second);
+      // A locale of ICU belongs to its provider.
+      if (isNeeded(spec, path) || path.endsWith('icuLocale')) return;
+      // What was set before has left nothing behind, as what is wanted is made from the spec alone; and one of the two is no default.
+      const unset = childrenOf(kind, set(undefined));
+      expect([first, second].some((children) => children !== unset)).toBe(true);
+    },
+  );
+});
 
 test('what is only decided from is still a leaf', () => {
-  const paths = leaves.map(({ path }) => path);
+  const paths = specs.flatMap(({ leaves }) => leaves.map(({ path }) => path));
   expect(Object.keys({ ...decidedFrom, ...values }).filter((path) => !paths.includes(path))).toEqual([]);
 });
 

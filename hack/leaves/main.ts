@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { apiVersion } from '../../operator/api/api-group.ts';
 import { serviceAccounts } from '../../operator/kubernetes/kinds.ts';
-import { clusterOperation, fenceAgent, postgresCluster } from '../generate/custom-resource-definition.ts';
+import { clusterOperation, fenceAgent, mysqlCluster, postgresCluster } from '../generate/custom-resource-definition.ts';
 import { installation } from '../operator-faults/operator.ts';
 import { startApiProcess } from '../standin/api-process.ts';
 import { contexts } from './contexts.ts';
@@ -11,8 +11,10 @@ import { tryNonsense, type Subject } from './nonsense.ts';
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stop.abort());
 const namespace = 'nonsense';
+const images = { ...installation.images, mysql: { '8.4': 'example.org/mysql:8.4', '9.7': 'example.org/mysql:9.7' } };
 const subjects: readonly Subject[] = [
   { resource: postgresCluster(), namespace, apiVersion, base: { storage: { size: '1Gi' } }, beside: contexts },
+  { resource: mysqlCluster(), namespace, apiVersion, base: { storage: { size: '1Gi' } }, beside: contexts },
   {
     resource: clusterOperation(),
     namespace,
@@ -37,7 +39,7 @@ try {
   // Admission asks for it before anything of a Pod is looked at.
   await api.client.create(serviceAccounts, { metadata: { name: 'nonsense', namespace } });
   for (const subject of subjects) {
-    const { tried, refused, problems } = await tryNonsense(api.access, subject, installation);
+    const { tried, refused, problems } = await tryNonsense(api.access, subject, { ...installation, images });
     passed += tried - problems.length;
     failures.push(...problems.map((problem) => `${subject.resource.kind}: ${problem}`));
     process.stdout.write(`${subject.resource.kind}: ${tried} kinds of nonsense, ${refused} refused\n`);

@@ -124,12 +124,13 @@ export const conditionTypes = {
     },
   },
   RolesReady: {
-    meaning: 'The roles of spec.roles, and the cluster’s own, are as asked for.',
+    meaning: 'The roles of spec.roles (MySQL: spec.users), and the cluster’s own, are as asked for.',
     reasons: {
       Applied: 'True: all of them are.',
-      NothingAsked: 'True: spec.roles is empty.',
+      NothingAsked: 'True: that list is empty.',
       Applying: 'False: the primary has not looked after them since the last change.',
-      Waiting: 'False: a new password is held back until every instance can see it.',
+      Waiting:
+        'False: a new password is held back until every instance can see it; MySQL: until replicas acknowledge again.',
       SecretUnusable: 'False: a Secret with a password is missing or holds none; the message says which.',
       Failed: 'False: the database refuses something; the message names the role and the remedy.',
       Drifted: 'False: somebody has changed roles with SQL; the message says what differs. It is not overwritten.',

@@ -17,6 +17,7 @@ import { mysqlParameterRules } from './mysql-parameters.ts';
 import { parseResource } from './parse-resource.ts';
 import { described, matching } from './rules.ts';
 import { Tls } from './tls.ts';
+import { declaredMysqlRules, MySQLDatabases, Users } from './users-and-databases.ts';
 
 const prefixes = ['mainstay'];
 
@@ -46,7 +47,7 @@ const Spec = z.object({
   ),
   tls: described(Tls.prefault({}), 'Encryption and certificates. All is there without a word: this changes it.'),
   application: application(
-    { owner: 'User', elsewhere: '' },
+    { owner: 'User', elsewhere: '; add others under spec.databases and spec.users' },
     {
       database: {
         pattern: /^[a-z_][a-z0-9_]{0,62}$/,
@@ -56,13 +57,15 @@ const Spec = z.object({
       owner: { pattern: /^[a-z_][a-z0-9_]{0,31}$/, reserved: ['root', 'mysql'], prefixes },
     },
   ),
+  users: Users,
+  databases: MySQLDatabases,
   ...lifeCycle('What MySQL logs is chosen by its variables, such as log_error_verbosity.'),
 });
 
 export const MySQLClusterResource = clusterResource(
   'MySQLCluster',
   'A highly available MySQL cluster: one primary, replicas that follow it, and agents that fail over by themselves.',
-  described(Spec, 'What is wanted.', commonRules),
+  described(Spec, 'What is wanted.', [...commonRules, ...declaredMysqlRules]),
   described(ClusterStatusSchema.prefault({}), 'What is; written by the operator only.'),
 );
 

@@ -5,8 +5,38 @@
 import { z } from 'zod';
 import { DeclaredPassword } from './declared-password.ts';
 
-export const DeclaredUser = z.object({ name: z.string(), password: DeclaredPassword.optional() }).readonly();
+const ensure = z.enum(['present', 'absent']);
+
+export const DeclaredUser = z
+  .object({
+    name: z.string(),
+    ensure,
+    password: DeclaredPassword.optional(),
+    locked: z.boolean().optional(),
+    requireTls: z.boolean().optional(),
+    connectionLimit: z.int().optional(),
+    comment: z.string().optional(),
+    grants: z
+      .array(
+        z
+          .object({ privileges: z.array(z.string()).readonly(), database: z.string(), table: z.string().optional() })
+          .readonly(),
+      )
+      .readonly()
+      .optional(),
+  })
+  .readonly();
 export type DeclaredUser = z.output<typeof DeclaredUser>;
+
+export const DeclaredDatabase = z
+  .object({
+    name: z.string(),
+    ensure,
+    characterSet: z.string().optional(),
+    collation: z.string().optional(),
+  })
+  .readonly();
+export type DeclaredDatabase = z.output<typeof DeclaredDatabase>;
 
 /** `declaration` in etcd. */
 export const MySQLDeclaration = z
@@ -16,6 +46,7 @@ export const MySQLDeclaration = z
     /** Of the connections among the instances. */
     system: z.object({ replication: DeclaredPassword, clone: DeclaredPassword }).readonly().optional(),
     users: z.array(DeclaredUser).readonly(),
+    databases: z.array(DeclaredDatabase).readonly(),
   })
   .readonly();
 export type MySQLDeclaration = z.output<typeof MySQLDeclaration>;

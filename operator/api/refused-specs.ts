@@ -297,6 +297,56 @@ const isCommon = ({ spec, before = {} }: RefusedSpec): boolean =>
 const ofMysql: readonly RefusedSpec[] = [
   { title: 'an unknown version', spec: { version: '5.7', storage }, says: ['spec.version', '8.4', '9.7'] },
   {
+    title: 'a user of Mainstay’s',
+    spec: { storage, users: [{ name: 'mainstay_sync_1' }] },
+    says: ['spec.users', 'mainstay_sync_1 is reserved', 'choose another'],
+  },
+  {
+    title: 'the application’s user locked',
+    spec: { storage, users: [{ name: 'app', locked: true }] },
+    says: ['spec.users', 'spec.application.owner must stay'],
+  },
+  {
+    title: 'the application’s database to go',
+    spec: { storage, databases: [{ name: 'app', ensure: 'absent' }] },
+    says: ['spec.databases', 'spec.application.database must stay'],
+  },
+  {
+    title: 'the server’s own database',
+    spec: { storage, databases: [{ name: 'performance_schema' }] },
+    says: ['spec.databases', 'performance_schema is reserved'],
+  },
+  {
+    title: 'a privilege that breaks what Mainstay promises',
+    spec: { storage, users: [{ name: 'u', grants: [{ privileges: ['SUPER'], database: '*' }] }] },
+    says: ['spec.users', 'privileges'],
+  },
+  {
+    title: 'a write to the server’s own tables',
+    spec: { storage, users: [{ name: 'u', grants: [{ privileges: ['UPDATE'], database: '*' }] }] },
+    says: ['spec.users', 'name a database for others'],
+  },
+  {
+    title: 'a grant on the server’s accounts',
+    spec: { storage, users: [{ name: 'u', grants: [{ privileges: ['SELECT'], database: 'mysql' }] }] },
+    says: ['spec.users', 'mysql is reserved'],
+  },
+  {
+    title: 'a privilege of the server on one database',
+    spec: { storage, users: [{ name: 'u', grants: [{ privileges: ['PROCESS'], database: 'shop' }] }] },
+    says: ['spec.users', 'give them with database "*"'],
+  },
+  {
+    title: 'a table of any database',
+    spec: { storage, users: [{ name: 'u', grants: [{ privileges: ['SELECT'], database: '*', table: 't' }] }] },
+    says: ['spec.users', 'name it in database'],
+  },
+  {
+    title: 'ALL and more',
+    spec: { storage, users: [{ name: 'u', grants: [{ privileges: ['ALL', 'SELECT'], database: 'shop' }] }] },
+    says: ['spec.users', 'remove the others'],
+  },
+  {
     title: 'a locked variable',
     spec: { storage, mysql: { parameters: { sync_binlog: '0' } } },
     says: ['spec.mysql.parameters', 'sync_binlog: managed by Mainstay, remove it'],

@@ -1,6 +1,7 @@
 /** `spec.roles` and `spec.databases`: what shall be inside the database. */
 import { z } from 'zod';
 import { keyReference, localeFields, localeRules } from './bootstrap.ts';
+import { ensure, hasOneEach, keyed, twice, unreserved } from './declared-list.ts';
 import { described, matching, type Rule } from './rules.ts';
 
 const namePattern = /^[A-Za-z0-9_][A-Za-z0-9_.@-]*$/;
@@ -14,22 +15,9 @@ const nameRule = matching(
   'is no plain name: use letters, digits and _ . @ -, as in shop_2; capitals count',
 );
 
+const prefixes = ['pg_', 'mainstay_'];
 const reservedRoles = ['postgres', 'public', 'none'];
 const reservedDatabases = ['template0', 'template1'];
-
-function unreserved(reserved: readonly string[]): Rule<string> {
-  const problem = `is reserved, like ${reserved.join(', ')} and names that begin with pg_ or mainstay_: choose another`;
-  return {
-    cel: `!(self in [${reserved.map((name) => `'${name}'`).join(', ')}]) && !self.startsWith('pg_') && !self.startsWith('mainstay_')`,
-    message: problem,
-    messageCel: `self + ' ${problem}'`,
-    holds: (self) => !reserved.includes(self) && !self.startsWith('pg_') && !self.startsWith('mainstay_'),
-    say: (self) => `${self} ${problem}`,
-  };
-}
-
-const ensure = (gone: string) =>
-  described(z.enum(['present', 'absent']).default('present'), `absent: ${gone}. Leaving the list changes nothing.`);
 
 const names = (what: string, maximum: number) =>
   described(
@@ -48,7 +36,7 @@ const attribute = (what: string) => described(z.boolean().exactOptional(), what)
 
 const Role = described(
   z.object({
-    name: described(plainName, 'Name of the role. Capitals count.', [nameRule, unreserved(reservedRoles)]),
+    name: described(plainName, 'Name of the role. Capitals count.', [nameRule, unreserved(reservedRoles, prefixes)]),
     ensure: ensure('it is dropped, which is refused while it owns anything'),
     login: attribute('Whether it may log in (LOGIN).'),
     superuser: attribute('Whether no rule holds for it (SUPERUSER). Nothing but the database’s own tools needs that.'),
@@ -115,14 +103,15 @@ const Schema = z.object({
   ]),
 });
 
-const list = (key: string) => ({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [key] });
-
 const unchanged = (field: string): string =>
   `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`;
 
 const Database = described(
   z.object({
-    name: described(plainName, 'Name of the database. Capitals count.', [nameRule, unreserved(reservedDatabases)]),
+    name: described(plainName, 'Name of the database. Capitals count.', [
+      nameRule,
+      unreserved(reservedDatabases, prefixes),
+    ]),
     ensure: ensure('it is dropped WITH ALL ITS DATA, which is refused while anybody is connected to it'),
     owner: described(
       plainName.exactOptional(),
@@ -138,9 +127,9 @@ const Database = described(
       z.array(Extension).max(32).default([]),
       'Extensions. The image must hold their files.',
       [],
-      list('name'),
+      keyed('name'),
     ),
-    schemas: described(z.array(Schema).max(32).default([]), 'Schemas.', [], list('name')),
+    schemas: described(z.array(Schema).max(32).default([]), 'Schemas.', [], keyed('name')),
     readers: names(
       'Roles that may read all tables of public and of the schemas named here, those made later by the owners of database and schemas included.',
       32,
@@ -170,24 +159,19 @@ const Database = described(
 );
 export type DatabaseSpec = z.output<typeof Database>;
 
-/** The API server sees to it by itself, from the key of the list. */
-const hasOneEach = (entries: readonly { readonly name: string }[]): boolean =>
-  new Set(entries.map(({ name }) => name)).size === entries.length;
-const twice = 'has one name twice: keep one entry for each';
-
 export const Roles = described(
   z.array(Role).max(128).refine(hasOneEach, twice).default([]),
   'Roles that shall be there, or shall be gone. They are brought to what is said here when it changes; ' +
     'what somebody else changes afterwards is told in the condition RolesReady, and left.',
   [],
-  list('name'),
+  keyed('name'),
 );
 
 export const Databases = described(
   z.array(Database).max(64).refine(hasOneEach, twice).default([]),
   'Databases that shall be there, or shall be gone. One that leaves the list stays as it is.',
   [],
-  list('name'),
+  keyed('name'),
 );
 
 interface Declared {

@@ -36,11 +36,11 @@ export interface EngineProfile {
   readonly port: number;
   /** uid and gid of the server in the images. */
   readonly user: number;
-  /** Where in the spec its settings stand, and its roles and databases if they can be declared. */
+  /** Where in the spec its settings stand, and its roles and databases. */
   readonly fields: {
     readonly settings: string;
-    readonly roles: string | undefined;
-    readonly databases: string | undefined;
+    readonly roles: string;
+    readonly databases: string;
   };
   /** Of the connections among the instances, by what they are for: each has a password in the Secret `-system`. */
   readonly systemRoles: Readonly<Record<string, string>>;

@@ -1,14 +1,15 @@
 /** A cluster as the API server would store it, for tests. */
-import { parseDatabaseCluster, type DatabaseCluster } from '../api/database-cluster.ts';
+import { parseDatabaseCluster, type ClusterKind, type DatabaseCluster } from '../api/database-cluster.ts';
 
 export function sampleCluster(
   spec: Readonly<Record<string, unknown>> = {},
   metadata: Readonly<Record<string, unknown>> = {},
   status: Readonly<Record<string, unknown>> = {},
+  kind: ClusterKind = 'PostgresCluster',
 ): DatabaseCluster {
   return parseDatabaseCluster({
     apiVersion: 'mainstay.dev/v1alpha1',
-    kind: 'PostgresCluster',
+    kind,
     metadata: { name: 'orders', namespace: 'shop', uid: sampleUid, generation: 4, resourceVersion: '10', ...metadata },
     spec: { storage: { size: '1Gi' }, ...spec },
     status,

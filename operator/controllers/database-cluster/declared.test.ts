@@ -35,7 +35,7 @@ test('asked for, brought about, and told', () => {
   expect(condition(world, 'DatabasesReady')).toMatch(/^True Applied/);
   expect(condition(world, 'Ready')).toMatch(/^True/);
   respec(world, { roles: [...roles, { name: 'more' }] });
-  expect(condition(world, 'RolesReady')).toMatch(/^False Applying: 2 roles/);
+  expect(condition(world, 'RolesReady')).toMatch(/^False Applying: 2 of spec.roles/);
   for (const action of decide(factsOf(world))) if (action.type === 'publish-definition') carryOut(world, action);
   expect(condition(world, 'Ready')).toMatch(/^False Progressing: RolesReady is False/);
 });

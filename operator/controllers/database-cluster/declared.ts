@@ -34,8 +34,7 @@ function judge(
   const type: Type = kind === 'role' ? 'RolesReady' : 'DatabasesReady';
   const profile = profileOf(facts.cluster);
   const { fields } = profile;
-  const declarable = kind === 'role' ? fields.roles : fields.databases;
-  const field = declarable ?? 'spec.application';
+  const field = kind === 'role' ? fields.roles : fields.databases;
   const count = profile.declaredCount(facts.cluster);
   const asked = kind === 'role' ? count.roles : count.databases;
   if (!runtime)
@@ -67,9 +66,7 @@ function judge(
   // Before the first data there are no Secrets of ours yet, and that is nobody's fault.
   if (problems.length > 0 && runtime.epoch > 0) return no('SecretUnusable', [...problems, ...driftNote]);
   if (!isCurrent && asked > 0)
-    return no('Applying', [
-      `${asked} ${kind === 'role' ? 'roles' : 'databases'} of ${field} are given to ${runtime.leader?.instance ?? 'the next primary'}.`,
-    ]);
+    return no('Applying', [`${asked} of ${field} are given to ${runtime.leader?.instance ?? 'the next primary'}.`]);
   if (waits.length > 0) return no('Waiting', waits);
   if (drifted.length > 0) return no('Drifted', driftNote);
   if (asked === 0)
@@ -77,7 +74,7 @@ function judge(
       type,
       status: 'True',
       reason: 'NothingAsked',
-      message: `${declarable === undefined ? 'Only' : `${field} is empty: only`} the application’s own are kept.`,
+      message: `${field} is empty: only the application’s own are kept.`,
     };
   return { type, status: 'True', reason: 'Applied', message: `All ${asked} of ${field} are as asked for.` };
 }

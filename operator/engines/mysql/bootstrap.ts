@@ -7,6 +7,7 @@ import { command } from '../command.ts';
 import { replaceFile, syncDirectory } from '../files.ts';
 import { makeAccounts } from './accounts.ts';
 import { mountedPasswords } from './credentials.ts';
+import { databasePattern } from './grants.ts';
 import { systemFile, type Layout } from './layout.ts';
 import { newSystemIdentifier } from './names.ts';
 import { killServer, startServer, untilConnectable } from './process.ts';
@@ -54,7 +55,7 @@ export async function initialize(
       await session.query(`CREATE DATABASE ${identifier(database)}`);
       // Without a password it would be open to everybody; it has one as soon as the operator has declared it.
       await session.query(`CREATE USER ${identifier(owner)}@'%' ACCOUNT LOCK`);
-      await session.query(`GRANT ALL ON ${identifier(database)}.* TO ${identifier(owner)}@'%'`);
+      await session.query(`GRANT ALL ON ${databasePattern(database, false)}.* TO ${identifier(owner)}@'%'`);
     });
     server.signal('SIGTERM');
     await Promise.race([server.exited, clock.sleep(30_000, signal)]);

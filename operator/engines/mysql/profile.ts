@@ -1,7 +1,7 @@
 import type { MySQLCluster } from '../../api/mysql-cluster.ts';
-import { MySQLDeclaration } from '../../api/mysql-declaration.ts';
+import { MySQLDeclaration, type DeclaredUser } from '../../api/mysql-declaration.ts';
 import { quantityValue } from '../../api/quantity.ts';
-import type { Access, EngineProfile, Settings } from '../profile.ts';
+import type { Access, EngineProfile, PasswordPlace, Settings } from '../profile.ts';
 import { cachingSha2Verifier, isVerifier } from './caching-sha2.ts';
 import { bytesOf, parameterDefaults } from './parameter-defaults.ts';
 
@@ -14,7 +14,7 @@ export const mysqlProfile: EngineProfile = {
   product: 'MySQL',
   port,
   user: 999,
-  fields: { settings: 'spec.mysql', roles: undefined, databases: undefined },
+  fields: { settings: 'spec.mysql', roles: 'spec.users', databases: 'spec.databases' },
   systemRoles,
 
   addresses: ({ host, user, password, database }: Access) => {
@@ -44,16 +44,30 @@ export const mysqlProfile: EngineProfile = {
   initFiles: () => [],
   logVolume: () => undefined,
 
-  passwordPlaces: () => [],
-  declaredCount: () => ({ roles: 0, databases: 0 }),
+  passwordPlaces: ({ spec }: MySQLCluster): readonly PasswordPlace[] =>
+    spec.users.flatMap(({ name, ensure, passwordSecret: own }) =>
+      own === undefined || ensure === 'absent' ? [] : [{ role: name, secret: own.name, key: own.key }],
+    ),
+  declaredCount: ({ spec }: MySQLCluster) => ({ roles: spec.users.length, databases: spec.databases.length }),
   declaration: ({ spec }: MySQLCluster, passwords, again): MySQLDeclaration => {
     const { owner } = spec.application;
     const [replication, clone] = [passwords.get(systemRoles.replication), passwords.get(systemRoles.clone)];
-    const password = passwords.get(owner);
+    const users = spec.users.map(({ passwordSecret, ...user }): DeclaredUser => {
+      const has = user.ensure === 'present' && (passwordSecret !== undefined || user.name === owner);
+      const password = has ? passwords.get(user.name) : undefined;
+      return { ...user, ...(password && { password }) };
+    });
+    const ownersPassword = passwords.get(owner);
     return {
       ...(again !== undefined && { again }),
       ...(replication && clone && { system: { replication, clone } }),
-      users: password ? [{ name: owner, password }] : [],
+      users: [
+        ...(users.some(({ name }) => name === owner) || !ownersPassword
+          ? []
+          : [{ name: owner, ensure: 'present' as const, password: ownersPassword }]),
+        ...users,
+      ],
+      databases: spec.databases,
     };
   },
   declaredPasswords: (text) => {

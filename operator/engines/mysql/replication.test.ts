@@ -95,7 +95,10 @@ onRealServers(
   async () => {
     const server = servers.server('m-3');
     const declared = (password: string, revision: string): object => ({
-      users: [{ name: 'app', password: { verifier: cachingSha2Verifier(password, revision), revision } }],
+      users: [
+        { name: 'app', ensure: 'present', password: { verifier: cachingSha2Verifier(password, revision), revision } },
+      ],
+      databases: [],
     });
     expect(await server.declare(declared('first', '1'))).toEqual([]);
     const as = { user: 'app', password: 'first' };

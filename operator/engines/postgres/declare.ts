@@ -1,27 +1,17 @@
-/**
- * Brings roles and databases to what the custom resource says. What was once brought about is noted in the database itself,
- * in the same transaction: a difference without a new wish is somebody else's work, which is told and left alone; and a
- * failover that loses the change loses the note with it, so that it is made again.
- */
+/** Brings roles and databases to what the custom resource says; the note of it is written in the same transaction. */
 import pg from 'pg';
 import type { Finding, InstanceName } from '../../api/cluster-state.ts';
 import { credentialsDigest } from '../../api/declared-password.ts';
 import { PostgresDeclaration, type DeclaredRole } from '../../api/postgres-declaration.ts';
+import { declaring, ledgerOf, type Kind, type Ledger, type Note } from '../declared.ts';
 import { bringDatabase, databaseDrift, databasesIn, dropDatabase, type PresentDatabase } from './databases.ts';
 import { replicationRole, rewindRole } from './names.ts';
 import { bringRole, dropRole, roleDrift, rolesIn, setPassword, type PresentRole } from './roles.ts';
 import { literal, type Session } from './sql.ts';
-import type { Note } from './transaction.ts';
+import type { Note as Statement } from './transaction.ts';
 
 /** Sessions of the superuser in a database of that name. */
 export type Sessions = <T>(database: string, use: (session: Session) => Promise<T>) => Promise<T>;
-
-export type Kind = Finding['kind'];
-
-/** What was asked for when it was last brought about, as text. */
-export type Ledger = ReadonlyMap<string, string>;
-
-const ledgerKey = (kind: Kind, name: string): string => `${kind} ${name}`;
 
 export async function declare(
   text: string,
@@ -37,13 +27,13 @@ export async function declare(
     });
 
   await ownSession(async (session) => {
-    const ledger = await readLedger(session, asked);
+    const { one, attempt } = declaring(await readLedger(session, asked), asked.again, failure);
     const roles = await rolesIn(session);
-    findings.push(...(await declareSystem(session, asked, roles, lacking)));
+    findings.push(...(await declareSystem(session, asked, roles, lacking, attempt)));
     for (const role of inOrder(asked.roles.filter(({ ensure }) => ensure === 'present')))
       findings.push(
-        ...(await declareOne(ledger, 'role', role, asked.again, {
-          bringAbout: (before, note) => bringRole(session, role, roles.get(role.name), before, note),
+        ...(await one('role', role, {
+          bringAbout: (before, note) => bringRole(session, role, roles.get(role.name), before, noteOf(note)),
           drift: () => Promise.resolve(roleDrift(role, roles.get(role.name))),
         })),
       );
@@ -57,8 +47,8 @@ export async function declare(
     for (const database of asked.databases.filter(({ ensure }) => ensure === 'present')) {
       const present: PresentDatabase | undefined = databases.get(database.name);
       findings.push(
-        ...(await declareOne(ledger, 'database', database, asked.again, {
-          bringAbout: (before, note) => bringDatabase(session, inside, database, present, before, note),
+        ...(await one('database', database, {
+          bringAbout: (before, note) => bringDatabase(session, inside, database, present, before, noteOf(note)),
           drift: () => databaseDrift(inside, database, present),
         })),
       );
@@ -81,43 +71,10 @@ async function prepare(session: Session): Promise<void> {
   );
 }
 
-interface Handling {
-  readonly bringAbout: (before: string | undefined, note: Note) => Promise<void>;
-  readonly drift: () => Promise<readonly string[]>;
-}
-
-async function declareOne(
-  ledger: Ledger,
-  kind: Kind,
-  object: { readonly name: string },
-  again: string | undefined,
-  { bringAbout, drift }: Handling,
-): Promise<readonly Finding[]> {
-  const { name } = object;
-  const wanted = JSON.stringify({ ...object, ...(again !== undefined && { again }) });
-  const before = ledger.get(ledgerKey(kind, name));
-  if (before !== wanted) return attempt(kind, name, () => bringAbout(before, noteOf(kind, name, wanted)));
-  try {
-    return (await drift()).map((text) => ({ kind, name, state: 'drifted', text }));
-  } catch (error) {
-    return [failure(kind, name, error)];
-  }
-}
-
-async function attempt(kind: Kind, name: string, work: () => Promise<void>): Promise<readonly Finding[]> {
-  try {
-    await work();
-    return [];
-  } catch (error) {
-    return [failure(kind, name, error)];
-  }
-}
-
-const noteOf = (kind: Kind, name: string, wanted: string): Note =>
-  `INSERT INTO mainstay.declared (kind, name, asked) VALUES (${literal(kind)}, ${literal(name)}, ${literal(wanted)})
+const noteOf = ({ kind, name, asked }: Note): Statement =>
+  `INSERT INTO mainstay.declared (kind, name, asked) VALUES (${literal(kind)}, ${literal(name)}, ${literal(asked)})
      ON CONFLICT (kind, name) DO UPDATE SET asked = excluded.asked`;
 
-/** Forgets what is not asked for any more: should it be again, it is brought about anew. */
 async function readLedger(session: Session, asked: PostgresDeclaration): Promise<Ledger> {
   const [row] = await session.query("SELECT to_regclass('mainstay.declared') AS ledger");
   if (row?.['ledger'] === null)
@@ -127,23 +84,17 @@ async function readLedger(session: Session, asked: PostgresDeclaration): Promise
        COMMENT ON SCHEMA mainstay IS 'Notes of Mainstay: which roles and databases of the custom resource were brought about'`,
     );
   const rows = await session.query('SELECT kind, name, asked FROM mainstay.declared');
-  const wanted = new Set(
-    [
-      ...asked.roles.map((role) => ({ ...role, kind: 'role' as const })),
-      ...asked.databases.map((database) => ({ ...database, kind: 'database' as const })),
-    ]
-      .filter(({ ensure }) => ensure === 'present')
-      .map(({ kind, name }) => ledgerKey(kind, name)),
+  const { ledger, forgotten } = ledgerOf(
+    rows.map((one) => ({
+      kind: String(one['kind']) as Kind,
+      name: String(one['name']),
+      asked: String(one['asked']),
+    })),
+    asked,
   );
-  const known = rows.map((one) => ({
-    kind: String(one['kind']) as Kind,
-    name: String(one['name']),
-    asked: String(one['asked']),
-  }));
-  for (const { kind, name } of known)
-    if (!wanted.has(ledgerKey(kind, name)))
-      await session.query('DELETE FROM mainstay.declared WHERE kind = $1 AND name = $2', [kind, name]);
-  return new Map(known.map(({ kind, name, asked: text }) => [ledgerKey(kind, name), text]));
+  for (const { kind, name } of forgotten)
+    await session.query('DELETE FROM mainstay.declared WHERE kind = $1 AND name = $2', [kind, name]);
+  return ledger;
 }
 
 /** Ours, and set whenever they differ; but only once everybody can log in by the new ones. */
@@ -152,6 +103,7 @@ async function declareSystem(
   { system }: PostgresDeclaration,
   roles: ReadonlyMap<string, PresentRole>,
   lacking: (credentials: string) => readonly InstanceName[],
+  attempt: ReturnType<typeof declaring>['attempt'],
 ): Promise<readonly Finding[]> {
   if (!system) return [];
   const wanted = [
