@@ -64,10 +64,24 @@
 #define FORCES 0         /* claims forced by a person, who accepts what is lost */
 #endif
 
+#ifndef RESTARTS
+#define RESTARTS 0       /* of the primary, in place */
+#endif
+#ifndef FENCES
+#define FENCES 0         /* instances that a person has stopped and kept so, until told otherwise */
+#endif
+#ifndef REINITS
+#define REINITS 0        /* replicas asked to replace their data, though nothing is wrong with them */
+#endif
+#ifndef UPGRADES
+#define UPGRADES 0       /* stops of a primary for a major upgrade */
+#endif
+
 #define NONE 7
 #define REP  0           /* replica, or down */
 #define PRI  1           /* database accepts writes */
-#define STP  2           /* stopped cleanly for a hand-over, not yet handed over */
+#define STP  2           /* stopped cleanly for a hand-over, not yet handed over; or for an upgrade */
+#define PMT  3           /* has claimed, its promotion is under way */
 
 /* ---- etcd ------------------------------------------------------------------------------------------------------ */
 byte epoch = 1, leader = 0;
@@ -98,6 +112,27 @@ byte ret[N];                             /* 1: found that it must replace its da
 #endif
 #ifdef RELEASE
 byte note = 0;                           /* epoch whose primary has released it */
+#endif
+#if RESTARTS > 0
+byte restarts = RESTARTS;
+#ifdef RESUMES
+byte back = 0;                           /* mask: stopped for a restart */
+#endif
+#endif
+#if FENCES > 0
+byte fences = FENCES, fenced = 0;        /* mask: stopped by a person */
+#endif
+#if REINITS > 0
+byte reinits = REINITS, asked = 0;                          /* mask: `requests/reinitialize/<instance>` */
+byte word = NONE;                        /* whose write, sent before, still says that it streams; it lands late or never */
+byte late = 0, lateSet = 0, lateEp = 0;  /* a primary's write that counts one more, under way */
+bit  lateUsed = 0;
+byte former[N];                          /* mask: whom the database of this one names by data that have been replaced since */
+#endif
+#if UPGRADES > 0
+byte upgrades = UPGRADES, copy[N];                            /* length + 1 of the log that the new version's data were made from, 0 = none */
+byte old = 0;                            /* mask: data of the former version */
+byte sent = NONE, sentIn = 0;            /* whose change-over has an unknown outcome, and of which epoch */
 #endif
 
 /* ---- what the checker knows ------------------------------------------------------------------------------------ */
@@ -168,7 +203,9 @@ byte seen[N];                            /* highest epoch seen, on the instance'
 #define ANYPROMISE (PROMISED(0) || PROMISED(1) || PROMISED(2) || PROMISED(3))
 #endif
 
-#ifdef SMALLQUORUM
+#ifdef FENCEDVOTES                            /* who is stopped by a person can't object */
+#define SVOTES(i) (POP(sSet) >= sK && VOTES(i) + POP(sSet & fenced) >= POP(sSet) - sK + 1)
+#elif defined(SMALLQUORUM)
 #define SVOTES(i) (VOTES(i) >= POP(sSet) - sK)
 #elif defined(COUNTFEW)
 #define SVOTES(i) (VOTES(i) + sK >= POP(sSet) + 1)
@@ -222,11 +259,23 @@ byte seen[N];                            /* highest epoch seen, on the instance'
 #else
 #define ROOM(i) (size[i] < L)
 #endif
-#define MAYCLAIM(i) (ROOM(i) && epoch < MAXE && !dead[i] && role[i] == REP && PROMISED(i) && SEALED(i) && SANE(i) && QUORUM(i))
+#if FENCES > 0
+#define RUNS(i) (!HAS(fenced,i))
+#else
+#define RUNS(i) 1
+#endif
+#if UPGRADES > 0
+#define CURRENT(i) (!HAS(old,i))              /* its data are of the cluster's version: else it neither promises nor follows */
+#else
+#define CURRENT(i) 1
+#endif
+#define MAYCLAIM(i) (ROOM(i) && epoch < MAXE && !dead[i] && RUNS(i) && CURRENT(i) && role[i] == REP && PROMISED(i) && SEALED(i) && SANE(i) && QUORUM(i))
 
 /* ---- acknowledgement ------------------------------------------------------------------------------------------- */
 #ifdef UNNAMED
 #define COUNTS(p,j) (j != p)                  /* semi-sync counts whoever is connected, not a named set */
+#elif REINITS > 0
+#define COUNTS(p,j) (HAS(db[p],j) && !HAS(former[p],j))
 #else
 #define COUNTS(p,j) HAS(db[p],j)
 #endif
@@ -284,6 +333,9 @@ inline Stop(i) {
 #ifdef PLANNER
   pend[i] = 0;
 #endif
+#if REINITS > 0
+  former[i] = 0;
+#endif
   for (x : 0 .. N-1) {
     W(i,x) = 0;
     if :: fol[x] == i -> fol[x] = NONE :: else fi
@@ -312,7 +364,9 @@ inline Claimed(i, old) {
 #ifdef RETIRE
   ret[i] = 0;
 #endif
-#ifndef NOMARKER
+#ifdef PROMOTES                               /* the claim is one moment, the end of its promotion another */
+  role[i] = PMT;
+#elif !defined(NOMARKER)
   E(i,size[i]) = epoch; size[i] = size[i] + 1;  /* the first record of an epoch is the epoch itself */
 #endif
   base[i] = size[i]; sPri = i; db[i] = sSet; dbk[i] = sK; kn[i] = sSet; knk[i] = sK;
@@ -332,6 +386,8 @@ inline Claimed(i, old) {
 /* ---- steps of one instance ------------------------------------------------------------------------------------- */
 #ifdef NODEMOTE
 #define DEMOTE(i)                             /* an ex-primary votes and goes on serving */
+#elif defined(PROMOTEVOTES)                   /* votes while its own promotion is still under way */
+#define DEMOTE(i) if :: role[i] != REP && role[i] != PMT -> Stop(i) :: else fi
 #else
 #define DEMOTE(i) if :: role[i] != REP -> Stop(i) :: else fi
 #endif
@@ -342,8 +398,14 @@ inline Claimed(i, old) {
 #endif
 
 /* rule 4: seal, demote, promise. Nothing is gained by a pause between them: a sealed instance that hasn't promised isn't counted. */
-#define PROMISE(i) :: d_step { !dead[i] && epoch < MAXE && vow[i] < epoch + 1 && SANE(i) -> printf("%d seals, promises %d\n", i, epoch+1);                             \
-    DEMOTE(i); FREEZE(i); SEE(i); vow[i] = epoch + 1; pEp[i] = epoch + 1; UNRETIRE(i); RESEAL(i); pPos[i] = SPOS(i); x = 0 }
+#define PROMISE(i) :: d_step { !dead[i] && RUNS(i) && CURRENT(i) && epoch < MAXE && vow[i] < epoch + 1 && SANE(i) -> printf("%d seals, promises %d\n", i, epoch+1);                             \
+    DEMOTE(i); FREEZE(i); SEE(i); vow[i] = epoch + 1; pEp[i] = epoch + 1; UNRETIRE(i); STARTED(i); RESEAL(i); pPos[i] = SPOS(i); x = 0 }
+
+#ifdef PROMOTES
+#define PROMOTED(i) :: d_step { role[i] == PMT -> printf("%d is promoted (epoch %d)\n", i, my[i]); role[i] = PRI; E(i,size[i]) = my[i]; size[i] = size[i] + 1; base[i] = size[i]; fol[i] = NONE }
+#else
+#define PROMOTED(i)
+#endif
 
 #ifdef NOCMP                                  /* the claim doesn't compare `sync`: it may have changed since the count */
 #define CLAIM(i) :: d_step { MAYCLAIM(i) && dec[i] != epoch + 1 -> printf("%d counts promises, decides to claim %d\n", i, epoch+1); dec[i] = epoch + 1 }                                  \
@@ -413,7 +475,12 @@ inline Claimed(i, old) {
 #define RETIRING(i)
 #else
 #define TELL(i) ret[i] = 1
-#define RETIRING(i) :: d_step { ret[i] == 1 && !HAS(sSet,i) && sPri != i && SANE(i) -> printf("%d tells that its data will be replaced\n", i); ret[i] = 2; LATEFAILS } \
+#if REINITS > 0
+#define OLDWORD(i) word = (ASKED(i) -> i : word)
+#else
+#define OLDWORD(i) skip
+#endif
+#define RETIRING(i) :: d_step { ret[i] == 1 && !HAS(sSet,i) && sPri != i && SANE(i) -> printf("%d tells that its data will be replaced\n", i); ret[i] = 2; OLDWORD(i); LATEOVER; LATEFAILS } \
                     :: d_step { ret[i] == 1 && (HAS(sSet,i) || sPri == i) -> ret[i] = 0 }
 #endif
 #define REPLACE(i) :: d_step { wipes > 0 && role[i] == REP && !dead[i] && ret[i] == 0 && !HAS(sSet,i) && sPri != i && pEp[i] <= epoch && vow[i] <= epoch -> printf("%d must replace its data, isn't counted\n", i); fol[i] = NONE; TELL(i) } \
@@ -421,10 +488,14 @@ inline Claimed(i, old) {
 #ifdef NORETIRE
 #define COUNTABLE(j) 1
 #else
-#define COUNTABLE(j) (ret[j] != 2)
+#define COUNTABLE(j) (ret[j] != 2 && ret[j] != 4)
 #endif
 #define LATELY(p,j) (ret[j] != 0 && my[j] == my[p])   /* seen streaming a moment ago */
+#if REINITS > 0
+#define UNRETIRE(j) ret[j] = 0; word = (word == j -> NONE : word)
+#else
 #define UNRETIRE(j) ret[j] = 0
+#endif
 #ifdef LATESYNC
 #define LATEFAILS lateEp = 0; lateA = 0
 #else
@@ -436,8 +507,130 @@ inline Claimed(i, old) {
 #define LATELY(p,j) 0
 #define UNRETIRE(j) skip
 #endif
-#define WIPE(i)  :: d_step { wipes > 0 && role[i] == REP && WIPEABLE(i) -> printf("%d loses its data\n", i); wipes--; fol[i] = NONE; size[i] = 0; UNSEAL(i);                     \
-    for (x : 0 .. L-1) { E(i,x) = 0 }; for (x : 0 .. N-1) { W(x,i) = 0 }; x = 0 }
+inline LoseData(i) {
+  fol[i] = NONE; size[i] = 0; UNSEAL(i);
+  for (x : 0 .. L-1) { E(i,x) = 0 };
+  for (x : 0 .. N-1) { W(x,i) = 0 };
+#if REINITS > 0
+  for (x : 0 .. N-1) { former[x] = former[x] | (db[x] & (1 << i)) };
+#endif
+  x = 0
+}
+#define WIPE(i)  :: d_step { wipes > 0 && role[i] == REP && WIPEABLE(i) -> printf("%d loses its data\n", i); wipes--; LoseData(i) }
+
+/*
+ * A replica that streams, and may be a member, is asked to replace its data (reinitialize.ts, follow.ts). It goes on following
+ * meanwhile, and may know nothing new of etcd from its last word there until its data are gone. `ret`: 1 it has looked and
+ * isn't counted, 2 it has told so in etcd, 3 its own write of before has landed after that and says that it streams, 4 it has
+ * told so again, when no such write could land any more, 5 and its key has vanished since. `late` is the write of a primary
+ * that saw it stream: any other write of `sync` makes it fail.
+ */
+#if REINITS > 0
+#define ASKED(j)   HAS(asked,j)
+#define LATEOVER   late = 0; lateSet = 0; lateEp = 0
+#define UNCOUNTED(j) (!HAS(sSet,j) && sPri != j && SANE(j))
+#define ASKREINIT(j) :: d_step { reinits > 0 && role[j] == REP && fol[j] != NONE -> printf("%d is asked to replace its data\n", j); reinits--; asked = asked | (1 << j) }                       \
+      :: d_step { ASKED(j) && ret[j] == 0 -> printf("it is too late for that\n"); asked = 0 }                                                                                            \
+      :: d_step { ASKED(j) && role[j] == REP && ret[j] == 0 && UNCOUNTED(j) && vow[j] <= epoch -> printf("%d must replace its data, isn't counted\n", j); ret[j] = 1 }                  \
+      :: d_step { word == j && ret[j] == 2 -> printf("a late word of %d lands: it streams\n", j); word = NONE; ret[j] = 3 }                                                             \
+      :: d_step { word == j -> printf("a late word of %d is lost\n", j); word = NONE }                                                                                                   \
+      :: d_step { ret[j] == 3 -> printf("%d says again that its data will be replaced\n", j); ret[j] = 2 }                                                                               \
+      TELLAGAIN(j) VANISH(j)                                                                                                                                                             \
+      :: d_step { ASKED(j) && (ret[j] == 4 || ret[j] == 5) && role[j] == REP -> printf("%d replaces its data\n", j); asked = 0; ret[j] = (ret[j] == 5 -> 5 : 2); LoseData(j) }
+#define SENDJOIN(p,j) :: d_step { MINE(p) && !lateUsed && pend[p] == 0 && !FEW(p) && kn[p] == sSet && db[p] == sSet && knk[p] == sK && fol[j] == p && !HAS(sSet,j) && COUNTABLE(j) -> printf("%d sends that %d counts, it takes long\n", p, j); lateUsed = 1; steps--; late = p; lateSet = sSet | (1 << j); lateEp = epoch }
+#ifdef REINITONCE                             /* when it has told so once, and nothing older of its own is under way */
+#define TELLAGAIN(j) :: d_step { ret[j] == 2 && ASKED(j) && word != j -> ret[j] = 4 }
+#else
+#define TELLAGAIN(j) :: d_step { ret[j] == 2 && ASKED(j) && word != j && UNCOUNTED(j) -> printf("%d tells again that its data will be replaced\n", j); ret[j] = 4; LATEOVER }
+#endif
+#ifdef UNLISTED                               /* who says nothing of itself in etcd is counted */
+#define VANISH(j) :: d_step { ret[j] == 4 -> printf("the key of %d vanishes\n", j); ret[j] = 5 }
+#else
+#define VANISH(j)
+#endif
+#else
+#define ASKED(j)   0
+#define LATEOVER   skip
+#define ASKREINIT(j)
+#define SENDJOIN(p,j)
+#endif
+
+/* a person stops an instance, and keeps it stopped: it is as good as down, and as much a member as before */
+#if FENCES > 0
+#define FENCE(i) :: d_step { fences > 0 && !dead[i] && !HAS(fenced,i) -> printf("%d is fenced\n", i); fences--; fenced = fenced | (1 << i); Stop(i); fol[i] = NONE; x = 0 } \
+                 :: d_step { HAS(fenced,i) -> printf("%d is fenced no more\n", i); fenced = WITHOUT(fenced,i) }
+#else
+#define FENCE(i)
+#endif
+
+/*
+ * A primary is stopped for a restart and gives up leadership, as for a hand-over; who leads next, itself most likely, is for an
+ * election to say.
+ */
+#if RESTARTS > 0
+#ifdef RESUMES                                /* it keeps the key instead, and goes on in its epoch */
+#define BACK(p) back = back | (1 << p)
+#define RESUME(p) :: d_step { HAS(back,p) && leader == p && epoch == my[p] && vow[p] <= epoch && role[p] == REP -> printf("%d goes on in epoch %d\n", p, epoch); back = 0; fol[p] = NONE; role[p] = PRI; open[p] = 1; \
+    TLSELFSAME(p); base[p] = size[p]; db[p] = sSet; dbk[p] = sK; kn[p] = sSet; knk[p] = sK; SHOW(p); Check(); x = 0 }
+#define TLSELFSAME(p) tl[p] = (size[p] == 0 -> my[p] : E(p,size[p]-1))
+#else
+#define BACK(p) note = epoch
+#define RESUME(p)
+#endif
+#define RESTART(p) :: d_step { restarts > 0 && role[p] == PRI && my[p] == epoch && leader == p && epoch < MAXE -> printf("%d stops for a restart in place\n", p); restarts--; BACK(p); Stop(p); x = 0 } \
+                   RESUME(p)
+#else
+#define RESTART(p)
+#endif
+
+/*
+ * A primary stops cleanly and keeps the key, makes the next version's data beside its own, and one transaction makes them the
+ * cluster's (upgrade.ts). All other data are of the former version then: they count no more, and are replaced by copies.
+ */
+#if UPGRADES > 0
+#ifdef KEYKEPT                                /* the old data are started although the key of its former life is still there */
+#define KEYGONE(i) skip
+#else
+#define KEYGONE(i) leader = (leader == i -> NONE : leader)
+#endif
+#ifdef COPYKEPT                               /* data made before are kept though the old ones have served since */
+#define STARTED(i) KEYGONE(i)
+#define MADE(i) copy[i] = (copy[i] == 0 -> size[i] + 1 : copy[i])
+#else
+#define STARTED(i) KEYGONE(i); copy[i] = 0
+#define MADE(i) copy[i] = size[i] + 1
+#endif
+#ifdef CHANGESTALE                            /* the change-over doesn't compare epoch and leader */
+#define MAYCHANGE(p,e) 1
+#else
+#define MAYCHANGE(p,e) (epoch == e && leader == p)
+#endif
+#ifdef COPYLIVE                               /* the new data are made while the old ones serve */
+#define MAYMAKE(p) (role[p] == PRI)
+#else
+#define MAYMAKE(p) (role[p] == STP)
+#endif
+#define EVERYBODY ((1 << N) - 1)
+/* of a change-over that lands after the data were dropped, nothing is left */
+inline ChangeOver(p) {
+  size[p] = (copy[p] == 0 -> 0 : copy[p] - 1);
+  for (x : 0 .. L-1) { if :: x >= size[p] -> E(p,x) = 0 :: else fi };
+  for (x : 0 .. N-1) { pEp[x] = 0; pPos[x] = 0 };
+  old = WITHOUT(EVERYBODY, p); copy[p] = 0; sent = NONE; sentIn = 0;
+  Stop(p); y = p; sSet = 0; Claimed(p, y)
+}
+#define READY(p) (role[p] == STP && copy[p] != 0 && MAYCHANGE(p,my[p]) && epoch < MAXE && ROOM(p) && SANE(p))
+#define UPGRADE(p) :: d_step { upgrades > 0 && role[p] == PRI && my[p] == epoch && leader == p && epoch < MAXE -> printf("%d stops for an upgrade\n", p); upgrades--; role[p] = STP; open[p] = 0 }  \
+      :: d_step { MAYMAKE(p) && copy[p] == 0 -> printf("%d makes the new data of %d records\n", p, size[p]); MADE(p) }                                                                     \
+      :: d_step { role[p] == STP && my[p] == epoch && leader == p -> printf("%d gives up the upgrade, and leadership\n", p); note = epoch; leader = NONE; Stop(p); x = 0 }                 \
+      :: d_step { READY(p) -> printf("%d changes over to the new data, epoch %d\n", p, epoch+1); ChangeOver(p) }                                                                           \
+      :: d_step { READY(p) && sent == NONE -> printf("%d sends the change-over to epoch %d, outcome unknown\n", p, epoch+1); sent = p; sentIn = epoch }                                    \
+      :: d_step { sent == p && MAYCHANGE(p,sentIn) && epoch < MAXE && ROOM(p) -> printf("the late change-over of %d lands, epoch %d\n", p, epoch+1); ChangeOver(p) }                      \
+      :: d_step { HAS(old,p) && !dead[p] && !HAS(sSet,p) && sPri != p -> printf("%d drops the data of the former version\n", p); if :: role[p] != REP -> Stop(p) :: else fi; old = WITHOUT(old,p); LoseData(p) }
+#else
+#define STARTED(i) skip
+#define UPGRADE(p)
+#endif
 
 /* ---- rule 6: the sync set -------------------------------------------------------------------------------------- */
 #define MINE(p)  (role[p] == PRI && my[p] == epoch && leader == p && steps > 0 && SANE(p))
@@ -505,13 +698,20 @@ inline Claimed(i, old) {
 #define BARIN BAR
 #endif
 
+#if REINITS > 0                                /* a name holds for the data that it was given for, the incarnation */
+#define NAMES(p,s) former[p] = former[p] & (s)
+#define SOUND(p,s) CUTOUT(s, former[p])
+#else
+#define NAMES(p,s) skip
+#define SOUND(p,s) (s)
+#endif
 inline InDatabase(p, s, c, b) {
   printf("%d asks its database for %d of {%d}\n", p, c, s);
-  db[p] = s; dbk[p] = c; pend[p] = (b && POP(db[p]) >= dbk[p] -> size[p] + 1 : 0)
+  NAMES(p,s); db[p] = s; dbk[p] = c; pend[p] = (b && POP(db[p]) >= dbk[p] -> size[p] + 1 : 0)
 }
 inline InEtcd(p, s, c) {
   if
-  :: MINE(p) && FRESH(p) -> printf("%d writes sync := %d of {%d}\n", p, c, s); steps--; sSet = s; sK = c; KNOW(p)
+  :: MINE(p) && FRESH(p) -> printf("%d writes sync := %d of {%d}\n", p, c, s); steps--; sSet = s; sK = c; LATEOVER; KNOW(p)
   :: else
   fi
 }
@@ -519,7 +719,7 @@ inline Plan(p) {
   x = STRANGERS(p);
   if
   :: dbk[p] < knk[p] -> InDatabase(p, kn[p], knk[p], 0)
-  :: dbk[p] >= knk[p] && x != 0 && !(FEW(p) && CUTOUT(x, fit) == 0) -> InDatabase(p, kn[p], knk[p], 0)
+  :: dbk[p] >= knk[p] && x != 0 && !(FEW(p) && CUTOUT(x, SOUND(p,fit)) == 0) -> InDatabase(p, kn[p], knk[p], 0)
   :: else ->
     to = CUTOUT(fit, db[p]);
     if                                                                                                  /* begin */
@@ -579,7 +779,12 @@ inline Plan(p) {
 #define CHOOSE(p) MAYFIT(p,0) MAYFIT(p,1) MAYFIT(p,2) MAYFIT(p,3)
 #define LOST (dead[0] + 2 * dead[1] + 4 * dead[2] + 8 * dead[3])
 #endif
-#define PLAN(p) :: atomic { role[p] == PRI && pend[p] == 0 -> CHOOSE(p) if :: exc = LOST :: exc = 0 fi; d_step { Plan(p); fit = 0; exc = 0 } }                                   \
+#if REINITS > 0
+#define DEPARTING :: exc = LOST | asked
+#else
+#define DEPARTING
+#endif
+#define PLAN(p) :: atomic { role[p] == PRI && pend[p] == 0 -> CHOOSE(p) if :: exc = LOST :: exc = 0 DEPARTING fi; d_step { Plan(p); fit = 0; exc = 0 } }                                   \
                 :: d_step { pend[p] != 0 && ACKS(p, pend[p] - 1) >= dbk[p] -> printf("%d has passed the barrier\n", p); pend[p] = 0 }                                                \
                 :: d_step { pend[p] != 0 -> printf("%d gives up the barrier\n", p); pend[p] = 0; db[p] = kn[p]; dbk[p] = knk[p] }                                                   \
                 REFRESH(p)
@@ -639,15 +844,25 @@ inline Plan(p) {
 #else
 #define CUT(j) skip
 #endif
+#ifdef PROMOTES
+#define LEADS(p) (role[p] == PRI || role[p] == PMT)
+#else
+#define LEADS(p) (role[p] == PRI)
+#endif
+#if UPGRADES > 0
+#define SAMEDATA(j,p) (HAS(old,j) == HAS(old,p))
+#else
+#define SAMEDATA(j,p) 1
+#endif
 /* j follows p: what p doesn't have is rewound */
-#define FOLLOW(j,p) :: d_step { !dead[j] && !dead[p] && j != p && role[p] == PRI && my[p] >= vow[j] && NOTOLDER(j,p)              \
+#define FOLLOW(j,p) :: d_step { !dead[j] && !dead[p] && RUNS(j) && SAMEDATA(j,p) && j != p && LEADS(p) && my[p] >= vow[j] && NOTOLDER(j,p)              \
       && (fol[j] != p || my[j] != my[p]) && (role[j] == REP || my[j] < my[p]) && SANE(j) -> printf("%d follows %d (epoch %d)\n", j, p, my[p]);                                       \
     if :: role[j] != REP -> Stop(j) :: else fi;                                                                               \
     n = 0; y = 0;                                                                                                             \
     for (x : 0 .. L-1) { if :: y == 0 && x < size[j] && x < size[p] && E(j,x) == E(p,x) -> n = n + 1 :: else -> y = 1 fi };         \
     for (x : 0 .. L-1) { if :: x >= n -> E(j,x) = 0 :: else fi };                                                              \
     if :: fol[j] != p -> size[j] = n; CUT(j) :: else -> size[j] = n fi;                                                           \
-    fol[j] = p; my[j] = my[p]; W(p,j) = size[j]; SEEN(j,p); UNSEAL(j); UNRETIRE(j); x = 0; y = 0; n = 0 }
+    fol[j] = p; my[j] = my[p]; W(p,j) = size[j]; SEEN(j,p); UNSEAL(j); UNRETIRE(j); STARTED(j); x = 0; y = 0; n = 0 }
 #ifdef RESTORE
 #define SEEN(j,p) seen[j] = (seen[j] > my[p] -> seen[j] : my[p])
 #else
@@ -715,11 +930,11 @@ inline Plan(p) {
 #define GIVEUP(i)
 #endif
 
-#define ONE(i) PROMISE(i) CLAIM(i) SELFCLAIM(i) WRITE(i) OPEN(i) CRASH(i) DIE(i) WIPE(i) REPLACE(i) SYNCONE(i) SWITCH(i) FORCE(i) GIVEUP(i) EXPIRE(i) LEASECLAIM(i)
+#define ONE(i) PROMISE(i) CLAIM(i) PROMOTED(i) SELFCLAIM(i) WRITE(i) OPEN(i) CRASH(i) DIE(i) WIPE(i) REPLACE(i) SYNCONE(i) SWITCH(i) FENCE(i) RESTART(i) UPGRADE(i) ASKREINIT(i) FORCE(i) GIVEUP(i) EXPIRE(i) LEASECLAIM(i)
 #define TWO(i,j) FOLLOW(i,j) RECEIVE(i,j) SYNCTWO(i,j) SWITCHTWO(i,j)
 #ifdef PLANNER
 #define SYNCONE(i) PLAN(i)
-#define SYNCTWO(i,j)
+#define SYNCTWO(i,j) SENDJOIN(i,j)
 #else
 #define SYNCONE(i) NARROW(i) SENDNARROW(i) SETTLE(i) KSTEPS(i)
 #define SYNCTWO(i,j) WIDEN(i,j) DBNARROW(i,j)
@@ -785,6 +1000,9 @@ init {
 #endif
 #ifdef LATESYNC
   :: d_step { lateEp != 0 && lateEp == epoch -> printf("the late sync write arrives\n"); sSet = lateA; lateEp = 0; lateA = 0 }
+#endif
+#if REINITS > 0
+  :: d_step { lateSet != 0 && lateEp == epoch -> printf("the late write of sync lands: {%d}\n", lateSet); sSet = lateSet; if :: my[late] == epoch && role[late] == PRI -> kn[late] = sSet :: else fi; LATEOVER }
 #endif
 #ifdef LATESWAP
   :: d_step { lateEp != 0 && lateEp == epoch && leader == lateB && role[lateA] == REP && epoch < MAXE && ROOM(lateA) -> printf("the late hand-over arrives\n"); lateEp = 0; y = lateB; Claimed(lateA, y) }

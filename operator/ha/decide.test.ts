@@ -286,6 +286,22 @@ describe('becoming and being primary', () => {
       'wait: changing the sync set',
     );
   });
+  test('counts nobody anew of whom etcd says nothing: it may be about to replace its data', () => {
+    const counted = { members: [voter('c')], acknowledgements: 1 };
+    const serving = (members: readonly Member[]): HaState =>
+      of(
+        'a',
+        { sync: counted, members },
+        {
+          database: primary({ applied: counted }),
+          proven: { epoch: 1, until: 14_000 },
+          replicas: [voter('b'), voter('c')].map((each) => ({ voter: each, streaming: true })),
+        },
+      );
+    expect(first(serving([member('a'), member('b')]))).toBe('sync');
+    expect(first(serving([member('a')]))).toBe('wait: serving');
+    expect(first(serving([member('a'), member('b', { state: 'diverged' })]))).toBe('wait: serving');
+  });
   test('gives up when the promotion fails, so that another may try', () => {
     const failed = of('b', claimed, {
       database: sealedAt('0/200'),
@@ -389,16 +405,16 @@ describe('data that must be replaced', () => {
     sync: { primary: voter('b'), members: [voter('c')] },
     members: [member('a', { state: 'diverged' }), member('b', { role: 'primary', state: 'running' })],
   };
-  const retired = { epoch: 2, settled: true, at: 0 };
+  const retired = { epoch: 2, settled: true, at: 0, since: 0 };
   test('is rewound when nothing counts on it, after the vow', () => {
     expect(first(of('a', led, { database: diverged }))).toBe('write-vow');
     expect(first(of('a', led, { database: diverged, vow: 2 }))).toBe('retire');
-    expect(first(of('a', led, { database: diverged, vow: 2, retired: { epoch: 2, settled: false, at: 0 } }))).toBe(
-      'retire',
-    );
-    expect(first(of('a', led, { database: diverged, vow: 2, retired: { epoch: 1, settled: true, at: 0 } }))).toBe(
-      'retire',
-    );
+    expect(
+      first(of('a', led, { database: diverged, vow: 2, retired: { epoch: 2, settled: false, at: 0, since: 0 } })),
+    ).toBe('retire');
+    expect(
+      first(of('a', led, { database: diverged, vow: 2, retired: { epoch: 1, settled: true, at: 0, since: 0 } })),
+    ).toBe('retire');
     expect(first(of('a', led, { database: diverged, vow: 2, retired }))).toBe('rewind');
   });
   test('is undone before the start where a start would make it permanent', () => {

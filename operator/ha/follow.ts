@@ -1,7 +1,7 @@
 /** A replica's way to the primary of the newest epoch, and back into its history (DESIGN §5, rule 11). */
 import { keys, type Leader, type Member } from '../api/cluster-state.ts';
 import { act, transact, voterOf, vow, wait, type Known } from './decision.ts';
-import { isSound, memberState, mustRepair, mustReplaceData } from './member-state.ts';
+import { isSound, memberState, mustRepair, mustReplaceData, tellsOfReplacement } from './member-state.ts';
 import type { Decision } from './state.ts';
 import { answerReinitialization, mustReinitialize } from './reinitialize.ts';
 import { restartIfAsked, restartTaken } from './restart.ts';
@@ -87,13 +87,21 @@ function replaceData(state: Known, primary: Member | undefined, how: { readonly 
   if (counted !== false) return wait('leaving-sync-set', 'waiting to leave the sync set before the data is replaced');
   // One that is not open yet may be waiting for this very copy.
   if (primary?.role !== 'primary') return wait('awaiting-primary', 'waiting for a primary to copy from');
+  const { database, retired } = state;
+  const mine = view.members.get(state.self.instance);
+  // Its key may have gone since, and come back as a streaming member's.
+  const told =
+    retired?.epoch === view.epoch && retired.settled && tellsOfReplacement(view, state.self.instance)
+      ? retired
+      : undefined;
+  // What could go on streaming may have said that it does in a write that is still under way, and be counted for that.
+  const streams = database.status === 'replica' && !database.diverged && memberState(state, true) === 'diverged';
+  if (streams && told && state.now - told.since < lateWrite)
+    return wait('retiring', 'waiting until nothing older can be said of it in etcd');
+  const isFinal = told !== undefined && (!streams || told.at - told.since >= lateWrite);
   // A primary that saw this instance stream a moment ago may be about to count it. Rewriting `sync` makes that write fail,
   // and the state told with it keeps the next one from being made.
-  const mine = view.members.get(state.self.instance);
-  const destroys = state.database.status !== 'absent';
-  // Its key may have gone since, and come back as a streaming member's.
-  const isTold = mine !== undefined && ['diverged', 'rewinding', 'cloning'].includes(mine.state);
-  if (destroys && (state.retired?.epoch !== view.epoch || !state.retired.settled || !isTold)) {
+  if (database.status !== 'absent' && !isFinal) {
     if (!mine || !view.sync) return wait('retiring', 'waiting to be listed before the data is replaced');
     return transact(state, 'retiring', 'telling that the data will be replaced', 'retire', {
       compare: [
@@ -106,11 +114,6 @@ function replaceData(state: Known, primary: Member | undefined, how: { readonly 
       ],
     });
   }
-  // One that could go on streaming may have said that it does in a write that is still under way.
-  const { database } = state;
-  const streams = database.status === 'replica' && !database.diverged && memberState(state, true) === 'diverged';
-  if (streams && state.now - (state.retired?.at ?? 0) < lateWrite)
-    return wait('retiring', 'waiting until nothing older can be said of it in etcd');
   if (how.type === 'clone') {
     const others = cloneSources(state);
     // One of the two may be what the last attempt failed of.

@@ -161,7 +161,9 @@ function keepSyncSet(state: Known, database: Primary): Decision {
   const replaced = new Set<Member['state']>(['diverged', 'rewinding', 'cloning', 'waiting', 'initializing']);
   const countable = state.replicas.filter(({ voter: v }) => {
     const member = view.members.get(v.instance);
-    return !tagsOf(view, v.instance).noSync && (!member || !replaced.has(member.state));
+    // Of one that isn't listed nobody knows whether it is replacing its data: it may stay, and doesn't begin to count.
+    const mayCount = member ? !replaced.has(member.state) : sync.members.some((m) => sameVoter(m, v));
+    return !tagsOf(view, v.instance).noSync && mayCount;
   });
   const change = planSyncSet(sync, database.applied, countable, departed, view.definition);
   switch (change.where) {

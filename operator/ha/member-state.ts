@@ -45,6 +45,10 @@ const leavesForReinitialization = (state: HaState): boolean =>
   state.view?.leader !== undefined &&
   state.view.leader.value.instance !== state.self.instance;
 
+/** Nobody counts on its data any more, as far as it has told. */
+export const tellsOfReplacement = (view: ClusterView, instance: InstanceName): boolean =>
+  ['diverged', 'rewinding', 'cloning'].includes(view.members.get(instance)?.state ?? '');
+
 /** What an instance tells of itself in `members/*`. */
 export function memberState(state: HaState, streaming: boolean): Member['state'] {
   const { database, inFlight } = state;

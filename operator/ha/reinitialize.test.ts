@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { memberState } from './member-state.ts';
 import type { HaState } from './state.ts';
+import { step } from './step.ts';
 import { first, member, of, primary, replica, time, view, voter, written, type ViewParts } from './testing.ts';
 
 const heard = { dcsHeardAt: time.now - 400 };
@@ -23,9 +24,20 @@ test('as long as it counts, it only tells that its data will go', () => {
   expect(memberState(b(asked), true)).toBe('diverged');
 });
 
-test('out of the sync set it says so once more, then clones', () => {
+test('out of the sync set it says so, and once more when no older word of it can arrive, then clones', () => {
   expect(first(b(without))).toBe('retire');
-  expect(first(b(told, { retired: { epoch: 1, settled: true, at: 0 } }))).toBe('clone');
+  const retired = { epoch: 1, settled: true, at: 0, since: 0 };
+  expect(first(b(told, { now: 7000, retired }))).toBe('wait: waiting until nothing older can be said of it in etcd');
+  expect(first(b(told, { retired }))).toBe('retire');
+  expect(first(b(told, { retired: { ...retired, at: 9000 } }))).toBe('clone');
+});
+
+test('what etcd has not listed meanwhile is told from the beginning', () => {
+  const before = { epoch: 1, settled: true, at: 9000, since: 0 };
+  const { retired } = step(b(without, { retired: before }), { type: 'tick' }, time).state;
+  expect(retired).toEqual({ epoch: 1, settled: false, at: time.now, since: time.now });
+  const again = step(b(told, { retired: { ...before, at: 0 } }), { type: 'tick' }, time).state;
+  expect(again.retired).toEqual({ epoch: 1, settled: false, at: time.now, since: 0 });
 });
 
 test('with new data it answers, once it follows', () => {
@@ -39,7 +51,7 @@ test('with new data it answers, once it follows', () => {
 test('too late, it is refused; what is under way goes on', () => {
   const wall = '2026-01-01T00:02:00Z';
   expect(written(b(without, { wall }), 'answer')).toMatchObject({ outcome: 'refused' });
-  expect(first(b(told, { wall, retired: { epoch: 1, settled: true, at: 0 } }))).toBe('clone');
+  expect(first(b(told, { wall, retired: { epoch: 1, settled: true, at: 9000, since: 0 } }))).toBe('clone');
 });
 
 test('a primary refuses, and nobody else is meant', () => {

@@ -39,7 +39,7 @@ test('leaves the sync set, then tells, then takes a copy', () => {
   expect(first(stateOf(members))).toBe('wait: waiting to leave the sync set before the data is replaced');
   const left: ViewParts = { sync: { members: [voter('c')] } };
   expect(first(stateOf(members, left))).toBe('retire');
-  const retired = { retired: { epoch: 1, settled: true, at: 0 } };
+  const retired = { retired: { epoch: 1, settled: true, at: 9000, since: 0 } };
   const told = [primary(), damaged('b', { state: 'diverged' }), member('c')];
   expect(first(stateOf(told, left, retired))).toBe('clone');
   // Its lease had ended, and the primary may have seen it stream since.
@@ -48,7 +48,7 @@ test('leaves the sync set, then tells, then takes a copy', () => {
 
 test('what it has told it does, whoever falls behind meanwhile; but never copies what is damaged', () => {
   const left: ViewParts = { sync: { members: [] } };
-  const retired = { retired: { epoch: 1, settled: true, at: 0 } };
+  const retired = { retired: { epoch: 1, settled: true, at: 9000, since: 0 } };
   const told = (a: Member): HaState => stateOf([a, damaged('b', { state: 'diverged' })], left, retired);
   expect(first(told(primary()))).toBe('clone');
   expect(first(told(primary({ corruption })))).toBe(

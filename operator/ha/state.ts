@@ -180,7 +180,15 @@ export interface HaState {
   /** What writes of unknown outcome, or under way, may yet make the sync set; empty once the key has been rewritten (F4). */
   readonly syncUnsettled: readonly SyncSet[];
   /** Epoch in which this instance has told that its data will be replaced, so that the primary won't count it any more. */
-  readonly retired: { readonly epoch: Epoch; readonly settled: boolean; readonly at: Milliseconds } | undefined;
+  readonly retired:
+    | {
+        readonly epoch: Epoch;
+        readonly settled: boolean;
+        /** When it was told last, and since when nothing else has been. */
+        readonly at: Milliseconds;
+        readonly since: Milliseconds;
+      }
+    | undefined;
   /** Effects that failed last time, not to be tried again before the moment given. */
   readonly backOff: ReadonlyMap<Pausable, Milliseconds>;
   /** Rewinds and clones that ended lately, well or not. */

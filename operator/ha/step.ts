@@ -1,6 +1,7 @@
 /** One step of an instance: what happened changes what is known, and what is known decides what to do. */
 import { keys, type SyncState, type Voter } from '../api/cluster-state.ts';
 import { decide } from './decide.ts';
+import { tellsOfReplacement } from './member-state.ts';
 import type { Phase } from './phases.ts';
 import type { SyncSet } from './sync-set.ts';
 import { alarmMemory } from './suspicion.ts';
@@ -329,10 +330,7 @@ function begin(state: HaState, effect: Effect): HaState {
         released: effect.purpose === 'release' ? { epoch: state.view?.epoch ?? 0, at: state.now } : state.released,
         syncUnsettled: [...state.syncUnsettled, ...(effect.purpose === 'sync' ? attemptedSets(effect.txn) : [])],
         inFlight: { ...state.inFlight, dcs: effect.purpose },
-        retired:
-          effect.purpose === 'retire'
-            ? { epoch: state.view?.epoch ?? 0, settled: false, at: state.now }
-            : state.retired,
+        retired: effect.purpose === 'retire' ? retiring(state) : state.retired,
       };
     case 'revoke-lease':
       return { ...state, inFlight: { ...state.inFlight, dcs: 'revoke-lease' } };
@@ -367,6 +365,12 @@ function begin(state: HaState, effect: Effect): HaState {
     case 'take-upgraded':
       return { ...state, inFlight: { ...state.inFlight, database: effect.type } };
   }
+}
+
+function retiring({ view, self, retired, now }: HaState): HaState['retired'] {
+  const epoch = view?.epoch ?? 0;
+  const isTold = view !== undefined && retired?.epoch === epoch && tellsOfReplacement(view, self.instance);
+  return { epoch, settled: false, at: now, since: isTold ? retired.since : now };
 }
 
 function attemptedSets(txn: Txn): readonly SyncSet[] {

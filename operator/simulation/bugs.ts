@@ -1,5 +1,5 @@
 /** Deliberate bugs: what the judge must catch, or it proves nothing. Each names the finding whose rule it breaks. */
-import { keys, type HistoryEntry, type PromiseRecord, type SyncState } from '../api/cluster-state.ts';
+import { keys, type HistoryEntry, type PromiseRecord, type SyncState, type Voter } from '../api/cluster-state.ts';
 import { compareLengths, notAbove } from '../ha/position.ts';
 import { judgeTakeover, sameVoter } from '../ha/takeover.ts';
 import type { Effect, Event, HaState, Settings, Txn } from '../ha/state.ts';
@@ -43,7 +43,9 @@ export interface Bug {
     | 'removed-while-counted'
     | 'renews-while-giving-up'
     | 'stamps-of-former-lives'
-    | 'pledge-from-receipt';
+    | 'pledge-from-receipt'
+    | 'resumes'
+    | 'upgraded-data-kept';
 }
 
 const preferred: Shape = {
@@ -55,6 +57,8 @@ const strict = (size: number, acknowledgements: number): Shape => ({
   instances: ['a', 'b', 'c', 'd'].slice(0, size),
   durability: { mode: 'Strict', acknowledgements },
 });
+
+const follower = { priority: 0, noFailover: true, noSync: false };
 
 /** By its effect on writes, not by what else it breaks. */
 const lost = /without write|is not in the log|is acknowledged, held by/;
@@ -69,12 +73,12 @@ export const bugs: readonly Bug[] = [
   {
     name: 'claim-without-quorum',
     breaks: 'F1: the leader’s absence is enough',
-    view: (view, state) => (view.leader ? view : withPromises(view, state, (sync) => sync.members.length)),
+    view: (view, state) => (view.leader ? view : withPromises(view, state, (silent) => silent)),
   },
   {
     name: 'one-promise-too-few',
     breaks: 'rule 5: |S| − k promises',
-    view: (view, state) => withPromises(view, state, () => 1),
+    view: (view, state) => withPromises(view, state, (silent) => silent.slice(0, 1)),
   },
   {
     name: 'claim-without-comparing-anything',
@@ -463,6 +467,45 @@ export const bugs: readonly Bug[] = [
           }
         : view,
   },
+  {
+    name: 'resumes-after-a-restart',
+    breaks: 'rule 8, F12: a restarted primary goes on in its epoch, and shows what nobody else holds',
+    shape: strict(3, 1),
+    faults: ['restart', 'partition', 'container-death', 'slow-network'],
+    model: 'resumes',
+  },
+  {
+    name: 'fenced-member-counted-as-promised',
+    breaks: 'rule 5: who is kept stopped by a person may hold what the candidate lacks',
+    shape: strict(3, 1),
+    faults: ['fenced', 'container-death', 'slow-network', 'partition'],
+    view: (view, state) =>
+      withPromises(view, state, (silent) => silent.filter(({ instance }) => view.fences.has(instance))),
+  },
+  {
+    name: 'changes-over-without-comparing',
+    breaks: 'rule 1: somebody else has led while the new version’s data were made',
+    shape: strict(3, 1),
+    faults: ['upgrade', 'partition', 'pause', 'late-transactions'],
+    effects: onTxn('upgrade', (txn) => ({ ...txn, compare: [] })),
+  },
+  {
+    name: 'upgraded-data-kept',
+    breaks: 'the new version’s data were made before the last start of the old one’s',
+    // The same one leads again.
+    shape: { ...strict(3, 1), tags: { b: follower, c: follower } },
+    faults: ['upgrade', 'partition', 'lease-revoked', 'container-death'],
+    model: 'upgraded-data-kept',
+  },
+  {
+    name: 'replaces-its-data-on-its-first-word',
+    breaks: 'rule 11: a late word of before makes it count again',
+    shows: /replaces its data while/,
+    shape: strict(3, 1),
+    faults: ['reinitialize', 'late-transactions', 'partition', 'slow-network'],
+    state: (after) =>
+      after.retired ? { ...after, retired: { ...after.retired, since: after.retired.at - 60_000 } } : after,
+  },
 ];
 
 // ---- how they are made -------------------------------------------------------------------------------------------------
@@ -475,13 +518,17 @@ function withEverybodyAlarmed(view: ClusterView, state: HaState): ClusterView {
 }
 
 /** Promises of the next epoch by members that have given none, at this instance's own position. */
-function withPromises(view: ClusterView, state: HaState, howMany: (sync: SyncState) => number): ClusterView {
+function withPromises(
+  view: ClusterView,
+  state: HaState,
+  whose: (silent: readonly Voter[]) => readonly Voter[],
+): ClusterView {
   const own = view.promises.get(state.self.instance)?.value;
   const sync = view.sync?.value;
   if (!sync || own?.epoch !== view.epoch + 1) return view;
   const promises = new Map(view.promises);
   const silent = sync.members.filter((m) => promises.get(m.instance)?.value.epoch !== own.epoch);
-  for (const member of silent.slice(0, howMany(sync)))
+  for (const member of whose(silent))
     promises.set(member.instance, { value: { ...own, ...member }, modRevision: 0, lease: '0' });
   return { ...view, promises };
 }
@@ -502,7 +549,7 @@ function withPositions(
   return { ...view, promises: new Map([...view.promises].map(changed)) };
 }
 
-function onTxn(purpose: 'claim', change: (txn: Txn) => Txn): NonNullable<Bug['effects']> {
+function onTxn(purpose: 'claim' | 'upgrade', change: (txn: Txn) => Txn): NonNullable<Bug['effects']> {
   return (effects) =>
     effects.map((effect) =>
       effect.type === 'txn' && effect.purpose === purpose ? { ...effect, txn: change(effect.txn) } : effect,

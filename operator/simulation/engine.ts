@@ -180,7 +180,8 @@ export function createEngine(
         const { systemIdentifier } = state;
         yield longPause(50, 500);
         yield* writable();
-        volume.upgraded = undefined; // the cluster goes on with what is there
+        // The cluster goes on with what is there.
+        if (bug?.model !== 'upgraded-data-kept') volume.upgraded = undefined;
         volume.data.clean = false;
         volume.data.highestTimeline = lastTimeline(volume.data.log); // aborted ones are set aside
         const voter = (): { instance: string; incarnation: string } => ({
@@ -343,6 +344,11 @@ export function createEngine(
       case 'stop': {
         if (state.status === 'primary') {
           yield longPause(10, 300);
+          if (bug?.model === 'resumes' && effect.inPlace) {
+            (yield* answers(10_000)).open = true;
+            judge.opened(name);
+            return state;
+          }
           if (bug?.model === 'released-before-dead') {
             time.after(pause(500, 3000), lose);
             return inspect();

@@ -69,4 +69,15 @@ export const regressions: readonly Regression[] = [
   { what: 'an instance that counted replaced its data on what was said of its former data', seed: 803, options: {} },
   { what: 'what was sent before a restore was known landed in it', seed: 50_154, options: {} },
   { what: 'a late word of a streaming member made it count while its data were replaced', seed: 7823, options: {} },
+  {
+    what: 'one that etcd had lost sight of was counted anew while it was about to replace its data',
+    seed: 1,
+    options: {
+      shape: three,
+      schedule: [
+        { at: 0, kind: 'reinitialize', on: 'b', milliseconds: 60_000, form: 0 },
+        { at: 500, kind: 'partition', on: 'b', milliseconds: 20_000, form: 0.35 / 3 },
+      ],
+    },
+  },
 ];
