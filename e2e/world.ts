@@ -187,7 +187,10 @@ function prepared(
       signal: context.signal,
       writeBeside: async (primary, how) => {
         const hosts = how === undefined ? [] : (await orders.pods()).map(({ ip }) => ip);
-        return writing(await start(primary, { lanes, ...(how === undefined ? {} : { hosts, reach: 'direct' }) }));
+        // One after another, each numbers its writes from 1.
+        const own = clients.length === 0 ? table : `${table}_${clients.length + 1}`;
+        const options = { lanes, table: own, ...(how === undefined ? {} : { hosts, reach: 'direct' as const }) };
+        return writing(await start(primary, options));
       },
       clientOf: async (primary) => {
         const ip = (await orders.pods()).find((pod) => pod.name === primary.instance)?.ip ?? '';
