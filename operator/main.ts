@@ -54,7 +54,8 @@ async function run(): Promise<void> {
   const settings = readSettings(process.env);
   const surroundings = surroundingsFrom({ log });
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  // By default it wakes the process a hundred times a second to measure how late it is.
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 });
   const metrics = runtimeMetrics(registry);
   const access = settings.kubeconfig === undefined ? await inCluster() : await fromKubeconfig(settings.kubeconfig);
   const client = kubernetesClient(access, { ...surroundings, metrics });

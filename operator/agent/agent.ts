@@ -31,6 +31,7 @@ import { serveHttp, type Answers } from './http.ts';
 import { identityIn } from './peer-credentials.ts';
 import { mayAskPlainly } from './plain-words.ts';
 import type { AgentMetrics } from './metrics.ts';
+import { isNews } from './news.ts';
 import { routeToSelf } from './routing.ts';
 import type { AgentSettings } from './settings.ts';
 import type { Volume } from './volume.ts';
@@ -66,7 +67,7 @@ const routeResync = 5000;
 /** Replicas read everything again now and then, should a watch have died in silence. */
 const resyncPeriod = 5000;
 /** What an agent tells of itself, if it stands in etcd as far as the agent can see. */
-const repeatPeriod = 60_000;
+const repeatPeriod = 10_000;
 /** For one effect on the database, in milliseconds; a copy of data may take hours, and ends with its connection. */
 const hours = 24 * 3600_000;
 const effectLimits: Readonly<Record<DatabaseEffect['type'], number>> = {
@@ -402,20 +403,20 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
 
   let published = '';
   async function publish(): Promise<void> {
-    let last = { value: '', lease: '', at: -Infinity };
+    let last: { readonly told?: Member; readonly lease: string; readonly at: number } = { lease: '', at: -Infinity };
     while (!ended()) {
       const { lease } = state;
-      const value = JSON.stringify(describe());
-      // Each write wakes all agents, and the operator: the same words again are only for the case that somebody took them away.
+      const told = describe();
+      // The same words again are for the case that somebody took them away, and tell how the log has grown meanwhile.
       const isSeen = state.view?.members.has(settings.instance) === true;
       const repeatAfter = isSeen ? repeatPeriod : resyncPeriod;
-      if (lease && (value !== last.value || lease !== last.lease || clock.now() - last.at > repeatAfter)) {
+      if (lease && (isNews(last.told, told) || lease !== last.lease || clock.now() - last.at > repeatAfter)) {
         published = memberState(state, observation.streaming);
         const at = clock.now();
-        const write: Write = { put: prefix + keys.member(settings.instance), value, lease };
+        const write: Write = { put: prefix + keys.member(settings.instance), value: JSON.stringify(told), lease };
         try {
           const { outcome } = await dcs.txn([], [write], { milliseconds: publishDeadline, signal });
-          if (outcome === 'applied') last = { value, lease, at };
+          if (outcome === 'applied') last = { told, lease, at };
         } catch (error) {
           if (!ended() && etcdSilentSince === undefined) log.warn({ err: error }, 'could not publish this member');
         }

@@ -175,7 +175,6 @@ const smallHeap: readonly string[] = [
   '--optimize-for-size',
   '--no-maglev',
   '--no-turbofan',
-  '--v8-pool-size=1',
 ];
 
 function environment(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts): Wire<V1EnvVar[]> {

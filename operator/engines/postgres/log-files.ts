@@ -40,8 +40,8 @@ export interface LogReader {
 const portion = 128 * 1024;
 /** Longer lines are cut here. */
 const longestLine = 1024 * 1024;
-/** Should no word of a change have come: milliseconds. */
-const lookPeriod = 500;
+/** Milliseconds without word of a change, which a watch may lose but hardly does; and where none can be had. */
+const lookPeriods = { watched: 5000, unwatched: 500 };
 /** Files of each kind; the collector begins a new one every 4 MB. */
 const mostFiles = 4;
 export const rotationSize = '4MB';
@@ -78,7 +78,10 @@ export function followLog(directory: string, reader: LogReader, clock: Clock): L
   let cancelLook = (): void => undefined;
   let watcher: FSWatcher | undefined;
   try {
-    watcher = watch(directory, soon).on('error', () => watcher?.close());
+    watcher = watch(directory, soon).on('error', () => {
+      watcher?.close();
+      watcher = undefined;
+    });
   } catch {
     // No watches left on this machine: the timer has to do.
   }
@@ -95,7 +98,7 @@ export function followLog(directory: string, reader: LogReader, clock: Clock): L
     cancelLook();
     if (!reader.busy() && read(portion) >= portion) soon();
     leaveOutWhatIsTooMuch();
-    cancelLook = clock.after(lookPeriod, look);
+    cancelLook = clock.after(watcher && !reader.busy() ? lookPeriods.watched : lookPeriods.unwatched, look);
   }
 
   /** Reads about so many bytes, and tells of how many. */
