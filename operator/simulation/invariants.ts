@@ -139,7 +139,9 @@ export function createJudge(world: World): Judge {
   function claimed(next: ClusterView, before: ClusterView | undefined): void {
     const { instance, incarnation } = next.sync?.value.primary ?? { instance: '', incarnation: '' };
     const volume = judged(instance)?.volume;
-    const log = [...(volume?.data?.log ?? [])];
+    const upgraded = volume?.upgraded?.data;
+    const isUpgraded = upgraded !== undefined && upgraded.systemIdentifier === next.initialize?.systemIdentifier;
+    const log = [...((isUpgraded ? upgraded : volume?.data)?.log ?? [])];
     trace(
       'judge',
       `epoch ${next.epoch} claimed by ${instance}, log of ${log.length}, sync ${describe(next.sync?.value)}`,
