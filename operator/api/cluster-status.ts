@@ -105,6 +105,24 @@ export const ClusterStatusSchema = z.object({
     [],
     { 'x-kubernetes-list-type': 'atomic' },
   ),
+  disruption: described(
+    z
+      .object({
+        allowed: described(
+          z.int().min(0).max(1),
+          'How many instances drains may take away: 0 from five seconds after it began to its end, else 1.',
+        ),
+        reason: described(
+          z.enum(['NoSuccessor', 'SyncSetShort']),
+          'NoSuccessor: no replica could take over from the primary. SyncSetShort: writes would wait without one of the replicas.',
+        ),
+        message: described(text(512), 'What that is about, for people.'),
+        since: time('Since when.'),
+        until: time('Until when drains are refused at the longest.'),
+      })
+      .exactOptional(),
+    'What keeps the loss of one more instance from being harmless although all Pods are ready, and the PodDisruptionBudget from letting one go; absent: nothing.',
+  ),
   volumes: described(
     z
       .object({

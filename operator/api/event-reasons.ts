@@ -55,6 +55,16 @@ export const eventReasons = {
     type: 'Warning',
     meaning: 'The cluster has one instance: no failover and no PodDisruptionBudget, a drain stops it.',
   },
+  DisruptionWithheld: {
+    type: 'Normal',
+    meaning:
+      'Drains are refused for a limited time, as the loss of one more instance would end writes; status.disruption says why.',
+  },
+  DisruptionOverdue: {
+    type: 'Warning',
+    meaning:
+      'That time is up and nothing has changed: drains are let through, although the loss of an instance would end writes.',
+  },
   SpecInvalid: { type: 'Warning', meaning: 'The stored spec does not match the schema of this operator.' },
   ImageUnavailable: { type: 'Warning', meaning: 'No image is known for the version asked for, or it can’t be pulled.' },
   NameConflict: { type: 'Warning', meaning: 'An object that the cluster needs belongs to somebody else.' },

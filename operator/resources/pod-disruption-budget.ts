@@ -7,9 +7,9 @@ import { ownerReference } from './owner.ts';
 
 /**
  * One instance at a time may be evicted, an unhealthy one always: a crash loop must not block a drain. Undefined for a
- * single instance, whose budget would block every drain for ever, unless that is what is wanted.
+ * single instance, whose budget would block every drain for ever, unless that is what is wanted. `allowed`: 0 amid risky work.
  */
-export function podDisruptionBudgetFor(cluster: DatabaseCluster): Wire<V1PodDisruptionBudget> | undefined {
+export function podDisruptionBudgetFor(cluster: DatabaseCluster, allowed = 1): Wire<V1PodDisruptionBudget> | undefined {
   const isSingle = cluster.spec.instances < 2;
   if (isSingle && cluster.spec.disruption.singleInstance === 'Allow') return undefined;
   const { name, namespace } = cluster.metadata;
@@ -18,7 +18,7 @@ export function podDisruptionBudgetFor(cluster: DatabaseCluster): Wire<V1PodDisr
     kind: 'PodDisruptionBudget',
     metadata: { name, namespace, labels: clusterLabels(cluster), ownerReferences: [ownerReference(cluster)] },
     spec: {
-      maxUnavailable: isSingle ? 0 : 1,
+      maxUnavailable: isSingle ? 0 : allowed,
       unhealthyPodEvictionPolicy: 'AlwaysAllow',
       selector: { matchLabels: podSelector(name) },
     },

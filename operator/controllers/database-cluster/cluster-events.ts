@@ -13,6 +13,7 @@ export function eventsBetween(before: ClusterStatus, after: ClusterStatus, insta
   return [
     ...singleInstance(before, instances),
     ...hibernation(before, after),
+    ...disruption(before, after),
     ...leadership(before, after),
     ...force(before, after),
     ...answers(before, after),
@@ -88,6 +89,19 @@ function hibernation(before: ClusterStatus, after: ClusterStatus): readonly Clus
   return is
     ? [{ reason: 'ClusterHibernated', note: 'No instance runs any more; the volumes stay.' }]
     : [{ reason: 'ClusterResumed', note: 'Instances are made again on their volumes.' }];
+}
+
+function disruption({ disruption: was }: ClusterStatus, { disruption: is }: ClusterStatus): readonly ClusterEvent[] {
+  const before = was?.since === is?.since ? was?.allowed : 1;
+  if (!is || before === is.allowed) return [];
+  return is.allowed === 0
+    ? [{ reason: 'DisruptionWithheld', note: `${is.message} Drains are refused until ${is.until} at the longest.` }]
+    : [
+        {
+          reason: 'DisruptionOverdue',
+          note: `${is.message} So it is since ${is.since}; drains are let through again.`,
+        },
+      ];
 }
 
 function leadership(before: ClusterStatus, after: ClusterStatus): readonly ClusterEvent[] {

@@ -37,6 +37,7 @@ import { nextRestart, restartId } from './pending-restart.ts';
 import { lostData } from './stall.ts';
 import { canGrow, shallGrow } from './volume-growth.ts';
 import { wantedDefinition } from './wanted-definition.ts';
+import { withheldBudget } from './withheld-budget.ts';
 
 export const finalizer = 'mainstay.dev/cleanup';
 /** After a refused or expired request, let things settle before the same is asked for again. */
@@ -94,7 +95,7 @@ function finalizerActions({ cluster }: Facts): readonly Action[] {
 function objectActions(facts: Facts): readonly Action[] {
   const { files } = facts.certificates;
   const authorities = files && describe(authoritiesSecret(facts.cluster, files.serverAuthorities));
-  const desired = desiredObjects(facts.cluster, facts.installation);
+  const desired = desiredObjects(facts.cluster, facts.installation, withheldBudget(facts)?.allowed);
   const applied = [...desired, ...(authorities ? [authorities] : [])]
     .filter(({ kind, name, intent }) => {
       const seen = facts.objects.get(objectId(kind, name));

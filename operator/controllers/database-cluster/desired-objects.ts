@@ -20,9 +20,13 @@ export interface Desired {
 }
 
 /** Objects that are ours entirely: applied whenever our intent changes. */
-export function desiredObjects(cluster: DatabaseCluster, installation: Installation): readonly Desired[] {
+export function desiredObjects(
+  cluster: DatabaseCluster,
+  installation: Installation,
+  disruptionsAllowed?: number,
+): readonly Desired[] {
   const { etcdCredentials } = installation;
-  const optional = [podDisruptionBudgetFor(cluster), networkPolicyFor(cluster)];
+  const optional = [podDisruptionBudgetFor(cluster, disruptionsAllowed), networkPolicyFor(cluster)];
   return [
     serviceAccountFor(cluster),
     roleFor(cluster),

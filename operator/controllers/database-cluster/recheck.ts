@@ -5,6 +5,7 @@ import { isDifferent } from './instances.ts';
 import { opensInMs } from './maintenance.ts';
 import { nextRestart } from './pending-restart.ts';
 import { stallMayBeginInMs } from './stall.ts';
+import { withheldChangesInMs } from './withheld-budget.ts';
 
 /** When the mere passing of time may change what to do or to say; undefined if only an event can. */
 export function recheckInMs(facts: Facts): number | undefined {
@@ -21,6 +22,7 @@ export function recheckInMs(facts: Facts): number | undefined {
       : undefined,
     facts.cluster.metadata.deletionTimestamp === undefined ? undefined : deletionMs,
     maintenanceIn(facts),
+    withheldChangesInMs(facts),
     nextRestart(facts).verdict === 'wait' ? waitingRestartMs : undefined,
   ];
   const given = moments.filter((milliseconds) => milliseconds !== undefined);

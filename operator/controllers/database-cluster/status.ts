@@ -29,6 +29,7 @@ import { nextRestart, pendingRestarts } from './pending-restart.ts';
 import { pullFailures, stallOf } from './stall.ts';
 import { largest, shallGrow } from './volume-growth.ts';
 import { isPublished, zonesOf } from './wanted-definition.ts';
+import { withheldBudget } from './withheld-budget.ts';
 
 /** etcd elects a new leader in this time, and nobody should hear of it. */
 export const runtimePatienceMs = 10_000;
@@ -52,6 +53,7 @@ export function statusFor(facts: Facts): ClusterStatus {
   const leader = runtime?.leader?.instance;
   const latest = runtime?.history.at(-1);
   const zones = zonesOf(facts);
+  const withheld = withheldBudget(facts);
   const version = runtime?.version ?? (runtime?.initialized ? dataVersion(cluster) : cluster.status.version);
   return {
     observedGeneration: generation,
@@ -78,6 +80,7 @@ export function statusFor(facts: Facts): ClusterStatus {
       lastFailover: { epoch: latest.epoch, winner: latest.winner, reason: latest.reason.slice(0, 256), at: latest.at },
     }),
     ...earlierPods(facts),
+    ...(withheld && { disruption: withheld }),
     ...volumeSizes(facts),
     ...effectiveParameters(facts, runtime),
     ...requestsOf(facts, runtime),
