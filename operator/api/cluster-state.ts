@@ -292,6 +292,20 @@ export const Corruption = z
   .readonly();
 export type Corruption = z.output<typeof Corruption>;
 
+/** The end of a former primary's log that nobody was told of, and that the cluster went on without. */
+export const CutTail = z
+  .object({
+    /** Of users. */
+    transactions: z.int(),
+    gtids: z.string(),
+    /** When it was cut off, ISO 8601. */
+    at: z.string(),
+    /** Where it is kept, on the instance's volume. */
+    file: z.string(),
+  })
+  .readonly();
+export type CutTail = z.output<typeof CutTail>;
+
 /** `members/<instance>`, attached to the instance's lease; refreshed about once a second. */
 export const Member = z
   .object({
@@ -324,6 +338,7 @@ export const Member = z
     /** Clients write nothing by default, as the disk is full. */
     keepsClientsFromWriting: z.boolean().optional(),
     corruption: Corruption.optional(),
+    cutTail: CutTail.optional(),
     /** Fingerprint of the TLS files that its database uses (operator/api/tls-files.ts); absent: none. */
     certificates: z.string().optional(),
     /** Generation of the definition whose settings its database has been given. */

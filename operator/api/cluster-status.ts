@@ -41,6 +41,17 @@ export const InstanceStatus = z.object({
       .exactOptional(),
     'How far its clone or rewind (state "cloning" or "rewinding") has come.',
   ),
+  cutTail: described(
+    z
+      .object({
+        transactions: described(z.int().min(0), 'How many there are.'),
+        gtids: described(text(512), 'Which they are.'),
+        at: described(text(64), 'When they were cut off, before the instance followed the new primary.'),
+        file: described(text(1024), 'Where they are kept, on the instance’s volume.'),
+      })
+      .exactOptional(),
+    'MySQL: transactions of a former primary that nobody was told of and the cluster went on without; shown until that file is removed.',
+  ),
   sync: described(z.boolean(), 'Whether its acknowledgement counts for durability.'),
   ifLost: described(text(128).exactOptional(), 'What its loss would mean now, in few words; their wording may change.'),
   pendingRestart: described(

@@ -61,6 +61,16 @@ export function explanationText(cluster: Cluster, told: Told | undefined): strin
     name,
     told?.ifLost[name]?.text ?? ifLost ?? 'unknown',
   ]);
+  const tails = instancesStatus.flatMap(({ name, cutTail }) =>
+    cutTail === undefined
+      ? []
+      : [
+          [
+            name,
+            `${cutTail.transactions} transactions, on ${cutTail.at}: ${cutTail.gtids}. They are in ${cutTail.file} on its volume`,
+          ],
+        ],
+  );
   const others = [
     'Stalled',
     'SyncQuorumSatisfied',
@@ -84,6 +94,9 @@ export function explanationText(cluster: Cluster, told: Told | undefined): strin
         ]
       : []),
     ...(consequences.length > 0 ? [`If it were lost now:\n${table(consequences, '  ')}`] : []),
+    ...(tails.length > 0
+      ? [`Cut off, because only a former primary had them and nobody was told of them:\n${table(tails, '  ')}`]
+      : []),
     ...(others.length > 0 ? [`Conditions that need a look:\n${table(others, '  ')}`] : []),
     ...(told ? [] : ['No agent could be asked; this is what the operator has written to status.']),
   ].join('\n\n');

@@ -70,7 +70,7 @@ export interface Engine {
   /** Of the rewind or the clone under way, once it is known. */
   copyProgress(): CopyProgress | undefined;
   /** What is to be told of the instance whether a server runs or not. */
-  standing(): Pick<Member, 'disks' | 'corruption'>;
+  standing(): Pick<Member, 'disks' | 'corruption' | 'cutTail'>;
   observe(context: EngineContext, signal: AbortSignal): Promise<Observation>;
   /** Brings the settings of a running database to the definition; does nothing where they are. */
   configure(definition: Definition, signal: AbortSignal): Promise<void>;

@@ -282,6 +282,15 @@ test('how far a clone has come is shown, and no news by itself', () => {
   expect(statusChange(before, shown(180))).toBe('positions-only');
 });
 
+test('the tail that was cut off a former primary’s log is told', () => {
+  const world = atRest();
+  const cutTail = { transactions: 2, gtids: 'x:7-8', at: '2026-11-21T09:00:00Z', file: '/quarantine/one' };
+  const back = { ...member('orders-3', false, 1), cutTail };
+  world.runtime = { ...world.runtime, members: new Map(world.runtime.members).set('orders-3', back) };
+  const status = statusFor(factsOf(world));
+  expect(status.instancesStatus?.map((one) => one.cutTail)).toEqual([undefined, undefined, cutTail]);
+});
+
 test('what people see of each instance', () => {
   const world = atRest();
   expect(world.cluster.status).toMatchObject({

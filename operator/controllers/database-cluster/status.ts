@@ -468,6 +468,7 @@ function instanceStatus(
     ...(member?.position && { position: `${member.position.epoch}:${positionText(member.position)}`.slice(0, 1024) }),
     ...lag(runtime, member),
     ...(member?.copy && { copy: member.copy }),
+    ...(member?.cutTail && { cutTail: { ...member.cutTail, gtids: member.cutTail.gtids.slice(0, 512) } }),
     sync: (runtime?.sync?.members ?? []).some((voter) => voter.instance === instance),
     ...(ifLost && { ifLost: ifLostText(ifLost).slice(0, 128) }),
     ...(member?.pendingRestart && { pendingRestart: member.pendingRestart.slice(0, 200) }),

@@ -7,6 +7,7 @@ import { MainstayError } from '../../platform/errors.ts';
 import { command } from '../command.ts';
 import type { CopyProgress } from '../engine.ts';
 import { exists, syncDirectory } from '../files.ts';
+import { makeRoom } from '../room.ts';
 import { alone, makeData } from './bootstrap.ts';
 import { mountedPasswords } from './credentials.ts';
 import { systemFile, type Layout } from './layout.ts';
@@ -21,6 +22,8 @@ const progressPeriod = 200;
 /** Without a byte more the source is gone: the plugin itself would wait for minutes. */
 const patience = 30_000;
 const donorPause = 500;
+/** Of the receiving server's own data, measured, rounded up. */
+const scratchBytes = 192 * 1024 * 1024;
 
 /** Only a receiver. */
 const receiver = [...alone, '--innodb-buffer-pool-size=33554432'];
@@ -30,6 +33,8 @@ export const clonedFile = (data: string): string => join(data, 'mainstay-cloned'
 
 export interface CloneOrder {
   readonly source: Member;
+  /** Others hold all that the cluster has acknowledged, twice: the old data may go if there is no room beside it. */
+  readonly mayDiscardOld: boolean;
   /** Bytes a second. */
   readonly copyRate: number | undefined;
   readonly tls: LinkTls;
@@ -55,15 +60,17 @@ export async function clone(
 }
 
 async function download(
-  { source, copyRate, tls, report }: CloneOrder,
+  { source, mayDiscardOld, copyRate, tls, report }: CloneOrder,
   layout: Layout,
   clock: Clock,
   log: ServerLog,
   signal: AbortSignal,
 ): Promise<void> {
   await discardUnfinished(layout);
+  await makeRoom(scratchBytes, mayDiscardOld, layout, discard);
   await makeData(layout.scratch, layout, signal);
   const stalled = new AbortController();
+  let madeRoom = false;
   const limit = AbortSignal.any([signal, stalled.signal]);
   const server = await startServer(layout, clock, log.tell, { data: layout.scratch, options: receiver });
   const root = localAgent(layout, 'root');
@@ -90,13 +97,19 @@ async function download(
       const over = new AbortController();
       void followProgress(layout, clock, report, stalled, AbortSignal.any([limit, over.signal])).catch(() => undefined);
       const outcome = await withSession(root, 2 ** 31 - 1, limit, (session) => session.query(statement))
-        .then(() => 'done', busyDonor)
+        .then(() => 'done' as const, refusalIn)
         .catch((error: unknown) => {
           throw stalled.signal.aborted ? stalled.signal.reason : error;
         })
         .finally(() => over.abort(new Error('over')));
       if (outcome === 'done') break;
-      await clock.sleep(donorPause, limit);
+      if (outcome === 'busy') await clock.sleep(donorPause, limit);
+      else {
+        if (madeRoom) throw outcome.error;
+        await makeRoom(outcome.needed, mayDiscardOld, layout, discard);
+        madeRoom = true;
+        await discard(layout.incoming); // it has been made already
+      }
     }
     await killServer(server, layout, clock);
     await writeFile(clonedFile(layout.incoming), '');
@@ -134,10 +147,17 @@ async function followProgress(
   }
 }
 
-/** One clone at a time is all that a donor gives: another instance's is under way. */
-function busyDonor(error: unknown): 'busy' {
-  if (error instanceof Error && error.message.includes('Clone Donor Error: 3634')) return 'busy';
-  throw error;
+type Refusal = 'busy' | { readonly needed: number; readonly error: unknown };
+
+/** What can be waited for, or mended; anything else is thrown. */
+function refusalIn(error: unknown): Refusal {
+  const text = error instanceof Error ? error.message : '';
+  // One clone at a time is all that a donor gives: another instance's is under way.
+  if (text.includes('Clone Donor Error: 3634')) return 'busy';
+  // Before a byte is copied: "Clone estimated database size is 170.22 MiB. Available space 115.30 MiB is not enough."
+  const [, size, unit] = /estimated database size is ([\d.]+) (bytes|[KMGTP]iB)/.exec(text) ?? [];
+  if (size === undefined || unit === undefined) throw error;
+  return { needed: Number(size) * 1024 ** ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'].indexOf(unit), error };
 }
 
 async function systemOf(session: Session): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 /** MySQL behind the engine seam: which functions carry out which effect, and what is known of the server after it. */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Voter } from '../../api/cluster-state.ts';
+import type { CutTail, Voter } from '../../api/cluster-state.ts';
 import { contains, formatGtidSet, parseGtidSet, type GtidSet } from '../../ha/gtid-set.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
 import { epochOfEnd, epochOfTimeline } from '../../ha/view.ts';
@@ -36,7 +36,7 @@ import { gtidsIn, lastBinaryLog, readBinaryLog } from './binlog.ts';
 import { clone, clonedFile, discardFormer, discardUnfinished } from './clone.ts';
 import { gtidsOf, positionAt } from './position.ts';
 import { applyChanges, noteAccepted, takeAccepted, writeIfValid, type Settings } from './settings.ts';
-import { cutTail, judgeTail, logThatWon, withoutBeats, type Tail } from './tail.ts';
+import { cutTail, judgeTail, lastCutTail, logThatWon, withoutBeats, type Tail } from './tail.ts';
 import { declare } from './declare.ts';
 import { canary, isLetIn, keptSession, localAgent, withSession } from './sql.ts';
 import { stallWatch } from './stall.ts';
@@ -65,6 +65,8 @@ const limits = {
 };
 
 const databasePort = 3306;
+/** Milliseconds between two looks for what people may have removed. */
+const cutTailPeriod = 10_000;
 const mebibyte = 1024 * 1024;
 /** A start, with what is in the redo log: mysql-lab.md §10. */
 const restartEstimate = 2000;
@@ -111,6 +113,9 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   const isStalled = stallWatch(clock);
   const disks: Disks = { folders: [dirname(layout.data)], segment: 16 * mebibyte };
   const space = keepDiskSpace(() => Promise.resolve(disks), clock, log);
+  /** The tail that was cut last, while it is kept. */
+  let kept: CutTail | undefined;
+  let keptSeenAt = -Infinity;
   /** The variables that the running server was given. */
   let inForce: Settings = {};
   /** What was asked for last, taken or not. */
@@ -204,6 +209,13 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
       const highestTimeline = last.status === 'primary' ? last.timeline : last.highestTimeline;
       return { status: 'stopped', systemIdentifier, highestTimeline, needsPrimary: false, initializedHere: false };
     }
+  }
+
+  /** Not waited for: a disk that doesn't answer must hold up nothing that matters more. */
+  function lookForCutTail(): void {
+    if (clock.now() - keptSeenAt < cutTailPeriod) return;
+    keptSeenAt = clock.now();
+    void lastCutTail(layout).then((found) => (kept = found), nothing);
   }
 
   async function lookAtData(): Promise<DatabaseState> {
@@ -310,7 +322,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
       cut: async () => {
         const transactions = tail.gtids.length;
         await replaceFile(layout.cutting, JSON.stringify({ transactions, won: formatGtidSet(won) } satisfies Cut));
-        const kept = await cutTail(binlog, tail.at, layout, clock.wall());
+        const kept = await cutTail(binlog, tail, layout, clock.wall());
         // The same numbers must never be given to other transactions.
         await rm(join(layout.data, 'auto.cnf'), { force: true });
         return kept;
@@ -528,6 +540,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
         await writeConfiguration(definition, layout, ordinal, await tls.settings(definition));
         const order = {
           source: effect.source,
+          mayDiscardOld: effect.mayDiscardOld,
           copyRate: definition.copyRate,
           tls: await tls.link(definition),
           report: (told: CopyProgress) => void (copied = told),
@@ -618,6 +631,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   // ---- looking ------------------------------------------------------------------------------------------------------
 
   async function observe(context: EngineContext, signal: AbortSignal): Promise<Observation> {
+    lookForCutTail();
     observation ??= measure(context, signal).finally(() => (observation = undefined));
     const seen = await within(limits.observation, clock, 'a look at the database', observation);
     const held = await credentials(context.declaration);
@@ -756,7 +770,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   return {
     databasePort,
     state: () => state,
-    standing: () => ({ disks: space.use() }),
+    standing: () => ({ disks: space.use(), ...(kept && { cutTail: kept }) }),
     inspect: async () => (state = await inspect()),
     run: async (effect, context, signal) => {
       const after = await runAlone(effect, context, signal).catch(async (error: unknown) => {

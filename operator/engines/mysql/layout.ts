@@ -13,6 +13,8 @@ export interface Layout {
   readonly scratch: string;
   /** What a tail cut took away, kept for people: one file each time. */
   readonly quarantine: string;
+  /** What was last put there, in words. */
+  readonly cutTail: string;
   readonly configuration: string;
   /** Present while the end of the binary log is being cut off, and until the server has proved that nothing of it is left. */
   readonly cutting: string;
@@ -38,6 +40,7 @@ export function layout(
     former: join(volume, 'mysql.former'),
     scratch: join(volume, 'mysql.scratch'),
     quarantine: join(volume, 'quarantine'),
+    cutTail: join(volume, 'cut-tail'),
     configuration: join(volume, 'configuration'),
     cutting: join(volume, 'cutting'),
     initialized: join(volume, 'initialized'),

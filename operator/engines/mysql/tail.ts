@@ -2,14 +2,15 @@
  * The end of a crashed primary's log that nobody else has. A start would commit all of it. Cut off before the start, InnoDB
  * rolls it back (mysql-ha.md §3.5, mysql-lab.md §9). Pure, but for the bytes: whether that may be done is a table.
  */
-import { mkdir, open, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Epoch, HistoryEntry } from '../../api/cluster-state.ts';
-import { contains, parseGtidSet, type GtidSet } from '../../ha/gtid-set.ts';
+import { CutTail, type Epoch, type HistoryEntry } from '../../api/cluster-state.ts';
+import { contains, formatGtidSet, parseGtidSet, type GtidSet } from '../../ha/gtid-set.ts';
+import { exists, replaceFile } from '../files.ts';
 import { gtidsIn, type BinaryLog } from './binlog.ts';
 import type { Layout } from './layout.ts';
 import { timelineOf } from './log-end.ts';
-import { beatSource, systemIn } from './names.ts';
+import { beatSource, isOurs, systemIn } from './names.ts';
 import { gtidsOf } from './position.ts';
 
 export type Tail =
@@ -53,7 +54,12 @@ export function judgeTail(log: BinaryLog, won: GtidSet): Tail {
 }
 
 /** Takes it out of the log and keeps it as a file that mysqlbinlog reads. */
-export async function cutTail(log: BinaryLog, at: number, layout: Layout, time: Date): Promise<string> {
+export async function cutTail(
+  log: BinaryLog,
+  { at, gtids }: Pick<Tail & { readonly verdict: 'cut' }, 'at' | 'gtids'>,
+  layout: Layout,
+  time: Date,
+): Promise<string> {
   const handle = await open(log.file, 'r+');
   try {
     const { size } = await handle.stat();
@@ -63,10 +69,31 @@ export async function cutTail(log: BinaryLog, at: number, layout: Layout, time: 
     await mkdir(layout.quarantine, { recursive: true });
     const kept = join(layout.quarantine, `${time.toISOString().replaceAll(/[:.]/g, '-')}-${basename(log.file)}`);
     await writeFile(kept, bytes, { flush: true });
+    await note(gtids, kept, layout, time);
     await handle.truncate(at);
     await handle.sync();
     return kept;
   } finally {
     await handle.close();
   }
+}
+
+/** Our own transactions are empty: nobody misses them. */
+async function note(gtids: readonly string[], file: string, { cutTail: path }: Layout, time: Date): Promise<void> {
+  const theirs = gtids.filter((gtid) => !isOurs(gtid.split(':')[0] ?? ''));
+  if (theirs.length === 0) return;
+  const told: CutTail = {
+    transactions: theirs.length,
+    gtids: formatGtidSet(parseGtidSet(theirs.join(','))),
+    at: time.toISOString(),
+    file,
+  };
+  await replaceFile(path, JSON.stringify(told));
+}
+
+/** The last one, as long as its file is there. */
+export async function lastCutTail({ cutTail: path }: Layout): Promise<CutTail | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  const { data } = CutTail.safeParse(text === undefined ? undefined : JSON.parse(text));
+  return data && (await exists(data.file)) ? data : undefined;
 }

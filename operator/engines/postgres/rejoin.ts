@@ -1,8 +1,7 @@
 /** A replica's way back into the primary's history: pg_rewind, else a clone beside the old data. */
-import { readdir, readlink, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { readdir, readlink, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Definition, Member } from '../../api/cluster-state.ts';
-import { MainstayError } from '../../platform/errors.ts';
 import type { CopyProgress } from '../engine.ts';
 import { command } from '../command.ts';
 import { exists, replaceFile, syncDirectory } from '../files.ts';
@@ -10,6 +9,7 @@ import { configFile } from './config.ts';
 import { withPasswords } from './credentials.ts';
 import { isWalOfData, newWalDirectory, walDirectory, type Layout } from './layout.ts';
 import { replicationRole, rewindRole } from './names.ts';
+import { makeRoom } from '../room.ts';
 import { secured } from './secured.ts';
 
 /** A source that loses power must end the copy in seconds, not in the hours that TCP takes by itself. */
@@ -126,7 +126,7 @@ async function download(
     report(told);
     if (asked) return;
     asked = true;
-    void makeRoom(told.totalBytes - told.doneBytes, mayDiscardOld, layout).catch((error: unknown) =>
+    void makeRoom(told.totalBytes - told.doneBytes, mayDiscardOld, layout, discard).catch((error: unknown) =>
       noRoom.abort(error),
     );
   });
@@ -150,27 +150,6 @@ async function download(
     if (wal !== undefined) await remove(wal);
     throw noRoom.signal.aborted ? noRoom.signal.reason : error;
   }
-}
-
-/** So that PostgreSQL, and who writes beside it, can go on. */
-const reserve = 64 * 1024 * 1024;
-
-async function makeRoom(needed: number, mayDiscardOld: boolean, layout: Layout): Promise<void> {
-  const lacks = async (): Promise<number> => {
-    const { bavail, bsize } = await statfs(dirname(layout.data));
-    return needed + reserve - bavail * bsize;
-  };
-  if ((await lacks()) <= 0) return;
-  await discard(layout.former);
-  if ((await lacks()) <= 0) return;
-  if (mayDiscardOld && (await exists(layout.data))) await discard(layout.data);
-  const lacking = await lacks();
-  if (lacking > 0)
-    throw new MainstayError(
-      'DataDirectoryUnusable',
-      `No room for a copy of the database on this volume: ${Math.ceil(lacking / 1024 / 1024)} MiB are missing; raise spec.storage.size`,
-      { retryable: true },
-    );
 }
 
 export async function discardFormer(layout: Layout): Promise<void> {
