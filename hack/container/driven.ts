@@ -46,6 +46,17 @@ export interface Driven {
   remove(): Promise<void>;
 }
 
+/** What an engine answered. */
+export class EngineFailed extends Error {
+  readonly retryable: boolean;
+
+  constructor(message: string, retryable: boolean) {
+    super(message);
+    this.name = 'EngineFailed';
+    this.retryable = retryable;
+  }
+}
+
 const user = 999;
 /** Of a sparse file. */
 const megabytes = 2000;
@@ -151,7 +162,7 @@ export async function drive(
     child.stdin?.write(`${JSON.stringify({ id, ...request })}\n`);
     const report = await answered;
     standing = report.standing;
-    if (report.error !== undefined) throw new Error(report.error);
+    if (report.error !== undefined) throw new EngineFailed(report.error, report.retryable === true);
     return report;
   };
   const stateAfter = async (request: object): Promise<DatabaseState> => (await ask(request)).state;

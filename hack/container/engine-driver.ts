@@ -19,6 +19,7 @@ import { postgresEngine } from '../../operator/engines/postgres/engine.ts';
 import { layout as postgresLayout, versionFor } from '../../operator/engines/postgres/layout.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../operator/ha/state.ts';
 import { systemClock } from '../../operator/platform/clock.ts';
+import { MainstayError } from '../../operator/platform/errors.ts';
 
 /** Of the cluster that the instance is in. */
 export interface DriverOptions {
@@ -54,6 +55,8 @@ export interface Answer {
   readonly observation?: Observation;
   readonly standing: ReturnType<Engine['standing']>;
   readonly error?: string;
+  /** The engine says that the same may go better another time. */
+  readonly retryable?: boolean;
   readonly findings?: readonly Finding[];
 }
 
@@ -156,7 +159,14 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   };
   void work().then(
     (told) => tell({ id, state: engine.state(), standing: engine.standing(), ...told }),
-    (error: unknown) => tell({ id, state: engine.state(), standing: engine.standing(), error: String(error) }),
+    (error: unknown) =>
+      tell({
+        id,
+        state: engine.state(),
+        standing: engine.standing(),
+        error: String(error),
+        retryable: error instanceof MainstayError && error.retryable,
+      }),
   );
 });
 tell({ ready: true });

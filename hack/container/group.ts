@@ -8,7 +8,7 @@ import type { Observation } from '../../operator/engines/engine.ts';
 import type { DatabaseEffect, DatabaseState } from '../../operator/ha/state.ts';
 import { testNetwork, type TestNetwork } from './network.ts';
 import type { TestContext } from './engine-driver.ts';
-import type { Driven, DrivenOptions } from './driven.ts';
+import { EngineFailed, type Driven, type DrivenOptions } from './driven.ts';
 
 export interface ServerGroup<Server extends Driven> {
   readonly network: TestNetwork;
@@ -45,6 +45,9 @@ export interface ServerGroup<Server extends Driven> {
   until(what: string, holds: () => boolean | Promise<boolean>, limitMs?: number): Promise<void>;
   remove(): Promise<void>;
 }
+
+/** What an agent asks for again when it failed for a reason that the engine calls passing, such as a disk that stalled for seconds. */
+const repeated: readonly DatabaseEffect['type'][] = ['seal', 'follow', 'promote', 'open', 'configure-sync'];
 
 export interface GroupOptions {
   readonly parameters?: Readonly<Record<string, string>>;
@@ -108,9 +111,16 @@ export async function serverGroup<Server extends Driven>(
     version: kind.version,
   });
   const run = async (name: string, effect: DatabaseEffect, limit = 180_000): Promise<DatabaseState> => {
-    const state = await server(name).run(effect, limit, context());
-    states.set(name, state);
-    return state;
+    for (let attempt = 1; ; attempt++)
+      try {
+        const state = await server(name).run(effect, limit, context());
+        states.set(name, state);
+        return state;
+      } catch (error) {
+        const again = error instanceof EngineFailed && error.retryable && repeated.includes(effect.type);
+        if (!again || attempt === 3) throw error;
+        process.stderr.write(`${effect.type} of ${name} failed and is tried again: ${error.message}\n`);
+      }
   };
   const follow = async (name: string): Promise<DatabaseState> =>
     run(name, { type: 'follow', epoch, primary: member(leader), history: history.get(epoch) });

@@ -1,6 +1,7 @@
 /** `make test`: every step, or those named as arguments; what it started is removed; last line `N passed, N failed`. */
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, statfsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { repository } from '../testbed/cluster-access.ts';
@@ -51,6 +52,22 @@ if (failures.length > 0) process.stdout.write(`\nFailures:\n${failures.map((line
 process.stdout.write(`\n${sum('passed')} passed, ${sum('failed')} failed\n`);
 process.exitCode = sum('failed') === 0 ? 0 : 1;
 
+/** Databases that run out of disk fail in ways that look like anything else. */
+function watchFreeSpace(): () => number {
+  let lowest = Infinity;
+  const look = (): void => {
+    const { bavail, bsize } = statfsSync(tmpdir());
+    lowest = Math.min(lowest, (bavail * bsize) / 1024 ** 3);
+  };
+  look();
+  const timer = setInterval(look, 1000);
+  return () => {
+    clearInterval(timer);
+    look();
+    return lowest;
+  };
+}
+
 async function perform(step: Step, signal: AbortSignal): Promise<Outcome> {
   const log = path.join(resultsFolder, `${step.name}.log`);
   const file = createWriteStream(log);
@@ -63,6 +80,7 @@ async function perform(step: Step, signal: AbortSignal): Promise<Outcome> {
     if (lines.length > shownOnFailure) lines.shift();
     if (step.live) print(`  ${line}`);
   };
+  const lowest = watchFreeSpace();
   const outcome = await step.run({ signal, say }).catch((error: unknown) => {
     say(error instanceof Error ? error.message : String(error));
     return failedOnce(
@@ -70,7 +88,7 @@ async function perform(step: Step, signal: AbortSignal): Promise<Outcome> {
     );
   });
   file.end();
-  const took = `${((performance.now() - began) / 1000).toFixed(1)} s`;
+  const took = `${((performance.now() - began) / 1000).toFixed(1)} s, free disk ≥ ${lowest().toFixed(1)} GiB`;
   if (outcome.failed === 0) {
     print(`${step.title}: ok${outcome.passed > 1 ? `, ${outcome.passed} passed` : ''} (${took})`);
     return outcome;
