@@ -1,4 +1,4 @@
-/** `node e2e/main.ts [--results FILE] [--deployed] [TITLE …]`: scenarios on a real Kubernetes, one after another. */
+/** `node e2e/main.ts [--results FILE] [--deployed] [--postgres 17] [TITLE …]`: scenarios on a real Kubernetes, one after another. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
@@ -19,6 +19,8 @@ const { values, positionals: wanted } = parseArgs({
     results: { type: 'string' },
     /** Images, cluster and chart are there already. */
     deployed: { type: 'boolean', default: false },
+    /** Its major version, in place of the default. */
+    postgres: { type: 'string' },
   },
 });
 
@@ -48,7 +50,7 @@ const results: Result[] = [];
 try {
   if (!values.deployed) await deploy(access, { say: (line) => say(`  ${line}`), signal: stop.signal });
   const api = apiServer(access.kubeconfig);
-  const stage = await openStage(access, api, stop.signal);
+  const stage = await openStage(access, api, stop.signal, values.postgres);
   try {
     for (const [index, scenario] of chosen.entries()) {
       const { title } = scenario;

@@ -1,4 +1,4 @@
-/** `node e2e/soak.ts [--rounds N] [--hours H] [--seed S] [--deployed] [--publish] [TITLE …]`: the kill matrix in random order, until something is wrong. */
+/** `node e2e/soak.ts [--rounds N] [--hours H] [--seed S] [--deployed] [--publish | --postgres 17] [TITLE …]`: the kill matrix in random order, until something is wrong. */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { apiServer } from '../hack/testbed/api-server.ts';
@@ -25,6 +25,8 @@ const { values, positionals: wanted } = parseArgs({
     deployed: { type: 'boolean', default: false },
     /** Writes docs/compatibility/kill-matrix.md. */
     publish: { type: 'boolean', default: false },
+    /** Its major version, in place of the default. */
+    postgres: { type: 'string' },
   },
 });
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -46,6 +48,10 @@ if (chosen.length === 0) {
   say(`No scenario of the kill matrix has ${wanted.join(' or ')} in its title.`);
   process.exit(2);
 }
+if (values.publish && values.postgres !== undefined) {
+  say('The page shows the default version of PostgreSQL: publish without --postgres.');
+  process.exit(2);
+}
 const access = chooseCluster();
 if (access.kind === 'own')
   throw new Error('The soak switches nodes off: it runs on the local cluster only. Unset KUBECONFIG.');
@@ -57,7 +63,7 @@ const measured: Record<string, Measured> = {};
 
 if (!values.deployed) await deploy(access, { say: (line) => say(`  ${line}`), signal: stop.signal });
 const api = apiServer(access.kubeconfig);
-const stage = await openStage(access, api, stop.signal);
+const stage = await openStage(access, api, stop.signal, values.postgres);
 let failure: string | undefined;
 try {
   failure = await playRounds();

@@ -51,7 +51,14 @@ const superuser = ['-h', '/run/mainstay', '-U', 'postgres', '-d', 'postgres', '-
 /** A statement that fills tables on a busy machine. */
 const insideMs = 180_000;
 
-export async function openStage(access: ClusterAccess, api: ApiServer, signal: AbortSignal): Promise<Stage> {
+/** `version`: of PostgreSQL, in place of the default. */
+export async function openStage(
+  access: ClusterAccess,
+  api: ApiServer,
+  signal: AbortSignal,
+  version?: string,
+): Promise<Stage> {
+  const usual = version === undefined ? {} : { version };
   await access.kubectl(['delete', 'namespace', '--selector', label, '--wait=true'], { signal, timeoutMs: 180_000 });
   let round = 0;
   let table = 0;
@@ -83,7 +90,8 @@ export async function openStage(access: ClusterAccess, api: ApiServer, signal: A
     return {
       ...cluster,
       apply: async (spec) => {
-        await access.kubectl(['apply', '-f', '-'], { input: await manifestIn(namespace(), spec), signal: within });
+        const input = await manifestIn(namespace(), { ...usual, ...spec });
+        await access.kubectl(['apply', '-f', '-'], { input, signal: within });
       },
       change: async (spec) => {
         const patch = ['--type', 'merge', '--patch', JSON.stringify({ spec })];
@@ -221,7 +229,7 @@ function client(pod: WriterPod): Client {
 }
 
 /** What the README shows is what is tested. */
-async function manifestIn(namespace: string, spec: object = {}): Promise<string> {
+async function manifestIn(namespace: string, spec: object): Promise<string> {
   const example = parse(await readFile(path.join(repository, 'examples/postgres.yaml'), 'utf8')) as {
     readonly metadata: object;
     readonly spec: object;

@@ -6,7 +6,7 @@ import { budgets } from '../budgets.ts';
 import { createOperation } from '../cluster-operation.ts';
 import { scenario, type World } from '../scenario.ts';
 
-/** Holds 17 and 18; for a cluster of 18 it is another image with the same server. */
+/** Holds 17 and 18: for a cluster of either it is another image. */
 const bothVersions = 'mainstay.dev/postgres-upgrade:18';
 
 scenario(
@@ -14,6 +14,8 @@ scenario(
   { operator: 'needed', runs: 'soak' },
   async (world) => {
     const { orders, writeBeside } = world;
+    const usual = (await orders.pods())[0]?.image;
+    assert.ok(usual);
     const primary = await orders.primary();
     const client = await writeBeside(primary);
     await client.expectTrouble();
@@ -37,7 +39,7 @@ scenario(
 
     await orders.change({ image: null });
     await orders.fullyRedundant({ within: budgets.redundantMs });
-    await replaced(world, 'mainstay.dev/postgres:18');
+    await replaced(world, usual);
     await orders.fullyRedundant({ within: budgets.redundantMs });
     await client.outageIsAtMost(budgets.handOverMs);
   },
