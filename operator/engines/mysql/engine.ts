@@ -243,6 +243,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     if (state.status !== 'stopped') throw unexpected('start', state);
     const stopped = state;
     const { systemIdentifier } = stopped;
+    await refuseOtherSeries(context.definition.version);
     await space.makeRoom();
     await discardUnfinished(layout);
     // A start would commit what only this log has.
@@ -294,6 +295,16 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
       diverged: undefined,
       highestTimeline: timelineOf(held.all),
     };
+  }
+
+  /** A server of a later series would convert the data at its start: there is no way back, and the others could not follow. */
+  async function refuseOtherSeries(series: string): Promise<void> {
+    const own = await version();
+    if (own !== '' && !own.startsWith(`${series}.`))
+      throw new MainstayError(
+        'ConfigurationInvalid',
+        `The image has MySQL ${own}, and the data are of ${series}: set spec.image to one with ${series}. Data go to another series by a dump into a new cluster`,
+      );
   }
 
   interface Cut {

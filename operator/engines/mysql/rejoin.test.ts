@@ -55,6 +55,13 @@ onRealServers(
     await group.run('m-1', { ...clone, mayDiscardOld: true });
     expect(await data()).toEqual(['mysql']);
     await rm(filler);
+
+    // It would convert the data for good.
+    group.define({ version: '8.4' });
+    await expect(group.run('m-1', { type: 'start' })).rejects.toThrow(
+      /The image has MySQL 9\.\S+, and the data are of 8\.4/,
+    );
+    group.define({ version: '9.7' });
     await group.run('m-1', { type: 'start' });
     await group.follow('m-1');
     await group.streaming('m-1');
