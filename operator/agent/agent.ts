@@ -152,6 +152,9 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     const level = state.view?.definition?.logLevel ?? usualLevel;
     // pino makes all its methods anew each time it is set.
     if (log.level !== level) log.level = level;
+    // Who has sealed receives nothing; whether it streams again, the next look tells.
+    if (state.database.status === 'replica' && state.database.sealed && observation.streaming)
+      observation = { ...observation, streaming: false };
     if (result.because !== because) {
       because = result.because;
       log.info({ epoch: state.view?.epoch, database: state.database.status, phase: result.phase }, because);
