@@ -67,7 +67,7 @@ const routeResync = 5000;
 /** Replicas read everything again now and then, should a watch have died in silence. */
 const resyncPeriod = 5000;
 /** What an agent tells of itself, if it stands in etcd as far as the agent can see. */
-const repeatPeriod = 10_000;
+const repeatPeriod = 60_000;
 /** For one effect on the database, in milliseconds; a copy of data may take hours, and ends with its connection. */
 const hours = 24 * 3600_000;
 const effectLimits: Readonly<Record<DatabaseEffect['type'], number>> = {
@@ -410,7 +410,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     while (!ended()) {
       const { lease } = state;
       const told = describe();
-      // The same words again are for the case that somebody took them away, and tell how the log has grown meanwhile.
+      // The same words again are only for the case that somebody took them away; they tell how the log has grown meanwhile as well.
       const isSeen = state.view?.members.has(settings.instance) === true;
       const repeatAfter = isSeen ? repeatPeriod : resyncPeriod;
       if (lease && (isNews(last.told, told) || lease !== last.lease || clock.now() - last.at > repeatAfter)) {
