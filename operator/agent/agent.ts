@@ -412,8 +412,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       const told = describe();
       // The same words again are only for the case that somebody took them away; they tell how the log has grown meanwhile as well.
       const isSeen = state.view?.members.has(settings.instance) === true;
-      const repeatAfter = isSeen ? repeatPeriod : resyncPeriod;
-      if (lease && (isNews(last.told, told) || lease !== last.lease || clock.now() - last.at > repeatAfter)) {
+      const repeatAfter = mustBeSeen() ? publishPeriod / 2 : isSeen ? repeatPeriod : resyncPeriod;
+      if (lease && (isNews(last.told, told) || lease !== last.lease || clock.now() - last.at >= repeatAfter)) {
         published = memberState(state, observation.streaming);
         const at = clock.now();
         const write: Write = { put: prefix + keys.member(settings.instance), value: JSON.stringify(told), lease };
@@ -478,6 +478,9 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   }
 
   const leads = (): boolean => holdsLeadership(state);
+
+  /** Where nobody need acknowledge, who wants to succeed goes by when the primary was last heard of (F15), in etcd too. */
+  const mustBeSeen = (): boolean => leads() && (state.view?.sync?.value.acknowledgements ?? 0) === 0;
 
   function servesAsPrimary(): boolean {
     const { database } = state;
