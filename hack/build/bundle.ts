@@ -31,8 +31,9 @@ export async function bundle(entry: string, outfile: string, { executable = fals
       format: 'esm',
       platform: 'node',
       target: 'node24',
-      // Stack traces must name functions and lines that can be read; size doesn't matter here.
-      minify: false,
+      // Node keeps the text of a program in memory, twice. Names stay, and lines stay short, for who reads a stack trace.
+      minifyWhitespace: true,
+      lineLimit: 160,
       sourcemap: false,
       legalComments: 'eof',
       banner: { js: [...(executable ? ['#!/usr/bin/env node'] : []), requireForDependencies].join('\n') },

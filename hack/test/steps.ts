@@ -116,7 +116,7 @@ function tool(name: string, title: string, script: string, args: readonly string
 }
 
 function node(args: readonly string[], { say, signal }: StepContext): Promise<string> {
-  return run(process.execPath, args, { cwd: repository, signal, onLine: say, timeoutMs: 15 * 60_000 });
+  return run(process.execPath, args, { cwd: repository, signal, onLine: say, timeoutMs: 30 * 60_000 });
 }
 
 /** A tool that fails is an outcome; anything else (it isn't there, it hangs) too, with its own words. */
@@ -136,7 +136,7 @@ async function counted(script: string, { say, signal }: StepContext): Promise<Ou
     cwd: repository,
     signal,
     onLine: say,
-    timeoutMs: 15 * 60_000,
+    timeoutMs: 30 * 60_000,
   });
   const lines = stdout.trimEnd().split('\n');
   const [, passed, failed] = /^(\d+) passed, (\d+) failed$/.exec(lines.at(-1) ?? '') ?? [];
@@ -176,7 +176,7 @@ async function unitTests(
     {
       cwd: repository,
       signal,
-      timeoutMs: 15 * 60_000,
+      timeoutMs: 30 * 60_000,
       env: {
         ...process.env,
         MAINSTAY_ETCD_BINARY: etcd,

@@ -67,7 +67,7 @@ const routeResync = 5000;
 /** Replicas read everything again now and then, should a watch have died in silence. */
 const resyncPeriod = 5000;
 /** What an agent tells of itself, if it stands in etcd as far as the agent can see. */
-const repeatPeriod = 10_000;
+const repeatPeriod = 60_000;
 /** For one effect on the database, in milliseconds; a copy of data may take hours, and ends with its connection. */
 const hours = 24 * 3600_000;
 const effectLimits: Readonly<Record<DatabaseEffect['type'], number>> = {
@@ -410,10 +410,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     while (!ended()) {
       const { lease } = state;
       const told = describe();
-      // The same words again are for the case that somebody took them away, and tell how the log has grown meanwhile.
+      // The same words again are only for the case that somebody took them away; they tell how the log has grown meanwhile as well.
       const isSeen = state.view?.members.has(settings.instance) === true;
-      const repeatAfter = isSeen ? repeatPeriod : resyncPeriod;
-      if (lease && (isNews(last.told, told) || lease !== last.lease || clock.now() - last.at > repeatAfter)) {
+      const repeatAfter = mustBeSeen() ? publishPeriod / 2 : isSeen ? repeatPeriod : resyncPeriod;
+      if (lease && (isNews(last.told, told) || lease !== last.lease || clock.now() - last.at >= repeatAfter)) {
         published = memberState(state, observation.streaming);
         const at = clock.now();
         const write: Write = { put: prefix + keys.member(settings.instance), value: JSON.stringify(told), lease };
@@ -478,6 +478,9 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   }
 
   const leads = (): boolean => holdsLeadership(state);
+
+  /** Where nobody need acknowledge, who wants to succeed goes by when the primary was last heard of (F15), in etcd too. */
+  const mustBeSeen = (): boolean => leads() && (state.view?.sync?.value.acknowledgements ?? 0) === 0;
 
   function servesAsPrimary(): boolean {
     const { database } = state;

@@ -124,7 +124,7 @@ onRealServers(
     await takeOver(group, 't-2', files);
     await group.streaming('t-2');
   },
-  120_000,
+  240_000,
 );
 
 onRealServers(
@@ -168,7 +168,7 @@ onRealServers(
     await group.streaming('t-2');
     await group.until('every row', () => sql(group, 't-2', 'SELECT count(*) FROM t') === '6');
   },
-  120_000,
+  240_000,
 );
 
 onRealServers(
@@ -201,7 +201,7 @@ onRealServers(
     await group.streaming('t-1');
     expect(replication(group)).toMatch(/^t\|\/O=test\/CN=mainstay-agent-t\|\d+$/);
   },
-  120_000,
+  240_000,
 );
 
 onRealServers(
@@ -260,5 +260,5 @@ onRealServers(
     await takeOver(group, 't-1', files);
     expect((await group.server('t-1').observe()).member.message).toBeUndefined();
   },
-  120_000,
+  240_000,
 );

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { MainstayError } from '../platform/errors.ts';
+import { databaseEnvironment } from './environment.ts';
 
 /** Runs one of a database's own tools to its end; stdout, or DatabaseCommandFailed with the last of what it said. */
 export function command(
@@ -16,7 +17,7 @@ export function command(
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, LC_ALL: 'C.UTF-8', ...options.env },
+      env: { ...databaseEnvironment(), LC_ALL: 'C.UTF-8', ...options.env },
       signal: options.signal,
       cwd: options.cwd,
       killSignal: 'SIGKILL',

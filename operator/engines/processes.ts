@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Clock } from '../platform/clock.ts';
+import { databaseEnvironment } from './environment.ts';
 
 export interface ServerProcess {
   readonly pid: number;
@@ -30,7 +31,7 @@ export function startHoldingLock(
 ): ServerProcess {
   const child = spawn('bash', ['-c', holdLockAndRun, name, lock, ...command], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, LC_ALL: 'C.UTF-8' },
+    env: { ...databaseEnvironment(), LC_ALL: 'C.UTF-8' },
   });
   const read = [child.stdout, child.stderr].map((input) =>
     once(createInterface({ input }).on('line', onLine), 'close'),

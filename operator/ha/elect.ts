@@ -122,7 +122,7 @@ function reasonAgainstForcing(request: FailoverRequest, risk: WritesAtRisk, wall
 const isRecorded = (view: ClusterView, own: PromiseRecord): boolean =>
   view.sync !== undefined && sameVoter(view.sync.value.primary, own);
 
-/** A primary tells etcd of itself once a second, and renews its lease twice; this more may lie between the last of each. */
+/** A primary that nobody acknowledges tells etcd of itself once a second, and renews its lease twice; this more may lie between the last of each. */
 const renewalsUnseen = 500;
 
 /**

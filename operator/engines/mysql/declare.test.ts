@@ -106,7 +106,7 @@ onRealServers(
       expect(as('shop', forbidden)).toMatch(/denied/);
     expect(as('shop', 'SELECT count(*) FROM archive.other')).toBe('0');
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -145,7 +145,7 @@ onRealServers(
     expect(await declare({ users: [{ ...audit, password: password('other') }] })).toMatchObject([{ name: 'books' }]);
     expect(as('audit', 'SELECT 1', 'other')).toBe('1');
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -183,7 +183,7 @@ onRealServers(
     expect(sql("SELECT count(*) FROM mysql.user WHERE user = 'going'")).toBe('0');
     expect(sql("SHOW DATABASES LIKE 'gone'")).toBe('');
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -222,5 +222,5 @@ onRealServers(
     expect(await declare({ users: [open], databases: [] })).toEqual([]);
     expect(as('open', 'SELECT 1')).toBe('1');
   },
-  60_000,
+  240_000,
 );

@@ -109,7 +109,7 @@ onRealServers(
     expect(await server.declare(declared('second', '2'))).toEqual([]);
     expect(server.sql('SELECT 1', 10_000, { user: 'app', password: 'second' }).ok).toBe(true);
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -129,5 +129,5 @@ onRealServers(
     expect((await told()).settingsRefused).toMatch(/unknown variable 'nonsense=1'/);
     expect(server.sql('SELECT @@max_connections').output).toBe('77');
   },
-  60_000,
+  240_000,
 );

@@ -33,7 +33,7 @@ const connect = (
     .execute(
       'mysql',
       ['--no-defaults', '-h', group.address(to), '-u', user, `-p${password}`, '-NB', ...options, '-e', question],
-      20_000,
+      60_000,
     ).output;
 
 const agentFiles = ['--ssl-cert=/run/mainstay/tls/newest/client.crt', '--ssl-key=/run/mainstay/tls/newest/client.key'];
@@ -100,7 +100,7 @@ onRealServers(
     await takeOver(group, 'm-2', files);
     await group.streaming('m-2');
   },
-  240_000,
+  600_000,
 );
 
 onRealServers(
@@ -138,7 +138,7 @@ onRealServers(
     sql(group, 'm-1', `KILL ${before.split('\t')[1] ?? ''}`);
     await group.until('a new stream', () => !['', before].includes(streams(group)));
   },
-  240_000,
+  600_000,
 );
 
 onRealServers(
@@ -188,5 +188,5 @@ onRealServers(
       });
     }
   },
-  180_000,
+  600_000,
 );

@@ -55,7 +55,7 @@ onRealServers(
     expect(await given(pg, well)).not.toHaveProperty('settingsRefused');
     expect(show(pg, 'work_mem')).toBe('7MB');
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -76,7 +76,7 @@ onRealServers(
     expect(await restarted(pg, better)).not.toHaveProperty('settingsRefused');
     expect(show(pg, 'shared_buffers')).toBe('64MB');
   },
-  90_000,
+  240_000,
 );
 
 onRealServers(
@@ -102,7 +102,7 @@ onRealServers(
     expect((await restarted(pg, definition)).settingsRefused).toBeUndefined();
     expect(show(pg, 'shared_preload_libraries')).toBe('auto_explain');
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -156,5 +156,5 @@ onRealServers(
     expect(connections()).toEqual(['50', '50']);
     expect(b.psql('CREATE TABLE t (n int)').ok).toBe(true);
   },
-  120_000,
+  240_000,
 );

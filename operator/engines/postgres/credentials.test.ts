@@ -39,7 +39,7 @@ onRealServers(
         'new streams',
         () =>
           sql('t-1', streams) === '1' && sql('t-1', 'SELECT min(backend_start) FROM pg_stat_replication') !== before,
-        10_000,
+        60_000,
       );
     };
 
@@ -68,10 +68,10 @@ onRealServers(
     await group.until(
       'the stream by the former password',
       () => sql('t-1', `${streams} AND application_name LIKE 't-2:%'`) === '1',
-      10_000,
+      60_000,
     );
   },
-  120_000,
+  240_000,
 );
 
 /** As the kubelet brings them. */

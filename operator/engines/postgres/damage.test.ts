@@ -47,5 +47,5 @@ onRealServers(
     expect(replica.standing().corruption).not.toHaveProperty('copyHelps');
     expect(replica.standing().corruption?.detail).toMatch('suspect its disk');
   },
-  120_000,
+  240_000,
 );

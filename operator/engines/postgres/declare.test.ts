@@ -132,7 +132,7 @@ onRealServers(
     ).toEqual([]);
     expect(one("SELECT count(*) FROM pg_database, pg_roles WHERE datname = 'shop' OR rolname = 'shop'")).toBe('0');
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -170,7 +170,7 @@ onRealServers(
     expect(await pg.declare(asked([], [app]))).toEqual([]);
     expect(pg.psql("SELECT rolsuper FROM pg_roles WHERE rolname = 'app'").output).toBe('f');
   },
-  60_000,
+  240_000,
 );
 
 const bootstrap = {
@@ -204,7 +204,7 @@ onRealServers(
     await pg.run({ type: 'promote', epoch: 2, timeline: 3, sync: { members: [], acknowledgements: 0 } });
     expect(pg.psql('SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)').output).toBe('00000003');
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -217,7 +217,7 @@ onRealServers(
     );
     expect(await pg.inspect()).toEqual({ status: 'absent' });
   },
-  60_000,
+  240_000,
 );
 
 describe('what psql says of a failure', () => {

@@ -50,7 +50,7 @@ onRealServers(
     expect(pg.server()).toEqual([]);
     expect(pg.health.at(-1)).toEqual({ status: 'well' });
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -65,7 +65,7 @@ onRealServers(
     signalAll(pg, 'SIGSTOP');
     await pg.untilHealth('failing', 15_000);
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -85,7 +85,7 @@ onRealServers(
       detail: expect.stringMatching('main process is stopped') as unknown,
     });
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -111,7 +111,7 @@ onRealServers(
     expect(await killing).toMatchObject({ status: 'stopped' });
     expect(pg.server()).toEqual([]);
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -128,7 +128,7 @@ onRealServers(
     expect(await next).toMatchObject({ status: 'replica' });
     expect(pg.server().filter(({ command }) => command.includes('/bin/postgres -D'))).toHaveLength(1);
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -143,7 +143,7 @@ onRealServers(
     await rm(ballast);
     await pg.untilHealth('well', 15_000);
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -182,7 +182,7 @@ onRealServers(
     do await pg.observe();
     while (!pg.psql('CREATE TABLE IF NOT EXISTS another (n int)').ok);
   },
-  90_000,
+  240_000,
 );
 
 onRealServers(
@@ -212,7 +212,7 @@ onRealServers(
     expect([pg.health, pg.changes]).toEqual([[], []]);
     expect(pg.psql('SELECT 1').output).toMatch(/too many clients|remaining connection slots|^1$/);
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -230,7 +230,7 @@ onRealServers(
       /DatabaseUnreachable: PostgreSQL ended while starting: (FATAL|PANIC): {2}\S+/,
     );
   },
-  60_000,
+  240_000,
 );
 
 onRealServers(
@@ -274,7 +274,7 @@ onRealServers(
     expect(await until(/^flood /, 20_000)).toHaveLength(20_000);
     expect(pg.health).toEqual([]);
   },
-  60_000,
+  240_000,
 );
 
 /** A client that runs these one after another, until the test ends. */

@@ -39,7 +39,7 @@ onRealServers(
     await group.streaming('t-1');
     expect(group.server('t-1').psql('SELECT n FROM t').output).toBe('1');
   },
-  90_000,
+  240_000,
 );
 
 onRealServers(
@@ -56,5 +56,5 @@ onRealServers(
     await group.run('t-1', { type: 'open' });
     expect(one.psql('CREATE TABLE t (n int)').ok).toBe(true);
   },
-  60_000,
+  240_000,
 );

@@ -81,7 +81,7 @@ onRealServers.each(['Copy', 'Link'] as const)(
     expect(pg.psql("SELECT count(*) FROM pg_stats WHERE tablename = 't'").output).toBe('2');
     expect(await readFile(join(pg.volume, 'pgdata.17/PG_VERSION'), 'utf8')).toBe('17\n');
   },
-  120_000,
+  240_000,
 );
 
 onRealServers(
@@ -98,7 +98,7 @@ onRealServers(
     expect(rows(pg)).toBe(before);
     expect(await readdir(pg.volume)).not.toContain('pgdata.upgraded');
   },
-  120_000,
+  240_000,
 );
 
 onRealServers(
@@ -112,7 +112,7 @@ onRealServers(
     expect(pg.psql('SHOW server_version_num').output).toMatch(/^17/);
     expect(rows(pg)).toBe(before);
   },
-  120_000,
+  240_000,
 );
 
 onRealServers(
@@ -126,5 +126,5 @@ onRealServers(
     });
     expect(pg.psql('SELECT count(*) FROM t').output).toBe('20000');
   },
-  120_000,
+  240_000,
 );
