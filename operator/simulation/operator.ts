@@ -14,11 +14,13 @@ export function runOperator(cluster: Cluster): void {
 
   function mayLeave({ definition, leader, sync }: ClusterView, instance: string): boolean {
     if (definition?.instances.includes(instance) !== false) return false;
+    // An etcd that knows of no sync set, new or emptied, doesn't tell what depends on the instance.
     const depends =
+      sync === undefined ||
       leader?.value.instance === instance ||
-      sync?.value.primary.instance === instance ||
-      sync?.value.members.some((member) => member.instance === instance);
-    return depends !== true || bug?.model === 'removed-while-counted';
+      sync.value.primary.instance === instance ||
+      sync.value.members.some((member) => member.instance === instance);
+    return !depends || bug?.model === 'removed-while-counted';
   }
 
   /** First the pod, then, if nothing depends on it still, the volume. */

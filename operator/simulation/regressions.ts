@@ -68,6 +68,11 @@ export const regressions: readonly Regression[] = [
   { what: 'a fenced instance let go of leadership while it was being promoted', seed: 777_241, options: {} },
   { what: 'an instance that counted replaced its data on what was said of its former data', seed: 803, options: {} },
   { what: 'what was sent before a restore was known landed in it', seed: 50_154, options: {} },
+  {
+    what: 'a surplus instance was removed although an emptied etcd did not tell whether it held the only data',
+    seed: 3682,
+    options: {},
+  },
   { what: 'a late word of a streaming member made it count while its data were replaced', seed: 7823, options: {} },
   {
     what: 'one that etcd had lost sight of was counted anew while it was about to replace its data',

@@ -254,6 +254,16 @@ describe('scaling in', () => {
     expect(decide(factsOf(world))).toEqual([]);
   });
 
+  test('waits while etcd knows of no sync set: the instance may hold the only data', () => {
+    const world = converged({ instances: 5, deletionPolicy: 'Delete' });
+    respec(world, { instances: 3 });
+    for (const action of decide(factsOf(world))) carryOut(world, action);
+    settle(world);
+    expect(removed(decide(factsOf(world)))).toEqual(['orders-5']);
+    world.runtime = { ...world.runtime, sync: undefined, leader: undefined };
+    expect(removed(decide(factsOf(world)))).toEqual([]);
+  });
+
   test('of the primary asks for a switchover to one that stays, and keeps it defined until then', () => {
     const world = converged();
     const request = { id: 'x', from: 'orders-1', to: 'orders-3', reason: 'test', deadline: '', modRevision: 1 };

@@ -351,13 +351,17 @@ function scaleIn(facts: Facts): Action | undefined {
   return removeSurplusVolume(facts, runtime) ?? handOverSurplusLeader(facts, runtime);
 }
 
-/** Nothing depends on the instance any more: not the agents' definition, not the election, no acknowledged write. */
+/**
+ * Nothing depends on the instance any more: not the agents' definition, not the election, no acknowledged write. An etcd that
+ * knows of no sync set, new or emptied, doesn't tell: the instance may hold the only data.
+ */
 function mayLeave(runtime: ClusterRuntime, instance: InstanceName): boolean {
   return (
+    runtime.sync !== undefined &&
     runtime.definition?.instances.includes(instance) === false &&
     runtime.leader?.instance !== instance &&
-    runtime.sync?.primary.instance !== instance &&
-    !(runtime.sync?.members ?? []).some((voter) => voter.instance === instance)
+    runtime.sync.primary.instance !== instance &&
+    !runtime.sync.members.some((voter) => voter.instance === instance)
   );
 }
 
