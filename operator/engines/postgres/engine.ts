@@ -358,6 +358,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   function forgetServer(): void {
     server = undefined;
     settings.forgetServer();
+    slots = { of: '', at: -Infinity };
     observer.close();
     health?.stop();
     health = undefined;
@@ -659,7 +660,8 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     if (state.status === 'primary') {
       return observer.run(signal, async (session) => {
         const [row] = await session.query('SELECT pg_current_wal_flush_lsn()::text AS lsn');
-        if (state.status === 'primary' && state.open) await trySlots(session, context.definition.instances);
+        if (state.status === 'primary' && state.open && slotsAreDue(context))
+          await trySlots(session, context.definition.instances);
         const position = { epoch: epochOfTimeline(context.history, timeline), lsn: String(row?.['lsn']) };
         lastFlushed = parseLsn(position.lsn);
         const { values, pendingRestart } = await settings.look(session);
@@ -683,7 +685,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     }
     if (state.status !== 'replica') return nothing;
     const { row, pending } = await observer.run(signal, async (session) => {
-      await trySlots(session, context.definition.instances);
+      if (slotsAreDue(context)) await trySlots(session, context.definition.instances);
       await advanceSlots(session, context.positions).catch((error: unknown) => {
         log.debug({ err: error }, 'replication slots could not be advanced');
       });
@@ -758,11 +760,12 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     changeListener(state);
   }
 
+  const slotsAreDue = ({ definition }: EngineContext): boolean =>
+    slots.of !== definition.instances.join() || clock.now() - slots.at >= slotsPeriod;
+
   /** Slots are a convenience of followers: their absence must not hold up a vote or a measurement. */
   async function trySlots(session: Session, instances: readonly string[]): Promise<void> {
-    const of = instances.join();
-    if (slots.of === of && clock.now() - slots.at < slotsPeriod) return;
-    slots = { of, at: clock.now() };
+    slots = { of: instances.join(), at: clock.now() };
     await keepSlots(session, instances, instance).catch((error: unknown) => {
       log.warn({ err: error }, 'replication slots could not be brought in order');
     });
