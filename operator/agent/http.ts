@@ -41,7 +41,7 @@ export interface HttpServer {
   close(): void;
 }
 
-/** Connections on which nothing happens for so long are ended, in milliseconds; agents ask four times a second. */
+/** Connections on which nothing happens for so long are ended, in milliseconds; agents ask twice a second. */
 const idleLimit = 30_000;
 /** For the first byte, and for a handshake. */
 const helloLimit = 5_000;

@@ -1,5 +1,6 @@
 /** The Kubernetes operator as far as the protocol meets it: it removes instances that nothing depends on any more. */
 import { keys, type SwitchoverRequest } from '../api/cluster-state.ts';
+import { mayLeave } from '../ha/may-leave.ts';
 import type { ClusterView } from '../ha/view.ts';
 import type { Cluster } from './cluster.ts';
 import { wallClock, type Instance } from './instance.ts';
@@ -11,17 +12,6 @@ export function runOperator(cluster: Cluster): void {
   const { time, etcd, instances, judge, random, trace, bug } = cluster;
   /** Instances whose pod is deleted; their volume is still there. */
   const stopped = new Set<Instance>();
-
-  function mayLeave({ definition, leader, sync }: ClusterView, instance: string): boolean {
-    if (definition?.instances.includes(instance) !== false) return false;
-    // An etcd that knows of no sync set, new or emptied, doesn't tell what depends on the instance.
-    const depends =
-      sync === undefined ||
-      leader?.value.instance === instance ||
-      sync.value.primary.instance === instance ||
-      sync.value.members.some((member) => member.instance === instance);
-    return !depends || bug?.model === 'removed-while-counted';
-  }
 
   /** First the pod, then, if nothing depends on it still, the volume. */
   function remove(instance: Instance): void {
@@ -62,7 +52,8 @@ export function runOperator(cluster: Cluster): void {
       }
     const surplus = [...instances.values()].find(({ name, lost }) => !lost && !wanted.includes(name));
     if (!surplus) return;
-    if (mayLeave({ ...view, definition }, surplus.name)) remove(surplus);
+    const dependents = { definition, leader: view.leader?.value, sync: view.sync?.value };
+    if (mayLeave(dependents, surplus.name) || bug?.model === 'removed-while-counted') remove(surplus);
     else if (view.leader?.value.instance === surplus.name && !view.switchover)
       etcd.put(keys.switchover, {
         id: `${time.now()}`,

@@ -9,6 +9,7 @@ import { profileOf } from '../../engines/profiles.ts';
 import { tlsFingerprint } from '../../api/tls-files.ts';
 import { definitionText } from '../../resources/definition.ts';
 import { databaseImage } from '../../resources/installation.ts';
+import { mayLeave } from '../../ha/may-leave.ts';
 import { etcdUserOf, givesOwnLogins, ownEtcdIntent } from '../../resources/etcd-secret.ts';
 import { dataOwners, ownerReference } from '../../resources/owner.ts';
 import { volumeFor } from '../../resources/persistent-volume-claim.ts';
@@ -349,20 +350,6 @@ function scaleIn(facts: Facts): Action | undefined {
   const leaving = surplusPods(facts).find((pod) => pod.ours && !pod.deleting && mayLeave(runtime, pod.instance));
   if (leaving) return deletePod(leaving, 'surplus');
   return removeSurplusVolume(facts, runtime) ?? handOverSurplusLeader(facts, runtime);
-}
-
-/**
- * Nothing depends on the instance any more: not the agents' definition, not the election, no acknowledged write. An etcd that
- * knows of no sync set, new or emptied, doesn't tell: the instance may hold the only data.
- */
-function mayLeave(runtime: ClusterRuntime, instance: InstanceName): boolean {
-  return (
-    runtime.sync !== undefined &&
-    runtime.definition?.instances.includes(instance) === false &&
-    runtime.leader?.instance !== instance &&
-    runtime.sync.primary.instance !== instance &&
-    !runtime.sync.members.some((voter) => voter.instance === instance)
-  );
 }
 
 function removeSurplusVolume(facts: Facts, runtime: ClusterRuntime): Action | undefined {
