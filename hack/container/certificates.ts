@@ -1,9 +1,9 @@
 /** Certificates for real servers, laid where an instance finds them. */
-import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tlsFileNames, tlsFingerprint, type TlsFiles } from '../../operator/api/tls-files.ts';
 import { issue, makeAuthority, type KeyPair, type Wanted } from '../../operator/certificates/authority.ts';
 import { bundleOf } from '../../operator/certificates/pem.ts';
+import { renewMount } from '../../operator/platform/renewed-mount.ts';
 import type { Driven } from './driven.ts';
 import type { ServerGroup } from './group.ts';
 
@@ -23,28 +23,20 @@ export async function filesBy(
     pair(['server'], 't-rw', ['t-rw']),
     pair(['server', 'client'], agent, []),
   ]);
-  const authorities = bundleOf(trusted.map(({ certificate }) => certificate));
   return {
     serverCertificate: server.certificate,
     serverKey: server.key,
-    serverAuthorities: authorities,
     clientCertificate: client.certificate,
     clientKey: client.key,
-    clientAuthorities: authorities,
+    ...authoritiesOf(trusted),
   };
 }
 
-let renewals = 0;
-/** As the kubelet does it: a new folder, then the link to it exchanged. */
-export async function mount(group: ServerGroup<Driven>, name: string, files: Partial<TlsFiles>): Promise<void> {
-  const parent = join(group.server(name).volume, 'tls');
-  const folder = `..${++renewals}`;
-  await mkdir(join(parent, folder), { recursive: true });
-  for (const [key, text] of Object.entries(files))
-    await writeFile(join(parent, folder, tlsFileNames[key as keyof TlsFiles]), text);
-  await symlink(folder, join(parent, '..next'));
-  await rename(join(parent, '..next'), join(parent, '..data'));
-}
+export const mount = (group: ServerGroup<Driven>, name: string, files: Partial<TlsFiles>): Promise<void> =>
+  renewMount(
+    join(group.server(name).volume, 'tls'),
+    Object.fromEntries(Object.entries(files).map(([key, text]) => [tlsFileNames[key as keyof TlsFiles], text])),
+  );
 
 export async function takeOver(group: ServerGroup<Driven>, name: string, files: TlsFiles): Promise<void> {
   await mount(group, name, files);

@@ -4,10 +4,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
-import type { Member } from '../api/cluster-state.ts';
-import { systemClock } from '../platform/clock.ts';
-import { createAlarm } from './alarm.ts';
-import { watchPrimary } from './heartbeat.ts';
+import { startWatching } from './watching.ts';
 
 const ended: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -41,32 +38,9 @@ async function end({ server }: Primary): Promise<void> {
 
 /** Resolves when what is told next satisfies `isWanted`. */
 function watch(port: number): { readonly told: (isWanted: (lost: boolean) => boolean) => Promise<number> } {
-  const stop = new AbortController();
-  let listener: (lost: boolean) => void = () => undefined;
-  const primary = { instance: 'orders-1', address: '127.0.0.1', agentPort: port } as Member;
-  const running = watchPrimary(
-    () => ({ epoch: 3, primary }),
-    (epoch) => listener(epoch !== undefined),
-    () => undefined,
-    () => undefined,
-    createAlarm(systemClock, stop.signal),
-    () => undefined,
-    systemClock,
-    stop.signal,
-  );
-  ended.push(async () => {
-    stop.abort();
-    await running;
-  });
-  return {
-    told: (isWanted) =>
-      new Promise((resolve) => {
-        const since = systemClock.now();
-        listener = (lost) => {
-          if (isWanted(lost)) resolve(systemClock.now() - since);
-        };
-      }),
-  };
+  const watching = startWatching({ agentPort: port });
+  ended.push(() => watching.end());
+  return { told: async (isWanted) => (await watching.told(isWanted)).took };
 }
 
 test('all questions go over one connection; when its process ends, the primary is lost at once', async () => {

@@ -1,11 +1,12 @@
 /** Certificates of agents for tests, mounted as the kubelet mounts a Secret. */
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { tlsFileNames } from '../api/tls-files.ts';
 import { issue, makeAuthority, type KeyPair } from '../certificates/authority.ts';
 import { bundleOf, type Validity } from '../certificates/pem.ts';
 import { systemClock } from '../platform/clock.ts';
+import { renewMount } from '../platform/renewed-mount.ts';
 
 const hour = 3600_000;
 const lasting = (): Validity => {
@@ -27,21 +28,14 @@ export interface Mounted {
 
 export async function mounted(): Promise<Mounted> {
   const directory = await mkdtemp(join(tmpdir(), 'mainstay-tls-'));
-  let renewals = 0;
   return {
     directory,
-    renew: async (pair, trusted) => {
-      const folder = `..${++renewals}`;
-      await mkdir(join(directory, folder));
-      const files = {
+    renew: (pair, trusted) =>
+      renewMount(directory, {
         [tlsFileNames.clientCertificate]: pair.certificate,
         [tlsFileNames.clientKey]: pair.key,
         [tlsFileNames.clientAuthorities]: bundleOf(trusted.map(({ certificate }) => certificate)),
-      };
-      for (const [file, text] of Object.entries(files)) await writeFile(join(directory, folder, file), text);
-      await symlink(folder, join(directory, '..next'));
-      await rename(join(directory, '..next'), join(directory, '..data'));
-    },
+      }),
     remove: () => rm(directory, { recursive: true, force: true }),
   };
 }

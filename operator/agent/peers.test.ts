@@ -8,11 +8,11 @@ import type { Member } from '../api/cluster-state.ts';
 import type { KeyPair } from '../certificates/authority.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/log.ts';
-import { createAlarm } from './alarm.ts';
-import { watchPrimary, type PledgeQuery } from './heartbeat.ts';
+import type { PledgeQuery } from './heartbeat.ts';
 import { serveHttp, type Answers, type HttpServer } from './http.ts';
 import { agentPair, mounted, newAuthority, type Mounted } from './local-identity.ts';
 import { identityIn, type IdentitySource } from './peer-credentials.ts';
+import { startWatching, type Watching } from './watching.ts';
 
 const log = createLogger('test');
 log.level = 'silent';
@@ -111,40 +111,13 @@ describe('who is heard', () => {
   });
 });
 
-interface Replica {
-  /** Resolves when what is told next is as wanted, with the milliseconds that took and the reason. */
-  readonly told: (
-    isWanted: (lost: boolean, why: string | undefined) => boolean,
-  ) => Promise<{ readonly took: number; readonly why: string | undefined }>;
-}
-
-function replica(at: Partial<Member>, identity: IdentitySource): Replica {
-  const stop = new AbortController();
-  let listener: (lost: boolean, why: string | undefined) => void = () => undefined;
-  const asked = { instance: 'orders-1', address: '127.0.0.1', agentTls: true, ...at } as Member;
-  const running = watchPrimary(
-    () => ({ epoch: 3, primary: asked }),
-    (epoch, why) => listener(epoch !== undefined, why),
-    () => undefined,
-    () => ({ instance: 'orders-2', incarnation: 'i', epoch: 3 }),
-    createAlarm(systemClock, stop.signal),
-    identity,
-    systemClock,
-    stop.signal,
+function replica(at: Partial<Member>, identity: IdentitySource): Watching {
+  const watching = startWatching(
+    { agentTls: true, ...at },
+    { identity, word: { instance: 'orders-2', incarnation: 'i', epoch: 3 } },
   );
-  ended.push(async () => {
-    stop.abort();
-    await running;
-  });
-  return {
-    told: (isWanted) =>
-      new Promise((resolve) => {
-        const since = systemClock.now();
-        listener = (lost, why) => {
-          if (isWanted(lost, why)) resolve({ took: systemClock.now() - since, why });
-        };
-      }),
-  };
+  ended.push(() => watching.end());
+  return watching;
 }
 
 test('a replica asks by TLS, and gives its word', async () => {

@@ -1,5 +1,5 @@
 /** TLS and logins: files as they are renewed, and the real client against a real etcd that asks for both. */
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { etcdUsers } from './etcd-users.ts';
 import { systemClock } from '../platform/clock.ts';
 import { MainstayError } from '../platform/errors.ts';
+import { renewMount } from '../platform/renewed-mount.ts';
 import { createBlackHole, type BlackHole } from './black-hole.ts';
 import type { Dcs, WatchEvent } from './dcs.ts';
 import { asFiles, credentialsIn, type EtcdCredentials } from './etcd-credentials.ts';
@@ -38,17 +39,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-/** As the kubelet does it: a new folder, then the link to it is exchanged. */
-let mounted = 0;
-async function mount(credentials: EtcdCredentials): Promise<void> {
-  const folder = `..${(mounted += 1)}`;
-  await mkdir(join(directory, folder));
-  for (const [file, text] of Object.entries(asFiles(credentials))) {
-    await writeFile(join(directory, folder, file), `${text.trimEnd()}\n`);
-  }
-  await symlink(folder, join(directory, '..data_tmp'));
-  await rename(join(directory, '..data_tmp'), join(directory, '..data'));
-}
+const mount = (credentials: EtcdCredentials): Promise<void> =>
+  renewMount(
+    directory,
+    Object.fromEntries(Object.entries(asFiles(credentials)).map(([file, text]) => [file, `${text.trimEnd()}\n`])),
+  );
 
 describe('a folder with credentials', () => {
   const problems: string[] = [];
