@@ -5,9 +5,16 @@ import { described, type Rule } from './rules.ts';
 /** The API server sees to one entry for each name by itself, from the key of the list. */
 export const keyed = (key: string) => ({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [key] });
 
-export const hasOneEach = (entries: readonly { readonly name: string }[]): boolean =>
+const hasOneEach = (entries: readonly { readonly name: string }[]): boolean =>
   new Set(entries.map(({ name }) => name)).size === entries.length;
-export const twice = 'has one name twice: keep one entry for each';
+const twice = 'has one name twice: keep one entry for each';
+
+/** A list of `most` such objects at most, one for each name. */
+export const listOf = <Item extends z.ZodType<{ readonly name: string }>>(
+  item: Item,
+  most: number,
+  description: string,
+) => described(z.array(item).max(most).refine(hasOneEach, twice).default([]), description, [], keyed('name'));
 
 export const ensure = (gone: string) =>
   described(z.enum(['present', 'absent']).default('present'), `absent: ${gone}. Leaving the list changes nothing.`);

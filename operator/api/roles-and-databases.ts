@@ -1,7 +1,7 @@
 /** `spec.roles` and `spec.databases`: what shall be inside the database. */
 import { z } from 'zod';
 import { keyReference, localeFields, localeRules } from './bootstrap.ts';
-import { ensure, hasOneEach, keyed, twice, unreserved } from './declared-list.ts';
+import { ensure, keyed, listOf, unreserved } from './declared-list.ts';
 import { described, matching, type Rule } from './rules.ts';
 
 const namePattern = /^[A-Za-z0-9_][A-Za-z0-9_.@-]*$/;
@@ -159,19 +159,17 @@ const Database = described(
 );
 export type DatabaseSpec = z.output<typeof Database>;
 
-export const Roles = described(
-  z.array(Role).max(128).refine(hasOneEach, twice).default([]),
+export const Roles = listOf(
+  Role,
+  128,
   'Roles that shall be there, or shall be gone. They are brought to what is said here when it changes; ' +
     'what somebody else changes afterwards is told in the condition RolesReady, and left.',
-  [],
-  keyed('name'),
 );
 
-export const Databases = described(
-  z.array(Database).max(64).refine(hasOneEach, twice).default([]),
+export const Databases = listOf(
+  Database,
+  64,
   'Databases that shall be there, or shall be gone. One that leaves the list stays as it is.',
-  [],
-  keyed('name'),
 );
 
 interface Declared {

@@ -1,7 +1,7 @@
 /** `spec.users` and `spec.databases` of a MySQLCluster: what shall be inside the database. */
 import { z } from 'zod';
 import { keyReference } from './bootstrap.ts';
-import { ensure, hasOneEach, keyed, twice, unreserved } from './declared-list.ts';
+import { ensure, listOf, unreserved } from './declared-list.ts';
 import { everywhere, onDatabase, onServer } from './mysql-privileges.ts';
 import { described, matching, type Rule } from './rules.ts';
 
@@ -124,19 +124,17 @@ const Database = described(
 );
 export type MySQLDatabaseSpec = z.output<typeof Database>;
 
-export const Users = described(
-  z.array(User).max(128).refine(hasOneEach, twice).default([]),
+export const Users = listOf(
+  User,
+  128,
   'Users that shall be there, or shall be gone. They are brought to what is said here when it changes; ' +
     'what somebody else changes afterwards is told in the condition RolesReady, and left.',
-  [],
-  keyed('name'),
 );
 
-export const MySQLDatabases = described(
-  z.array(Database).max(64).refine(hasOneEach, twice).default([]),
+export const MySQLDatabases = listOf(
+  Database,
+  64,
   'Databases that shall be there, or shall be gone. One that leaves the list stays as it is.',
-  [],
-  keyed('name'),
 );
 
 interface Declared {
