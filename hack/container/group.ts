@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Definition, HistoryEntry, Member, Position, Voter } from '../../operator/api/cluster-state.ts';
 import type { Observation } from '../../operator/engines/engine.ts';
+import { notAbove } from '../../operator/ha/position.ts';
 import type { DatabaseEffect, DatabaseState } from '../../operator/ha/state.ts';
 import { testNetwork, type TestNetwork } from './network.ts';
 import type { TestContext } from './engine-driver.ts';
@@ -148,6 +149,11 @@ export async function serverGroup<Server extends Driven>(
     if (state.status === 'primary') history.set(epoch, { ...entry, lineage: state.lineage, marker: state.marker });
   };
 
+  const sealedEnd = async (name: string): Promise<Position | undefined> => {
+    const state = await run(name, { type: 'seal' });
+    return state.status === 'replica' ? state.sealed : undefined;
+  };
+
   const beat = async (): Promise<void> => {
     await Promise.all(
       [...states].map(async ([name, { status }]) => {
@@ -233,7 +239,15 @@ export async function serverGroup<Server extends Driven>(
       counted = members.map(voter);
     },
     elect: async (winner, voters, sync = { k: 0, members: [] }) => {
-      await Promise.all([winner, ...voters].map((name) => run(name, { type: 'seal' })));
+      const [end, ...others] = await Promise.all([winner, ...voters].map(sealedEnd));
+      const ahead = voters.filter((_, index) => {
+        const other = others[index];
+        return end !== undefined && other !== undefined && !notAbove(other, end);
+      });
+      if (ahead.length > 0)
+        throw new Error(
+          `${winner} can’t lead ${ahead.join(', ')}: they have log that it lacks; the protocol would refuse`,
+        );
       await promote(winner, sync);
       for (const name of voters) await follow(name);
       const opened = (): Promise<boolean> =>

@@ -660,8 +660,8 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     if (state.status === 'primary') {
       return observer.run(signal, async (session) => {
         const [row] = await session.query('SELECT pg_current_wal_flush_lsn()::text AS lsn');
-        if (state.status === 'primary' && state.open && slotsAreDue(context))
-          await trySlots(session, context.definition.instances);
+        // Before it is open, too: a follower whose slot is missing is refused, and without followers it never opens.
+        if (slotsAreDue(context)) await trySlots(session, context.definition.instances);
         const position = { epoch: epochOfTimeline(context.history, timeline), lsn: String(row?.['lsn']) };
         lastFlushed = parseLsn(position.lsn);
         const { values, pendingRestart } = await settings.look(session);
@@ -765,10 +765,10 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
 
   /** Slots are a convenience of followers: their absence must not hold up a vote or a measurement. */
   async function trySlots(session: Session, instances: readonly string[]): Promise<void> {
-    slots = { of: instances.join(), at: clock.now() };
-    await keepSlots(session, instances, instance).catch((error: unknown) => {
-      log.warn({ err: error }, 'replication slots could not be brought in order');
-    });
+    await keepSlots(session, instances, instance).then(
+      () => (slots = { of: instances.join(), at: clock.now() }),
+      (error: unknown) => log.warn({ err: error }, 'replication slots could not be brought in order'),
+    );
   }
 
   async function configure(definition: Definition, signal: AbortSignal): Promise<void> {

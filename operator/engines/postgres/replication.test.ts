@@ -83,6 +83,26 @@ onRealServers(
 );
 
 onRealServers(
+  title('a primary that can’t open without its followers makes the slots that they lack'),
+  async () => {
+    const group = await three();
+    await group.beat();
+    // No slot is left for t-3 when t-2 seals.
+    sql(group, 't-2', "SELECT pg_drop_replication_slot('mainstay_t_3')");
+    const free = Number(sql(group, 't-2', 'SHOW max_replication_slots')) - slots(group, 't-2').length;
+    const others = `FROM generate_series(1, ${free}) n`;
+    sql(group, 't-2', `SELECT pg_create_physical_replication_slot('other_' || n) ${others}`);
+    await group.run('t-1', { type: 'kill', reason: 'test' });
+    const elected = group.elect('t-2', ['t-3'], { k: 1, members: ['t-3'] });
+    await group.until('the promotion', () => sql(group, 't-2', 'SELECT pg_is_in_recovery()') === 'f');
+    expect(slots(group, 't-2')).not.toContain('mainstay_t_3');
+    sql(group, 't-2', `SELECT pg_drop_replication_slot('other_' || n) ${others}`);
+    await elected;
+  },
+  timeLimit,
+);
+
+onRealServers(
   title(
     'a logical subscriber misses nothing and gets nothing twice over two failovers, nor what nobody has acknowledged',
   ),
@@ -137,7 +157,12 @@ onRealServers(
     await Promise.all([copied('t-1'), copied('t-3')]);
 
     // Nobody acknowledges these, and they are lost with the primary: the subscriber must not see them.
-    for (const name of ['t-1', 't-3']) group.network.cut(group.address(name));
+    // One after the other, so that t-1 has all that t-3 has: with less it could not lead.
+    group.network.cut(group.address('t-3'));
+    const end = sql(group, 't-2', 'SELECT pg_current_wal_flush_lsn()');
+    const lacking = `SELECT pg_last_wal_receive_lsn() < '${end}'`;
+    await group.until('t-1 to hold the log', () => sql(group, 't-1', lacking) === 'f');
+    group.network.cut(group.address('t-1'));
     group.server('t-2').session('INSERT INTO t SELECT generate_series(-5, -1)');
     await systemClock.sleep(1000);
     expect(sql(group, 't-2', "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")).toBe('1');
