@@ -42,6 +42,7 @@ import {
   seal,
   type ServerAccess,
 } from './replication.ts';
+import type { LogRecord } from './log-record.ts';
 import { followServerLog } from './server-log.ts';
 import { keepSettings } from './settings.ts';
 import { untilStopped } from './shutdown.ts';
@@ -84,6 +85,14 @@ const limits = {
 
 /** A walreceiver's last words when the primary's process ended, or its machine reset the connection. */
 const brokenStream = /could not (receive data from|send data to) WAL stream|replication terminated by primary server/;
+
+/**
+ * What the postmaster says when one of its processes has ended by violence: with restart_after_crash off it ends all others
+ * and then itself. One that it interrupts within malloc or TLS may never hear of it; PostgreSQL gives those 5 s (quickdie() and
+ * SIGKILL_CHILDREN_AFTER_SECS in postmaster.c). There is nothing left to save: another instance has the log.
+ */
+const crashing = 'terminating any other active server processes';
+const crashPatience = 500;
 
 const checkpointDelay = 2000;
 /** Between two looks at whether the slots are as they must be. */
@@ -135,6 +144,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     noticeHopeless(record.message);
     noticeFormerSlot(record.message);
     noticeRefusedPassword(record.message);
+    noticeCrash(record);
     if (brokenStream.test(record.message)) streamLostListener();
     damage.hear(record);
   });
@@ -319,6 +329,15 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     void accessTo(AbortSignal.timeout(limits.query))
       .session((session) => dropFormerSlot(session, name))
       .catch((error: unknown) => log.warn({ err: error, slot: name }, 'a former slot could not be dropped'));
+  }
+
+  function noticeCrash({ message, pg }: LogRecord): void {
+    const ending = server;
+    // Its own word: any session may log what it likes.
+    if (message !== crashing || ending === undefined || pg['pid'] !== ending.pid) return;
+    clock.after(crashPatience, () => {
+      if (server === ending) ending.signal('SIGKILL'); // its exit ends the others
+    });
   }
 
   async function beginWatch(of: ServerProcess): Promise<void> {

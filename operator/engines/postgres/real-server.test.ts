@@ -234,6 +234,33 @@ onRealServers(
 );
 
 onRealServers(
+  title('a crash is over soon, though a session does not hear that it must end'),
+  async () => {
+    const pg = await serving();
+    const busyBackend = async (statement: string): Promise<number> => {
+      busy.push(session(pg, statement));
+      for (;;) {
+        const { output } = pg.psql(`SELECT pid FROM pg_stat_activity WHERE query = '${statement}'`);
+        const found = pg.container.processes().find(({ innerPid }) => String(innerPid) === output);
+        if (found) return found.pid;
+        await systemClock.sleep(20);
+      }
+    };
+    const deaf = await busyBackend('SELECT pg_sleep(600)');
+    const victim = await busyBackend('SELECT pg_sleep(601)');
+    process.kill(deaf, 'SIGSTOP');
+    const began = systemClock.now();
+    process.kill(victim, 'SIGKILL');
+    while (pg.changes.length === 0) await systemClock.sleep(20);
+    // PostgreSQL itself would have waited for five seconds.
+    expect(systemClock.now() - began).toBeLessThan(4000);
+    expect(pg.changes[0]).toMatchObject({ status: 'stopped' });
+    expect(pg.server()).toEqual([]);
+  },
+  240_000,
+);
+
+onRealServers(
   title('PostgreSQL’s log comes out as our own lines, whole, without passwords, and holds the database up never'),
   async () => {
     const pg = await serving({ parameters: { log_statement: 'all' } });
