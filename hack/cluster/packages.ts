@@ -13,8 +13,14 @@ const programs: Readonly<Record<string, readonly string[]>> = {
   openssl: ['/usr/bin/openssl'],
 };
 
-export async function ensurePackages(signal: AbortSignal): Promise<void> {
-  const missing = Object.keys(programs).filter((name) => !programs[name]?.some((path) => existsSync(path)));
+export const ensurePackages = (signal: AbortSignal): Promise<void> => installMissing(programs, signal);
+
+/** Packages by name, each with where what it brings would be. */
+export async function installMissing(
+  wanted: Readonly<Record<string, readonly string[]>>,
+  signal: AbortSignal,
+): Promise<void> {
+  const missing = Object.keys(wanted).filter((name) => !wanted[name]?.some((path) => existsSync(path)));
   if (missing.length === 0) return;
   await step(`Installing ${missing.join(', ')} from Debian`, async () => {
     const env = { DEBIAN_FRONTEND: 'noninteractive' };

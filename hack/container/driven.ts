@@ -10,6 +10,7 @@ import type { CopyProgress, Observation } from '../../operator/engines/engine.ts
 import type { DatabaseEffect, DatabaseState, Health } from '../../operator/ha/state.ts';
 import { systemClock } from '../../operator/platform/clock.ts';
 import { insideNode, insideRepository, startContainer, type Container } from './container.ts';
+import { installMissing } from '../cluster/packages.ts';
 import type { TestNetwork } from './network.ts';
 import type { Answer, DriverOptions, Report, TestContext } from './engine-driver.ts';
 
@@ -63,7 +64,8 @@ const megabytes = 2000;
 
 export interface DrivenOptions {
   readonly instance?: string;
-  readonly ownDisk?: boolean;
+  /** A file system of its own (ext4 on a loop device), which can be frozen; `btrfs`: one that knows quotas. */
+  readonly ownDisk?: boolean | 'btrfs';
   /** The write-ahead log elsewhere: another mount, of the same disk. */
   readonly ownWalVolume?: boolean;
   readonly parameters?: Readonly<Record<string, string>>;
@@ -76,11 +78,12 @@ export interface DrivenOptions {
   readonly plug?: { readonly network: TestNetwork; readonly address: string };
 }
 
+const btrfs = { 'btrfs-progs': ['/usr/sbin/mkfs.btrfs', '/sbin/mkfs.btrfs', '/usr/bin/mkfs.btrfs'] };
+
 const insideWal = '/mnt/wal';
 
 export const testIncarnation = 'ab12cd34';
 
-/** `ownDisk`: a file system of its own (ext4 on a loop device), which can be frozen. */
 export async function drive(
   engine: DriverOptions['engine'],
   root: string,
@@ -91,9 +94,13 @@ export async function drive(
   if (options.ownDisk) {
     const disk = path.join(folder, 'disk');
     command('truncate', '-s', `${megabytes}M`, disk);
-    command('mkfs.ext4', '-q', '-F', disk);
+    if (options.ownDisk === 'btrfs') {
+      await installMissing(btrfs, AbortSignal.timeout(600_000));
+      command('mkfs.btrfs', '-q', disk);
+    } else command('mkfs.ext4', '-q', '-F', disk);
     command('mkdir', volume);
     command('mount', '-o', 'loop', disk, volume);
+    if (options.ownDisk === 'btrfs') command('btrfs', 'quota', 'enable', volume);
   } else command('mkdir', volume);
   await chown(volume, user, user);
   const walVolume = options.ownWalVolume ? path.join(folder, 'wal') : undefined;

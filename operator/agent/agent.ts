@@ -20,7 +20,7 @@ import {
   type TxnPurpose,
 } from '../ha/state.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
-import type { Clock } from '../platform/clock.ts';
+import { untilNextBeat, type Clock } from '../platform/clock.ts';
 import { within } from '../platform/deadline.ts';
 import type { Logger } from '../platform/log.ts';
 import { createAlarm } from './alarm.ts';
@@ -53,6 +53,8 @@ export interface AgentParts {
 const keepAlivePeriod = 500;
 const observePeriod = 250;
 const publishPeriod = 1000;
+/** The time, for decisions that wait for nothing else. */
+const tickPeriod = 250;
 /** A replica without a stream counts as ready for so long. */
 const readableFor = 10_000;
 const electionPeriod = 150;
@@ -323,7 +325,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       if (leads() && isGivingUp(state)) {
         // A database that cannot be killed must not be kept in leadership by its agent; what etcd says counts all the same.
         if (sentAt - lastRead > resyncPeriod && (await refresh())) lastRead = sentAt;
-        await keepAliveDue.wait(keepAlivePeriod);
+        await keepAliveDue.wait(untilNextBeat(clock, keepAlivePeriod));
         continue;
       }
       try {
@@ -365,7 +367,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           log.warn({ err: error }, 'could not renew the lease; trying on');
         }
       }
-      await keepAliveDue.wait(Math.max(50, keepAlivePeriod - (clock.now() - sentAt)));
+      await keepAliveDue.wait(Math.max(50, untilNextBeat(clock, keepAlivePeriod, sentAt)));
     }
   }
 
@@ -400,7 +402,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       dispatch({ type: 'tick' });
       // A primary has to see soon which of its replicas has fallen silent; a replica that streams has little to tell.
       const period = status === 'replica' && observation.streaming ? 4 * observePeriod : observePeriod;
-      await clock.sleep(period, signal).catch(() => undefined);
+      await clock.sleep(untilNextBeat(clock, period), signal).catch(() => undefined);
     }
   }
 
@@ -424,7 +426,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
           if (!ended() && etcdSilentSince === undefined) log.warn({ err: error }, 'could not publish this member');
         }
       }
-      await publishDue.wait(lease ? publishPeriod : 50);
+      await publishDue.wait(lease ? untilNextBeat(clock, publishPeriod) : 50);
     }
   }
 
@@ -448,8 +450,9 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   /** Wakes the fence on time even if nothing else happens. */
   function armFence(): void {
     const until = serveUntil(state);
-    const delay = state.database.status === 'primary' && until !== undefined ? Math.max(1, until - clock.now()) : 250;
-    clock.after(Math.min(delay, 250), () => {
+    const delay =
+      state.database.status === 'primary' && until !== undefined ? Math.max(1, until - clock.now()) : tickPeriod;
+    clock.after(Math.min(delay, untilNextBeat(clock, tickPeriod)), () => {
       if (signal.aborted) return;
       dispatch({ type: 'tick' });
       armFence();

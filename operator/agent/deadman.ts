@@ -1,6 +1,6 @@
 /** A shell child that kills everything in the container when the agent falls silent: the only one to act while Node is stopped. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import type { Clock } from '../platform/clock.ts';
+import { untilNextBeat, type Clock } from '../platform/clock.ts';
 import { MainstayError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
 import { ownsNamespace } from './init.ts';
@@ -61,7 +61,7 @@ export function startDeadman({ limit, proof, allowed, clock, log }: DeadmanOptio
   const feed = (): void => {
     const time = Math.min(limit, allowed());
     if (time >= shortest) child.stdin?.write(`${(time / 1000).toFixed(3)}\n`);
-    cancelBeat = clock.after(beat, feed);
+    cancelBeat = clock.after(untilNextBeat(clock, beat), feed);
   };
   feed();
   return {

@@ -7,7 +7,7 @@ import type { PeerCertificate } from 'node:tls';
 import { Agent, request } from 'undici';
 import { z } from 'zod';
 import type { Epoch, Member } from '../api/cluster-state.ts';
-import type { Clock } from '../platform/clock.ts';
+import { untilNextBeat, type Clock } from '../platform/clock.ts';
 import type { Alarm } from './alarm.ts';
 import type { IdentitySource, PeerIdentity } from './peer-credentials.ts';
 
@@ -105,7 +105,7 @@ export async function watchPrimary(
       alarmed = silentFor >= silence && heardAt !== -Infinity;
       if (last === key) onLost(silentFor >= silence ? target.epoch : undefined, asked.why);
     }
-    await due.wait(Math.max(10, period - (clock.now() - startedAt)));
+    await due.wait(Math.max(10, untilNextBeat(clock, period, startedAt)));
   }
   await lineTo.end();
 }

@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { spareBytes, type Disks } from './disk-space.ts';
+import { isOutOfRoom, spareBytes, type Disks } from './disk-space.ts';
 
 export type Write =
   | { readonly outcome: 'written' }
@@ -94,7 +94,7 @@ function startShell(files: readonly string[]): Shell {
 /** What dd complains of is the disk's; what the shell does (no dd, no more processes) is not. */
 function reasonOf(message: string): 'full' | 'read-only' | 'failed' | 'unable' {
   if (!message.startsWith('dd: ')) return 'unable';
-  if (/No space left|Disk quota exceeded/.test(message)) return 'full';
+  if (isOutOfRoom(message)) return 'full';
   return message.includes('Read-only file system') ? 'read-only' : 'failed';
 }
 

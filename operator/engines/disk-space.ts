@@ -3,7 +3,7 @@
  * server that has filled its disk ends, and can't even start without room for the next piece of its log; then the reserve is
  * lent to it. It is taken back when there is room again.
  */
-import { stat, statfs, truncate } from 'node:fs/promises';
+import { rm, stat, statfs, truncate, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { DiskUse } from '../api/cluster-state.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -74,12 +74,16 @@ export function keepDiskSpace(disks: () => Promise<Disks>, clock: Clock, log: Lo
     return last;
   }
 
-  async function lookAfter(enough: (segment: number) => number): Promise<void> {
+  async function lookAfter(
+    enough: (segment: number) => number,
+    isFree: (folder: string, bytes: number) => Promise<boolean> = () => Promise.resolve(true),
+  ): Promise<void> {
     const now: Seen[] = [];
     const { folders, segment } = await disks();
     for (const folder of folders) {
       const before = await lookAt(folder);
-      await (before.free < enough(segment) ? lend(folder, before) : takeBack(folder, before, segment));
+      const isShort = before.free < enough(segment) || !(await isFree(folder, enough(segment)));
+      await (isShort ? lend(folder, before) : takeBack(folder, before, segment));
       now.push(await lookAt(folder));
     }
     seen = now;
@@ -87,24 +91,28 @@ export function keepDiskSpace(disks: () => Promise<Disks>, clock: Clock, log: Lo
 
   async function lend(folder: string, { free, reserve }: Seen): Promise<void> {
     if (!reserve) return;
-    await truncate(reserveFile(folder), 0);
+    const file = reserveFile(folder);
+    // btrfs shortens no file once a quota is used up; it removes one.
+    await truncate(file, 0).catch(() => rm(file).then(() => writeFile(file, '')));
     const [left, lent] = [free, reserve].map((bytes) => `${Math.floor(bytes / mebibyte)} MiB`);
-    log.error(
-      `${left ?? ''} left on the disk of ${basename(folder)}: lending the database the reserve of ${lent ?? ''}`,
-    );
+    const why = free > reserve ? 'a quota leaves too little' : `${left ?? ''} left`;
+    log.error(`${why} on the disk of ${basename(folder)}: lending the database the reserve of ${lent ?? ''}`);
   }
 
   async function takeBack(folder: string, { size, free, reserve = 0 }: Seen, segment: number): Promise<void> {
     const wanted = reserveFor(size, segment);
     if (reserve >= wanted || free < wanted - reserve + roomAgain) return;
-    const signal = AbortSignal.timeout(allocationLimit);
     const file = reserveFile(folder);
-    try {
-      await command('fallocate', ['--length', String(wanted), file], { signal });
-    } catch {
-      // Not every file system can; random bytes, as some write no zeros.
+    // With what must be free besides: a quota that `df` doesn't know of may leave less.
+    const taken = await allocate(file, wanted + roomAgain);
+    await truncate(file, taken === 'refused' ? reserve : wanted);
+    if (taken === 'refused') return;
+    if (taken === 'unsupported') {
+      // Random bytes, as some file systems write no zeros.
       const blocks = `count=${Math.floor(wanted / mebibyte)}`;
-      await command('dd', ['if=/dev/urandom', `of=${file}`, 'bs=1M', blocks, 'conv=fsync', 'status=none'], { signal });
+      await command('dd', ['if=/dev/urandom', `of=${file}`, 'bs=1M', blocks, 'conv=fsync', 'status=none'], {
+        signal: AbortSignal.timeout(allocationLimit),
+      });
     }
     log.info({ mebibytes: Math.floor(wanted / mebibyte) }, 'keeping a reserve on the disk');
   }
@@ -121,11 +129,34 @@ export function keepDiskSpace(disks: () => Promise<Disks>, clock: Clock, log: Lo
   return {
     use: () => seen.map((one, index) => ({ name: index === 0 ? 'data' : 'wal', ...told(one) })),
     isLent: () => seen.some(({ reserve }) => reserve === 0),
-    makeRoom: () => queue(() => lookAfter((segment) => segmentsToStart * segment)),
+    makeRoom: () => queue(() => lookAfter((segment) => segmentsToStart * segment, canTake)),
     lookAgain,
     stop: () => cancelLook(),
   };
 }
+
+/** `refused`: neither the file system nor a quota has so much; the file may have become longer all the same. */
+async function allocate(file: string, bytes: number): Promise<'taken' | 'refused' | 'unsupported'> {
+  try {
+    const signal = AbortSignal.timeout(allocationLimit);
+    await command('fallocate', ['--length', String(bytes), file], { signal });
+    return 'taken';
+  } catch (error) {
+    if (isOutOfRoom(String(error))) return 'refused';
+    if (/not supported/.test(String(error))) return 'unsupported';
+    throw error;
+  }
+}
+
+/** Whether that much can be had, whatever `df` says. Unknown counts as yes: `df` has been asked as well. */
+async function canTake(folder: string, bytes: number): Promise<boolean> {
+  const file = join(folder, 'disk-probe');
+  const outcome = await allocate(file, bytes).catch(() => 'unsupported' as const);
+  await rm(file, { force: true });
+  return outcome !== 'refused';
+}
+
+export const isOutOfRoom = (message: string): boolean => /No space left|Disk quota exceeded/.test(message);
 
 const told = ({ size, usedPercent, reserve }: Seen): Omit<DiskUse, 'name'> => ({
   size,

@@ -1,6 +1,6 @@
 /** Watches a running server for signs of life, on timers of its own, whatever else is done with it meanwhile. */
 import type { Health } from '../ha/state.ts';
-import type { Clock } from '../platform/clock.ts';
+import { untilNextBeat, type Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import type { DiskCanary } from './disk-canary.ts';
 import { freshSigns, limits, verdict, withSign, type Progress, type Sign } from './signs-of-life.ts';
@@ -106,7 +106,7 @@ export function watchHealth(probes: Probes, clock: Clock, log: Logger, tell: (he
     const slow = [canary, disk].some((probe) => probe.underWay && now - probe.startedAt >= probing.slow);
     const suspicious = slow || signs.unanswered > 0 || signs.unwritten > 0;
     if (suspicious && !look.underWay && now - look.startedAt >= probing.lookPeriod) void lookAround();
-    cancelTick = clock.after(limits.tick, tick);
+    cancelTick = clock.after(untilNextBeat(clock, limits.tick), tick);
   }
   tick();
 

@@ -10,6 +10,16 @@ export interface Clock {
   after(milliseconds: number, callback: () => void): () => void;
 }
 
+/** A timer may be early or late by so much. */
+const timerSlack = 5;
+
+/**
+ * Milliseconds from now until what began at `began` is due again, once in `period`: on multiples of it, so that all that is
+ * periodic wakes the process together. Most of what an idle process costs is waking up with cold caches.
+ */
+export const untilNextBeat = (clock: Clock, period: number, began: number = clock.now()): number =>
+  Math.ceil(Math.max(0, (Math.floor((began + timerSlack) / period) + 1) * period - clock.now()));
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => new Date(),

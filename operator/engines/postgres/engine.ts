@@ -95,8 +95,8 @@ const crashing = 'terminating any other active server processes';
 const crashPatience = 500;
 
 const checkpointDelay = 2000;
-/** Between two looks at whether the slots are as they must be. */
-const slotsPeriod = 1000;
+/** Between two looks at whether the slots are as they must be, unless the instances have changed. */
+const slotsPeriod = 5000;
 type Replica = DatabaseState & { readonly status: 'replica' };
 
 export function postgresEngine({ instance, layout: givenLayout, clock, log }: PostgresOptions): Engine {
@@ -131,6 +131,8 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
   const replicas = replicaWatch(clock);
   let slots = { of: '', at: -Infinity };
   const replayDelay = ({ tags }: Definition): number => tags?.[instance]?.replayDelay ?? 0;
+  /** Data from before the last copy may be there still: until the copy streams. */
+  let mayHaveFormer = true;
   let copied: CopyProgress | undefined;
   const report = (progress: CopyProgress | undefined): void => void (copied = progress);
   const settings = keepSettings(() => layout, clock, log);
@@ -484,6 +486,7 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
         // A primary that was upgraded is copied by its own version's programs.
         const copied = await layoutOf(String(parseInt(effect.source.version)));
         becomeBroken('being cloned');
+        mayHaveFormer = true;
         await end('clean', signal);
         await incarnationListener();
         if (damage.found()?.copyHelps) await noteRepair(layout, clock.wall());
@@ -718,7 +721,10 @@ export function postgresEngine({ instance, layout: givenLayout, clock, log }: Po
     });
     const receiving = row?.['timeline'] as number | null | undefined;
     const streaming = receiving !== null && receiving !== undefined;
-    if (streaming && (await exists(layout.former))) await discardFormer(layout);
+    if (streaming && mayHaveFormer) {
+      await discardFormer(layout);
+      mayHaveFormer = false;
+    }
     // Looked at now, so that no vote has to wait for it.
     if (streaming && receiving > timeline) {
       const of = server;

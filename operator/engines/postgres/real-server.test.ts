@@ -186,6 +186,35 @@ onRealServers(
 );
 
 onRealServers(
+  title('a quota that is used up ends PostgreSQL as a full disk does, and it comes back on the reserve'),
+  async () => {
+    const pg = await serving({ ownDisk: 'btrfs' });
+    const reserve = async (): Promise<number> => (await stat(join(pg.volume, 'disk-reserve'))).size;
+    while ((await reserve().catch(() => 0)) === 0) await systemClock.sleep(100);
+    const btrfs = (...args: readonly string[]): string => {
+      const done = spawnSync('btrfs', [...args, pg.volume], { encoding: 'utf8' });
+      if (done.status !== 0) throw new Error(`btrfs ${args.join(' ')}: ${done.stderr}`);
+      return done.stdout;
+    };
+    btrfs('filesystem', 'sync');
+    const used = Number(/^0\/5\s+(\d+)/m.exec(btrfs('qgroup', 'show', '--raw'))?.[1]);
+    btrfs('qgroup', 'limit', String(used + 4 * 1024 * 1024), '0/5');
+    pg.psql("SELECT pg_logical_emit_message(true, 'test', repeat('x', 1000000)) FROM generate_series(1, 100)");
+    while (pg.changes.length === 0) await systemClock.sleep(20);
+    expect(pg.log.map(({ msg }) => msg)).toContainEqual(expect.stringMatching('Disk quota exceeded'));
+    // The agent tries again, too: btrfs counts what the reserve gave back only after its next commit.
+    const started = (): Promise<boolean> =>
+      pg.run({ type: 'start' }).then(
+        () => true,
+        () => false,
+      );
+    while (!(await started())) await systemClock.sleep(500);
+    expect(await reserve()).toBe(0);
+  },
+  240_000,
+);
+
+onRealServers(
   title('a database that is busy in all the usual ways is not hung'),
   async () => {
     const pg = await serving({ ownDisk: true, parameters: { max_connections: '20' } });
