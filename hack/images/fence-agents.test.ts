@@ -1,7 +1,7 @@
 /** The programs in the image of fence agents, called as a FenceAgent's Job calls them. */
 import { expect, test } from '@jest/globals';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseFenceAgent } from '../../operator/api/fence-agent.ts';
@@ -28,7 +28,8 @@ inImage(
   async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'mainstay-fence-'));
     try {
-      await mkdir(path.join(folder, 'state'), { mode: 0o777 });
+      await mkdir(path.join(folder, 'state'));
+      await chown(path.join(folder, 'state'), user, user);
       await mkdir(path.join(folder, 'secret'));
       await writeFile(path.join(folder, 'secret/password'), 'secret');
       await mkdir(path.join(root ?? '', 'etc/mainstay/fence/agent'), { recursive: true });
@@ -54,7 +55,7 @@ inImage(
         const [variable] = container?.env ?? [];
         return inside(['env', `${variable?.name}=${variable?.value}`, ...(container?.command ?? [])], mounts);
       };
-      // Nobody has said that it is off.
+      expect(await call('on')).toMatchObject({ code: 0 });
       expect((await call('verify')).code).toBe(1);
       expect(await call('off')).toMatchObject({ code: 0 });
       expect(await call('verify')).toMatchObject({ code: 0 });
