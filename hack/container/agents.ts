@@ -49,8 +49,8 @@ export interface AgentCluster {
   readonly primaryOtherThan: (instance: string) => Promise<string>;
   /** Every instance that runs, but for the primary, streams and is in the sync set. */
   readonly allCount: () => Promise<void>;
-  /** As the operator asks for it. */
-  readonly switchover: (from: string, to: string) => Promise<void>;
+  /** As the operator asks for it, and again if another was faster: the candidate is preferred, no more (docs/adr/0002). */
+  readonly handOverTo: (instance: string) => Promise<void>;
   readonly startWriter: () => Promise<Omit<WriterPod, 'node' | 'remove'>>;
   /** Ends the client and looks up what it was promised. */
   readonly finish: (writer: Pick<WriterPod, 'stop'>) => Promise<FinalReport>;
@@ -61,6 +61,7 @@ const databaseUser = 999;
 const etcdAddress = '10.9.0.2';
 const writerAddress = '10.9.0.3';
 const writerPort = 9090;
+const mostHandOvers = 5;
 /** Whatever is expected takes a few seconds. */
 const patience = seconds(120);
 
@@ -174,6 +175,24 @@ export async function agentCluster(options: {
       { within: patience },
     );
 
+  const allCount = (): Promise<void> =>
+    until(
+      'every replica in the sync set',
+      async () => {
+        const { leader, sync, members: known } = await runtime();
+        if (!leader || !sync) return notYet('nobody leads');
+        const missing = instances.filter(
+          (one) =>
+            one !== leader.instance &&
+            containers.has(addressOf(one)) &&
+            (known.get(one)?.state !== 'streaming' || !sync.members.some(({ instance }) => instance === one)),
+        );
+        const told = missing.map((one) => `${one} ${known.get(one)?.state ?? 'unheard of'}`);
+        return missing.length === 0 ? yes(undefined) : notYet(`not counted: ${told.join(', ')}`);
+      },
+      { within: patience },
+    );
+
   return {
     instances,
     install: async (version, bundle) => {
@@ -229,34 +248,16 @@ export async function agentCluster(options: {
     runtime,
     primary: () => awaitPrimary('a primary', () => true),
     primaryOtherThan: (instance) => awaitPrimary(`a primary other than ${instance}`, (found) => found !== instance),
-    allCount: () =>
-      until(
-        'every replica in the sync set',
-        async () => {
-          const { leader, sync, members: known } = await runtime();
-          if (!leader || !sync) return notYet('nobody leads');
-          const missing = instances.filter(
-            (one) =>
-              one !== leader.instance &&
-              containers.has(addressOf(one)) &&
-              (known.get(one)?.state !== 'streaming' || !sync.members.some(({ instance }) => instance === one)),
-          );
-          const told = missing.map((one) => `${one} ${known.get(one)?.state ?? 'unheard of'}`);
-          return missing.length === 0 ? yes(undefined) : notYet(`not counted: ${told.join(', ')}`);
-        },
-        { within: patience },
-      ),
-    switchover: async (from, to) => {
-      await state.requestSwitchover(identity, from, to);
-      await until(
-        `${to} as primary`,
-        async () => {
-          if ((await currentPrimary()) === to) return yes(undefined);
-          const { answer, switchover } = await runtime();
-          return notYet(switchover ? 'still asked for' : `${answer?.outcome ?? 'no answer'}: ${answer?.reason ?? ''}`);
-        },
-        { within: patience },
-      );
+    allCount,
+    handOverTo: async (to) => {
+      for (let attempt = 1; ; attempt += 1) {
+        const from = await awaitPrimary('a primary', () => true);
+        if (from === to) return;
+        if (attempt > mostHandOvers) throw new Error(`${to} has not become primary in ${mostHandOvers} hand-overs`);
+        await state.requestSwitchover(identity, from, to);
+        await awaitPrimary(`a primary after ${from}`, (found) => found !== from);
+        await allCount();
+      }
     },
     startWriter: async () => {
       const owner = cluster.spec.application.owner;

@@ -30,8 +30,9 @@ const isPlain = (value: unknown): value is object =>
 
 function withoutPositions(status: ClusterStatus): ClusterStatus {
   if (!status.instancesStatus) return status;
+  const { lag: _, ...lasting } = status;
   return {
-    ...status,
+    ...lasting,
     instancesStatus: status.instancesStatus.map((instance) =>
       Object.assign({}, instance, {
         position: undefined,
