@@ -16,7 +16,7 @@ import { systemClock } from '../../operator/platform/clock.ts';
 import { renewMount } from '../../operator/platform/renewed-mount.ts';
 import { passwordPlaces, declarationFor } from '../../operator/resources/declaration.ts';
 import { definitionFor, definitionText } from '../../operator/resources/definition.ts';
-import { instanceNames } from '../../operator/resources/names.ts';
+import { agentPort, instanceNames } from '../../operator/resources/names.ts';
 import { sampleCluster } from '../../operator/resources/sample-cluster.ts';
 import { applicationContent, systemPasswordKey } from '../../operator/resources/secrets.ts';
 import { run } from '../images/command.ts';
@@ -54,6 +54,8 @@ export interface AgentCluster {
   readonly startWriter: () => Promise<Omit<WriterPod, 'node' | 'remove'>>;
   /** Ends the client and looks up what it was promised. */
   readonly finish: (writer: Pick<WriterPod, 'stop'>) => Promise<FinalReport>;
+  /** What Prometheus gets from its agent. */
+  readonly metrics: (instance: string) => Promise<string>;
   readonly remove: () => Promise<void>;
 }
 
@@ -62,8 +64,8 @@ const etcdAddress = '10.9.0.2';
 const writerAddress = '10.9.0.3';
 const writerPort = 9090;
 const mostHandOvers = 5;
-/** Whatever is expected takes a few seconds. */
-const patience = seconds(120);
+/** Whatever is expected takes a few seconds, but first data and two clones on a machine that many use. */
+const patience = seconds(300);
 
 export async function agentCluster(options: {
   readonly kind: ClusterKind;
@@ -289,6 +291,11 @@ export async function agentCluster(options: {
       // It reads back where its Secret leads; no Service does here.
       await writeFile(path.join(access, 'host'), addressOf(await awaitPrimary('a primary', () => true)));
       return writer.stop();
+    },
+    metrics: async (instance) => {
+      const port = await network.forward(addressOf(instance), agentPort);
+      const answer = await fetch(`http://127.0.0.1:${port}/metrics`, { signal: AbortSignal.timeout(seconds(10)) });
+      return answer.text();
     },
     remove: async () => {
       await state.close();

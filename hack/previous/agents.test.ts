@@ -23,7 +23,7 @@ beforeAll(async () => {
 }, 300_000);
 
 /** Three times what a busy machine needs. */
-const limit = 600_000;
+const limit = 1_200_000;
 
 interface Mixed {
   readonly cluster: AgentCluster;
