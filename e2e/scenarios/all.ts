@@ -22,6 +22,7 @@ import './deletion-protection.ts';
 import './certificates.ts';
 import './volumes-kept.ts';
 import './hibernation.ts';
+import './one-namespace.ts';
 import './chart.ts';
 // For `make soak` only:
 import './versions.ts';

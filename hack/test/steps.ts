@@ -298,8 +298,8 @@ async function chartChecks(context: StepContext): Promise<Outcome> {
         const ports = objects
           .filter((object) => object?.kind === 'ServiceMonitor' || object?.kind === 'PodMonitor')
           .map((object) => JSON.stringify(object?.spec['endpoints'] ?? object?.spec['podMetricsEndpoints']));
-        const wanted = ['http', 'agent', 'metrics'].map((port) => JSON.stringify([{ port, interval: '15s' }]));
-        if (ports.join() !== wanted.join()) throw new Error(`monitors of ${ports.join()}`);
+        const wanted = ['agent', 'http', 'metrics'].map((port) => JSON.stringify([{ port, interval: '15s' }]));
+        if (ports.toSorted().join() !== wanted.join()) throw new Error(`monitors of ${ports.join()}`);
       },
     ],
     [
