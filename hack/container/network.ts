@@ -32,6 +32,52 @@ export async function testNetwork(): Promise<TestNetwork> {
   const folder = await mkdtemp(path.join(tmpdir(), 'mainstay-network-'));
   const servers: Server[] = [];
   const sockets = new Set<Socket>();
+  /** Ports of this machine, by where they lead. */
+  const doors = new Map<string, Promise<number>>();
+  const lead = async (address: string, port: number): Promise<number> => {
+    // Files know no network namespaces: a socket among them is the door between the two.
+    const door = path.join(folder, `${address}-${port}`);
+    const argv = [
+      '--target',
+      String(holder.pid),
+      '--net',
+      process.execPath,
+      '--eval',
+      relay,
+      door,
+      address,
+      String(port),
+    ];
+    const relaying = spawn('setpriv', ['--pdeathsig', 'KILL', 'nsenter', ...argv], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    await Promise.race([
+      once(relaying.stdout, 'data'),
+      once(relaying, 'exit').then(() => {
+        throw new Error(`nothing leads to ${address}:${port}`);
+      }),
+    ]);
+    const server = createServer((socket) => {
+      const beyond = connect(door);
+      for (const [one, other] of [
+        [socket, beyond],
+        [beyond, socket],
+      ] as const) {
+        sockets.add(one);
+        one
+          .on('error', () => undefined)
+          .once('close', () => {
+            sockets.delete(one);
+            other.destroy();
+          });
+        one.pipe(other);
+      }
+    });
+    server.once('close', () => relaying.kill('SIGKILL'));
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return (server.address() as AddressInfo).port;
+  };
   return {
     plug: (pid, address) => {
       const name = port(address);
@@ -43,44 +89,11 @@ export async function testNetwork(): Promise<TestNetwork> {
     },
     cut: (address) => inside(holder.pid, 'link', 'set', port(address), 'nomaster'),
     mend: (address) => inside(holder.pid, 'link', 'set', port(address), 'master', 'switch'),
-    forward: async (address, port) => {
-      // Files know no network namespaces: a socket among them is the door between the two.
-      const door = path.join(folder, `${address}-${port}`);
-      const argv = [
-        '--target',
-        String(holder.pid),
-        '--net',
-        process.execPath,
-        '--eval',
-        relay,
-        door,
-        address,
-        String(port),
-      ];
-      const relaying = spawn('setpriv', ['--pdeathsig', 'KILL', 'nsenter', ...argv], {
-        stdio: ['pipe', 'pipe', 'inherit'],
-      });
-      await once(relaying.stdout, 'data');
-      const server = createServer((socket) => {
-        const beyond = connect(door);
-        for (const [one, other] of [
-          [socket, beyond],
-          [beyond, socket],
-        ] as const) {
-          sockets.add(one);
-          one
-            .on('error', () => undefined)
-            .once('close', () => {
-              sockets.delete(one);
-              other.destroy();
-            });
-          one.pipe(other);
-        }
-      });
-      server.once('close', () => relaying.kill('SIGKILL'));
-      servers.push(server);
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return (server.address() as AddressInfo).port;
+    forward: (address, port) => {
+      const to = `${address}-${port}`;
+      const made = doors.get(to) ?? lead(address, port);
+      doors.set(to, made);
+      return made;
     },
     remove: async () => {
       const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)));
