@@ -15,7 +15,7 @@ beforeAll(async () => {
   bundle = (await bundleProgram('agent')).file;
 }, 60_000);
 
-/** Of all changes that ended on this instance, whatever their reason: at most one here. */
+/** Of all changes that ended on this instance, whatever their reason. */
 const told = (metrics: string): number =>
   [...metrics.matchAll(/^mainstay_failover_duration_seconds_sum\{.*\} (.*)$/gm)].reduce(
     (sum, [, value]) => sum + Number(value),
@@ -34,7 +34,7 @@ onRealServers(
     await cluster.allCount();
     expect(await cluster.metrics(first)).toMatch(/^pg_up 1$/m);
     // The first data end no outage.
-    expect(told(await cluster.metrics(first))).toBe(0);
+    expect(await cluster.metrics(first)).not.toContain('reason="Bootstrap"');
     const writer = await cluster.startWriter();
     await writer.acknowledgedAgain({ within: seconds(60) });
     const seen = async (mark: string): Promise<number> =>
@@ -47,19 +47,31 @@ onRealServers(
       expect(duration).toBeGreaterThan(gap / 3 - 0.5);
     };
 
+    // A busy machine may have had a change of primary before.
+    const toldBy = async (): Promise<ReadonlyMap<string, number>> =>
+      new Map(
+        await Promise.all(
+          cluster.instances.map(async (name) => [name, told(await cluster.metrics(name).catch(() => ''))] as const),
+        ),
+      );
+    const since = async (before: ReadonlyMap<string, number>, winner: string): Promise<number> =>
+      told(await cluster.metrics(winner)) - (before.get(winner) ?? 0);
+
+    const beforeLoss = await toldBy();
     await writer.mark('lost');
     await cluster.kill(first);
     const second = await cluster.primaryOtherThan(first);
     await writer.acknowledgedAgain({ within: seconds(60) });
-    agree(told(await cluster.metrics(second)), await seen('lost'));
+    agree(await since(beforeLoss, second), await seen('lost'));
 
     await cluster.start(first, program);
     await cluster.allCount();
+    const beforeEnd = await toldBy();
     await writer.mark('handed over');
     await cluster.end(second);
     const third = await cluster.primaryOtherThan(second);
     await writer.acknowledgedAgain({ within: seconds(60) });
-    agree(told(await cluster.metrics(third)), await seen('handed over'));
+    agree(await since(beforeEnd, third), await seen('handed over'));
     expect((await cluster.finish(writer)).lost).toBe(0);
   },
   900_000,
