@@ -30,9 +30,8 @@ const isPlain = (value: unknown): value is object =>
 
 function withoutPositions(status: ClusterStatus): ClusterStatus {
   if (!status.instancesStatus) return status;
-  const { lag: _, ...lasting } = status;
-  return {
-    ...lasting,
+  return Object.assign({}, status, {
+    lag: undefined,
     instancesStatus: status.instancesStatus.map((instance) =>
       Object.assign({}, instance, {
         position: undefined,
@@ -41,7 +40,7 @@ function withoutPositions(status: ClusterStatus): ClusterStatus {
         copy: undefined,
       }),
     ),
-  };
+  });
 }
 
 /** Independent of the order of fields, because the API server has its own. */
