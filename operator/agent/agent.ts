@@ -126,8 +126,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   let pledgingNoted = volume.pledging();
   let whyNobodyLeads: string | undefined;
   let observation: Observation = { member: {}, streaming: false, replicas: [] };
-  /** When clients were last let in here. */
-  let openUntil = -Infinity;
+  /** When clients were last let in: here, or at a primary that has answered so itself. */
+  let servedUntil = -Infinity;
   /** Generation of the definition whose settings the running database has been given. */
   let configured: number | undefined;
   let currentEffect: { readonly abort: AbortController; readonly done: Promise<boolean> } | undefined;
@@ -177,7 +177,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   }
 
   function measure(before: HaState): void {
-    const { database, view, primaryHeard } = state;
+    const { database, view } = state;
     metrics.epoch.set(view?.epoch ?? 0);
     metrics.primary.set(servesAsPrimary() ? 1 : 0);
     metrics.leaseSeconds.set(leads() ? Math.max(0, (serveUntil(state) ?? 0) - state.now) / 1000 : 0);
@@ -185,11 +185,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     metrics.isReplica?.set(database.status === 'replica' ? 1 : 0);
     metrics.streaming.set(database.status === 'replica' && observation.streaming ? 1 : 0);
     metrics.backlog.set(database.status === 'replica' ? (observation.member.backlog ?? 0) : 0);
-    if (isOpen(before) && !isOpen(state)) openUntil = state.now;
+    if (isOpen(before) && !isOpen(state)) servedUntil = state.now;
     if (isOpen(before) || !isOpen(state)) return;
-    const since = Math.max(openUntil, primaryHeard?.at ?? -Infinity);
     const reason = view?.history.get(view.epoch)?.reason ?? 'Unknown';
-    if (Number.isFinite(since)) metrics.failovers.observe({ reason }, (state.now - since) / 1000);
+    if (Number.isFinite(servedUntil)) metrics.failovers.observe({ reason }, (state.now - servedUntil) / 1000);
   }
 
   /** Told once for each reason. */
@@ -629,7 +628,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         dispatch({ type: 'primary-lost', epoch });
         if (isElecting(state)) electionDue.ring();
       },
-      (epoch) => dispatch({ type: 'primary-heard', epoch }),
+      (epoch) => {
+        servedUntil = clock.now();
+        dispatch({ type: 'primary-heard', epoch });
+      },
       () => {
         const epoch = mayPledge(state);
         if (epoch === undefined) return undefined;
