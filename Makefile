@@ -6,7 +6,7 @@ NODE := node_modules/.bin/node
 # Dependencies are up to date when the stamp of this very lock file is there.
 SETUP := node_modules/.setup-$(shell sha256sum package-lock.json | cut -c1-16)
 
-.PHONY: help setup generate build format lint unit model simulate test e2e soak bench bench-scale faults images cluster cluster-down demo clean
+.PHONY: help setup generate manifests build format lint unit model simulate test e2e soak bench bench-scale faults images cluster cluster-down demo clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,9 @@ $(SETUP):
 
 generate: $(SETUP) ## write crds/, the chart's copies and docs/reference from operator/api
 	@$(NODE) hack/generate/main.ts
+
+manifests: $(SETUP) ## write manifests/mainstay.yaml from the chart, for those without Helm
+	@$(NODE) hack/manifests/main.ts
 
 build: $(SETUP) ## bundle operator, agent and kubectl-mainstay into build/
 	@$(NODE) hack/build/main.ts

@@ -21,6 +21,7 @@ import { runtimeMetrics } from './kubernetes/metrics.ts';
 import { surroundingsFrom } from './kubernetes/surroundings.ts';
 import type { Clock } from './platform/clock.ts';
 import { createLogger } from './platform/log.ts';
+import { profileWhenAsked, usualProfiling } from './platform/profile.ts';
 import type { Installation } from './resources/installation.ts';
 import { readSettings, type Settings } from './settings.ts';
 
@@ -60,6 +61,7 @@ async function run(): Promise<void> {
   const access = settings.kubeconfig === undefined ? await inCluster() : await fromKubeconfig(settings.kubeconfig);
   const client = kubernetesClient(access, { ...surroundings, metrics });
   const { clock } = surroundings;
+  profileWhenAsked({ program: 'operator', ...usualProfiling }, clock, log);
   const ownEtcd =
     settings.ownEtcd === undefined ? undefined : await ownEtcdOf(settings, settings.ownEtcd, client, clock);
   const credentials: CredentialsSource | undefined =

@@ -22,7 +22,9 @@ import './deletion-protection.ts';
 import './certificates.ts';
 import './volumes-kept.ts';
 import './hibernation.ts';
+import './chart.ts';
 // For `make soak` only:
+import './one-namespace.ts';
 import './versions.ts';
 import './orphaned-backend.ts';
 import './container-processes-killed.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { repository } from '../../hack/testbed/cluster-access.ts';
-import { systemNamespace } from '../../hack/testbed/deployment.ts';
+import { images, load, systemNamespace } from '../../hack/testbed/deployment.ts';
 import { powerDevice } from '../../hack/testbed/power-device.ts';
 import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
@@ -26,6 +26,8 @@ scenario(
       );
     const node = (what: string, jsonpath: string) =>
       access.kubectl(['get', 'node', what, '--output', `jsonpath=${jsonpath}`]);
+    const say = (): void => undefined;
+    await load(await images({ say, signal }, ['fence-agents']), { say, signal });
     const device = await powerDevice(nodes, password);
     try {
       await fencing(true);
@@ -45,7 +47,7 @@ scenario(
               kind: 'FenceAgent',
               metadata: { name },
               spec: {
-                image: 'mainstay.dev/postgres:18',
+                image: 'mainstay.dev/fence-agents:4',
                 command: device.command,
                 secretName: name,
                 unreadySeconds: 10,

@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { run } from '../../hack/testbed/command.ts';
 import { systemNamespace } from '../../hack/testbed/deployment.ts';
 import { scenario } from '../scenario.ts';
 
@@ -47,7 +51,7 @@ scenario(
 );
 
 scenario(
-  'no credential is in a log, an argument, an environment, an event or a Pod',
+  'no credential is in a log, an argument, an environment, an event, a Pod or a support bundle',
   { operator: 'needed' },
   async ({ orders, access }) => {
     const { namespace } = orders;
@@ -89,6 +93,17 @@ scenario(
         `arguments and environments in ${name}`,
         await orders.shell(name, 'cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr "\\0" "\\n"; true'),
       );
+    }
+    const folder = await mkdtemp(path.join(tmpdir(), 'mainstay-report-'));
+    try {
+      const file = path.join(folder, 'report.tar.gz');
+      const reported = await access.mainstay(['report', 'orders', '--namespace', namespace, '--file', file]);
+      assert.equal(reported.code, 0, reported.stderr);
+      const contents = await run('tar', ['--extract', '--gzip', '--to-stdout', '--file', file]);
+      for (const wanted of ['PostgresCluster', 'orders-1', '"msg"']) assert.ok(contents.includes(wanted), wanted);
+      places.set('the support bundle', contents);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
     }
     const found = [...places].flatMap(([place, text]) =>
       credentials.filter((one) => text.includes(one.text)).map((one) => `${one.name} is in ${place}`),

@@ -1,6 +1,10 @@
 /** A switch between containers that have a network of their own. It lives in a namespace of its own, and ends with the test. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 
 export interface TestNetwork {
   /** Gives the container of this process (as the machine numbers it) a cable and an address. */
@@ -8,6 +12,8 @@ export interface TestNetwork {
   /** Pulls the cable of this address out: nothing arrives any more, and nobody is told. */
   cut(address: string): void;
   mend(address: string): void;
+  /** A port of this machine's loopback that leads to that one in the network. */
+  forward(address: string, port: number): Promise<number>;
   remove(): Promise<void>;
 }
 
@@ -22,6 +28,56 @@ export async function testNetwork(): Promise<TestNetwork> {
   const port = (address: string): string => `port${address.split('.').at(-1) ?? ''}`;
   inside(holder.pid, 'link', 'add', 'switch', 'type', 'bridge');
   inside(holder.pid, 'link', 'set', 'switch', 'up');
+  inside(holder.pid, 'addr', 'add', '10.9.0.1/24', 'dev', 'switch');
+  const folder = await mkdtemp(path.join(tmpdir(), 'mainstay-network-'));
+  const servers: Server[] = [];
+  const sockets = new Set<Socket>();
+  /** Ports of this machine, by where they lead. */
+  const doors = new Map<string, Promise<number>>();
+  const lead = async (address: string, port: number): Promise<number> => {
+    // Files know no network namespaces: a socket among them is the door between the two.
+    const door = path.join(folder, `${address}-${port}`);
+    const argv = [
+      '--target',
+      String(holder.pid),
+      '--net',
+      process.execPath,
+      '--eval',
+      relay,
+      door,
+      address,
+      String(port),
+    ];
+    const relaying = spawn('setpriv', ['--pdeathsig', 'KILL', 'nsenter', ...argv], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    await Promise.race([
+      once(relaying.stdout, 'data'),
+      once(relaying, 'exit').then(() => {
+        throw new Error(`nothing leads to ${address}:${port}`);
+      }),
+    ]);
+    const server = createServer((socket) => {
+      const beyond = connect(door);
+      for (const [one, other] of [
+        [socket, beyond],
+        [beyond, socket],
+      ] as const) {
+        sockets.add(one);
+        one
+          .on('error', () => undefined)
+          .once('close', () => {
+            sockets.delete(one);
+            other.destroy();
+          });
+        one.pipe(other);
+      }
+    });
+    server.once('close', () => relaying.kill('SIGKILL'));
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return (server.address() as AddressInfo).port;
+  };
   return {
     plug: (pid, address) => {
       const name = port(address);
@@ -33,13 +89,36 @@ export async function testNetwork(): Promise<TestNetwork> {
     },
     cut: (address) => inside(holder.pid, 'link', 'set', port(address), 'nomaster'),
     mend: (address) => inside(holder.pid, 'link', 'set', port(address), 'master', 'switch'),
+    forward: (address, port) => {
+      const to = `${address}-${port}`;
+      const made = doors.get(to) ?? lead(address, port);
+      doors.set(to, made);
+      return made;
+    },
     remove: async () => {
+      const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)));
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(closed);
+      await rm(folder, { recursive: true, force: true });
       const ended = once(holder, 'exit');
       holder.kill('SIGKILL');
       await ended;
     },
   };
 }
+
+/** Its arguments: the socket to listen at, then where to lead. */
+const relay = `
+const [door, host, port] = process.argv.slice(-3);
+const { connect, createServer } = require('node:net');
+createServer((socket) => {
+  const beyond = connect(Number(port), host);
+  for (const [one, other] of [[socket, beyond], [beyond, socket]]) {
+    one.on('error', () => undefined).once('close', () => other.destroy());
+    one.pipe(other);
+  }
+}).listen(door, () => console.log('ready'));
+`;
 
 function ip(file: string, ...args: readonly string[]): void {
   const done = spawnSync(file, args, { encoding: 'utf8' });

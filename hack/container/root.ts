@@ -10,7 +10,7 @@ import { whyNoContainer } from './container.ts';
 const run = promisify(execFile);
 
 /** `upgrade` holds the servers of both versions. */
-type DatabaseImage = Extract<ImageKind, 'postgres17' | 'postgres18' | 'upgrade' | 'mysql'>;
+type TestedImage = Extract<ImageKind, 'postgres17' | 'postgres18' | 'upgrade' | 'mysql' | 'fence-agents'>;
 
 export const testedVersion = process.env['MAINSTAY_TEST_POSTGRES'] === '17' ? '17' : '18';
 
@@ -19,7 +19,7 @@ export const testedVersion = process.env['MAINSTAY_TEST_POSTGRES'] === '17' ? '1
  * them. Those of PostgreSQL run on the other version too: MAINSTAY_TEST_POSTGRES=17.
  */
 export async function rootForTests(
-  image: DatabaseImage = `postgres${testedVersion}`,
+  image: TestedImage = `postgres${testedVersion}`,
 ): Promise<
   { readonly root: string; readonly whyNot: undefined } | { readonly root: undefined; readonly whyNot: string }
 > {
@@ -32,7 +32,7 @@ export async function rootForTests(
 }
 
 /** Unpacked once per image; undefined if it has not been built (`make images`). */
-export async function databaseRoot(image: DatabaseImage): Promise<string | undefined> {
+export async function databaseRoot(image: TestedImage): Promise<string | undefined> {
   const archive = await newest(`${image}-`, '.tar');
   if (archive === undefined) return undefined;
   const name = path.basename(archive, '.tar');

@@ -51,6 +51,9 @@ const cluster = (kind: string, shortName: string, version: string, resource: Kin
       column('Status', 'string', '.status.summary', 'What is going on.'),
       column('Version', 'string', '.spec.version', version),
       column('Sync', 'string', '.status.sync.members', 'Instances whose acknowledgement counts.', 1),
+      column('Lag', 'string', '.status.lag', 'How far the slowest replica is behind.', 1),
+      column('Endpoint', 'string', '.status.endpoint', 'Where clients find the primary.', 1),
+      column('Nodes', 'string', '.status.nodes', 'Nodes that instances run on.', 1),
       column(
         'If primary lost',
         'string',

@@ -10,6 +10,7 @@ import {
   toChartTemplate,
   toYaml,
 } from './custom-resource-definition.ts';
+import { chartValuesSchema } from './chart-values.ts';
 import {
   conditionsPage,
   errorsPage,
@@ -34,6 +35,8 @@ export function generatedFiles(): ReadonlyMap<string, string> {
         [`charts/mainstay/templates/crds/${file}`, toChartTemplate(resource)],
       ];
     }),
+    ['charts/mainstay/values.schema.json', chartValuesSchema()],
+    ['manifests/crds.yaml', customResources().map(toYaml).join('---\n')],
     ['docs/reference/postgres-cluster.md', resourcePage(postgresCluster())],
     ['docs/reference/mysql-cluster.md', resourcePage(mysqlCluster())],
     ['docs/reference/cluster-operation.md', resourcePage(clusterOperation())],

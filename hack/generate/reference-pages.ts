@@ -9,6 +9,7 @@ import {
   operationConditionTypes,
   type Catalogue,
 } from '../../operator/api/conditions.ts';
+import { engineNames } from '../../operator/api/cluster-state.ts';
 import { eventReasons } from '../../operator/api/event-reasons.ts';
 import { lockedVariables, restrictedVariables } from '../../operator/api/mysql-parameters.ts';
 import type { LockedParameters, RestrictedParameter } from '../../operator/api/parameter-rules.ts';
@@ -83,19 +84,21 @@ export function metricsPage(): string {
   const [operator, runtime] = [new Registry(), new Registry()];
   operatorMetrics(operator, () => 0);
   runtimeMetrics(runtime);
-  const table = (registry: Registry): string =>
+  const own = (registry: Registry) =>
+    registry.getMetricsAsArray().filter(({ name }) => !/^(process|nodejs)_/.test(name));
+  const rows = (metrics: readonly { readonly name: string; readonly help: string }[]): string =>
     markdownTable(
       ['Metric', 'Meaning'],
-      registry
-        .getMetricsAsArray()
-        .filter(({ name }) => !/^(process|nodejs)_/.test(name))
-        .map(({ name, help }) => [code(name), help]),
+      metrics.map(({ name, help }) => [code(name), help]),
     );
+  const table = (registry: Registry): string => rows(own(registry));
+  const ofAgents = engineNames.flatMap((engine) => own(agentMetrics(engine).registry));
   return page('Metrics', [
     'In the Prometheus text format: the agent’s on port 8008, the operator’s on port 8080, path `/metrics`. Both also give the usual ' +
       '`process_*` and `nodejs_*` metrics of prom-client.',
     '## Agent',
-    table(agentMetrics().registry),
+    rows(ofAgents.filter(({ name }, index) => ofAgents.findIndex((one) => one.name === name) === index)),
+    'Named as postgres_exporter and mysqld_exporter name them where the meaning is the same. What goes on inside a database those tell better: run them beside, with a role of your own.',
     '## Operator',
     'Its own:',
     table(operator),

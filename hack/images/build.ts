@@ -8,8 +8,12 @@ import { cacheFolder, digest, makeFile, removeOlder, sizeOf, withWorkFolder } fr
 import { debianBase, downloadsOf, installTools, refreshPackages, type Suite } from './debian.ts';
 import { etcdFiles } from './etcd/files.ts';
 import { mainstayFiles } from './mainstay/files.ts';
+import { previousFiles } from './previous/files.ts';
 
-export const imageKinds = ['postgres18', 'postgres17', 'upgrade', 'mysql', 'etcd', 'mainstay'] as const;
+/** What the local cluster runs. */
+export const usualImages = ['postgres18', 'postgres17', 'upgrade', 'mysql', 'etcd', 'mainstay'] as const;
+/** With what is built only when it is asked for: `previous` is the mainstay image of the version before this one. */
+export const imageKinds = [...usualImages, 'fence-agents', 'previous'] as const;
 export type ImageKind = (typeof imageKinds)[number];
 
 export interface BuiltImage {
@@ -71,6 +75,20 @@ const recipes: Readonly<Record<ImageKind, Recipe>> = {
     suite: trixie,
     buildArgs: {},
     files: mainstayFiles,
+  },
+  'fence-agents': {
+    name: 'mainstay.dev/fence-agents:4',
+    folder: 'fence-agents',
+    suite: trixie,
+    buildArgs: {},
+    files: nothing,
+  },
+  previous: {
+    name: 'mainstay.dev/mainstay:previous',
+    folder: 'mainstay',
+    suite: trixie,
+    buildArgs: {},
+    files: previousFiles,
   },
 };
 

@@ -1,9 +1,10 @@
-// node hack/images/main.ts [postgres18|postgres17|upgrade|mysql|etcd|mainstay|all …] [--refresh | --stage]
+// node hack/images/main.ts [postgres18|postgres17|upgrade|mysql|etcd|mainstay|fence-agents|previous|all …] [--refresh | --stage]
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { buildImages, imageKinds, stageContext, type ImageKind } from './build.ts';
+import { buildImages, imageKinds, stageContext, usualImages, type ImageKind } from './build.ts';
 
 const usage = `usage: node hack/images/main.ts [${imageKinds.join('|')}|all …] [--refresh | --stage]
+  without a name: ${usualImages.join(', ')}
   --refresh  with Debian's packages of today
   --stage    only fill build/images/<name>, the context for docker build`;
 
@@ -32,7 +33,8 @@ try {
 }
 
 function wanted(words: readonly string[]): readonly ImageKind[] {
-  if (words.length === 0 || words.includes('all')) return imageKinds;
+  if (words.length === 0) return usualImages;
+  if (words.includes('all')) return imageKinds;
   return words.map((word) => {
     const kind = imageKinds.find((known) => known === word);
     if (kind === undefined) throw new Error(`There is no image "${word}".\n${usage}`);

@@ -3,6 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
+import { parseAllDocuments } from 'yaml';
 import type { Result } from '../../e2e/result.ts';
 import { artifact } from '../cluster/artifacts.ts';
 import { chooseCluster, repository } from '../testbed/cluster-access.ts';
@@ -30,10 +31,10 @@ export const steps: readonly Step[] = [
   },
   {
     name: 'databases',
-    title: 'PostgreSQL 17 and 18 and MySQL for the tests, as images',
+    title: 'PostgreSQL 17 and 18, MySQL and fence agents for the tests, as images',
     run: (context) =>
       once(context, 'the images of databases can’t be built', () =>
-        node(['hack/images/main.ts', 'postgres17', 'postgres18', 'upgrade', 'mysql'], context),
+        node(['hack/images/main.ts', 'postgres17', 'postgres18', 'upgrade', 'mysql', 'fence-agents'], context),
       ),
   },
   { name: 'unit', title: 'unit tests (jest)', needs: ['databases'], run: (context) => unitTests(context, [], {}) },
@@ -211,7 +212,15 @@ function reason(message = ''): string {
     .join('');
 }
 
-async function accepted({ say, signal }: StepContext, values: readonly string[]): Promise<void> {
+async function acceptedByServer({ say, signal }: StepContext, manifests: string): Promise<void> {
+  await access.kubectl(
+    ['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict', '-f', '-'],
+    { signal, onLine: say, input: manifests },
+  );
+}
+
+async function accepted(context: StepContext, values: readonly string[]): Promise<void> {
+  const { signal } = context;
   const { serverVersion } = JSON.parse(await access.kubectl(['version', '--output', 'json'], { signal })) as {
     readonly serverVersion: { readonly gitVersion: string };
   };
@@ -222,10 +231,12 @@ async function accepted({ say, signal }: StepContext, values: readonly string[])
     ],
     { signal },
   );
-  await access.kubectl(
-    ['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict', '-f', '-'],
-    { signal, onLine: say, input: rendered },
-  );
+  await acceptedByServer(context, rendered);
+}
+
+async function rendered({ signal }: StepContext, ...values: readonly string[]): Promise<string> {
+  const set = values.flatMap((value) => ['--set', value]);
+  return access.helm(['template', 'mainstay', chart, '--namespace', systemNamespace, ...set], { signal });
 }
 
 async function chartChecks(context: StepContext): Promise<Outcome> {
@@ -257,6 +268,38 @@ async function chartChecks(context: StepContext): Promise<Outcome> {
         );
         const beyond = /^kind: (Cluster\w+|CustomResourceDefinition|ValidatingAdmission\w+)$/m.exec(rendered);
         if (beyond) throw new Error(`the chart makes a ${beyond[1] ?? ''}`);
+      },
+    ],
+    [
+      'manifests for those without Helm are what the chart renders',
+      () => node(['hack/manifests/main.ts', '--check'], context),
+    ],
+    [
+      'and Kustomize makes of them what the API server accepts',
+      async () =>
+        acceptedByServer(context, await access.kubectl(['kustomize', path.join(repository, 'manifests')], options)),
+    ],
+    [
+      'an image by its digest is that of operator, agents and test',
+      async () => {
+        const digest = `sha256:${'0'.repeat(64)}`;
+        const text = await rendered(context, `image.digest=${digest}`);
+        const named = text.split(`mainstay.dev/mainstay@${digest}`).length - 1;
+        if (named !== 3 || text.includes('mainstay.dev/mainstay:')) throw new Error(`${named} instead of 3 by digest`);
+      },
+    ],
+    [
+      'monitors only where they are asked for, and for ports that there are',
+      async () => {
+        if ((await rendered(context)).includes('monitoring.coreos.com')) throw new Error('monitors by default');
+        const objects = parseAllDocuments(await rendered(context, 'monitoring.enabled=true')).map(
+          (document) => document.toJS() as { readonly kind: string; readonly spec: Record<string, unknown> } | null,
+        );
+        const ports = objects
+          .filter((object) => object?.kind === 'ServiceMonitor' || object?.kind === 'PodMonitor')
+          .map((object) => JSON.stringify(object?.spec['endpoints'] ?? object?.spec['podMetricsEndpoints']));
+        const wanted = ['agent', 'http', 'metrics'].map((port) => JSON.stringify([{ port, interval: '15s' }]));
+        if (ports.toSorted().join() !== wanted.join()) throw new Error(`monitors of ${ports.join()}`);
       },
     ],
     [

@@ -19,7 +19,7 @@ export interface ClusterState {
 const readMs = 2_000;
 
 /** `etcd` is asked each time: members whose Pods are replaced have other addresses. */
-export function clusterState(etcd: () => EtcdMembers, signal: AbortSignal): ClusterState {
+export function clusterState(etcd: () => Pick<EtcdMembers, 'members'>, signal: AbortSignal): ClusterState {
   let open: { readonly endpoints: readonly string[]; readonly dcs: Dcs } | undefined;
   const dcs = async (): Promise<Dcs> => {
     const endpoints = etcd().members.map((member) => member.url);

@@ -1,11 +1,18 @@
 /** From nothing to a running operator: images and cluster side by side, then the chart. Whatever is there already is reused. */
 import path from 'node:path';
 import process from 'node:process';
+import type { ImageKind } from '../images/build.ts';
 import { repository, type ClusterAccess } from './cluster-access.ts';
 import { run } from './command.ts';
 
 export const systemNamespace = 'mainstay-system';
+export const releaseName = 'mainstay';
 export const operatorDeployment = 'mainstay-operator';
+/** On the Deployment: the archive of the image that its Pods were started with. */
+export const archiveMark = {
+  annotation: 'mainstay.dev/image-archive',
+  jsonPath: '{.metadata.annotations.mainstay\\.dev/image-archive}',
+} as const;
 
 export interface Saying {
   readonly say: (line: string) => void;
@@ -42,8 +49,9 @@ export async function deploy(access: ClusterAccess, { say, signal }: Saying): Pr
   await installChart(access, archives, { say, signal });
 }
 
-export async function images({ say, signal }: Saying): Promise<readonly Image[]> {
-  const lines = await script('hack/images/main.ts', [], { say: labelled(say, 'images'), signal });
+/** Those that the cluster runs, or the ones named. */
+export async function images({ say, signal }: Saying, kinds: readonly ImageKind[] = []): Promise<readonly Image[]> {
+  const lines = await script('hack/images/main.ts', kinds, { say: labelled(say, 'images'), signal });
   return lines
     .split('\n')
     .filter((line) => line.includes('\t'))
@@ -69,7 +77,7 @@ export async function load(archives: readonly Image[], { say, signal }: Saying):
 
 async function installChart(access: ClusterAccess, archives: readonly Image[], { say, signal }: Saying): Promise<void> {
   const what = labelled(say, 'chart');
-  const release = ['mainstay', '--namespace', systemNamespace];
+  const release = [releaseName, '--namespace', systemNamespace];
   const install = async (...more: readonly string[]): Promise<void> => {
     what(['helm upgrade --install mainstay charts/mainstay --wait', ...more].join(' '));
     await access.helm(
@@ -100,18 +108,14 @@ async function installChart(access: ClusterAccess, archives: readonly Image[], {
 /** The tag of development images never changes, so neither does the Deployment when its image does. */
 async function restartIfImageChanged(access: ClusterAccess, archive: string, { say, signal }: Saying): Promise<void> {
   const target = ['--namespace', systemNamespace, `deployment/${operatorDeployment}`];
-  const annotation = 'mainstay.dev/image-archive';
-  const running = await access.kubectl(
-    ['get', ...target, '--output', `jsonpath={.metadata.annotations.${annotation.replaceAll('.', '\\.')}}`],
-    { signal },
-  );
+  const running = await access.kubectl(['get', ...target, '--output', `jsonpath=${archiveMark.jsonPath}`], { signal });
   if (running === archive) return;
   if (running !== '') {
     labelled(say, 'chart')('the image has changed: the operator is restarted');
     await access.kubectl(['rollout', 'restart', ...target], { signal });
     await access.kubectl(['rollout', 'status', ...target, '--timeout=120s'], { signal, timeoutMs: 130_000 });
   }
-  await access.kubectl(['annotate', '--overwrite', ...target, `${annotation}=${archive}`], { signal });
+  await access.kubectl(['annotate', '--overwrite', ...target, `${archiveMark.annotation}=${archive}`], { signal });
 }
 
 function script(file: string, args: readonly string[], { say, signal }: Saying): Promise<string> {

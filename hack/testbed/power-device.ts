@@ -5,7 +5,7 @@ import { gateway } from '../cluster/layout.ts';
 import type { Nodes } from './nodes.ts';
 
 export interface PowerDevice {
-  /** A program of the FenceAgentAPI, for an image with bash. */
+  /** A program of the FenceAgentAPI, for an image with bash (mainstay.dev/fence-agents has it). */
   readonly command: readonly string[];
   /** What was asked of it, as in `off node-1`. */
   readonly asked: readonly string[];

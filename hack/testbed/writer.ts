@@ -79,17 +79,21 @@ export async function startWriter(
   });
   const ask =
     options.reach === 'direct'
-      ? asking(await podAddress(api, options, signal))
+      ? writerAt(`http://${await podAddress(api, options, signal)}:${port}`)
       : throughProxy(api, `/api/v1/namespaces/${options.namespace}/pods/${podName}:${port}/proxy`);
+  const writer = writerThatAnswers(ask, signal);
+  await until('writer', async () => yes(await writer.state()), { within: podReadyMs, signal });
+  return { ...writer, node: options.node, remove };
+}
+
+/** `ask`: how hack/writer is reached. */
+export function writerThatAnswers(ask: Ask, signal?: AbortSignal): Omit<WriterPod, 'node' | 'remove'> {
   const state = (): Promise<LedgerState> => ask<LedgerState>('GET', '/state');
   const mark = async (name: string): Promise<void> => {
     await ask('POST', `/mark?name=${encodeURIComponent(name)}`);
   };
-  await until('writer', async () => yes(await state()), { within: podReadyMs, signal });
   let questions = 0;
-
   return {
-    node: options.node,
     state,
     mark,
     acknowledgedAgain: async ({ within, writes = convincingWrites }) => {
@@ -108,11 +112,10 @@ export async function startWriter(
     },
     stop: () => ask<FinalReport>('POST', '/stop', {}, stopTimeoutMs),
     verify: (history) => ask<Verdict>('POST', '/verify', history, stopTimeoutMs),
-    remove,
   };
 }
 
-type Ask = <T>(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs?: number) => Promise<T>;
+export type Ask = <T>(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs?: number) => Promise<T>;
 
 function throughProxy(api: ApiServer, proxy: string): Ask {
   return async <T>(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs?: number) => {
@@ -123,9 +126,9 @@ function throughProxy(api: ApiServer, proxy: string): Ask {
   };
 }
 
-function asking(address: string): Ask {
+export function writerAt(url: string): Ask {
   return async <T>(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs = 2_000) => {
-    const answer = await request(`http://${address}:${port}${path}`, {
+    const answer = await request(url + path, {
       method,
       body: method === 'POST' ? JSON.stringify(body ?? {}) : null,
       headersTimeout: timeoutMs,

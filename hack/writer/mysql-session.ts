@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import mysql from 'mysql2/promise';
+import mysql from 'mysql2';
 import { connectMs, readBackMs, statementMs } from './limits.ts';
 import { reasonOf, type Access, type Session } from './session.ts';
 
@@ -13,9 +13,11 @@ export async function openMysqlSession(where: Access, table: string): Promise<Se
   const limit = setTimeout(drop, connectMs);
   try {
     socket.connect(where.port, where.host);
-    const connection = await mysql.createConnection({ ...where, stream: socket, ssl: { rejectUnauthorized: false } });
-    // Without a listener, a connection that breaks between two statements would end the process.
-    connection.on('error', () => undefined);
+    const opening = mysql.createConnection({ ...where, stream: socket, ssl: { rejectUnauthorized: false } });
+    // Without a listener, a connection that breaks between two statements, or once more while it is being opened, would end the process.
+    opening.on('error', () => undefined);
+    await new Promise<void>((resolve, reject) => opening.connect((error) => (error ? reject(error) : resolve())));
+    const connection = opening.promise();
     const query = async (
       sql: string,
       values: readonly unknown[],

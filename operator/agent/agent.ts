@@ -126,6 +126,8 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   let pledgingNoted = volume.pledging();
   let whyNobodyLeads: string | undefined;
   let observation: Observation = { member: {}, streaming: false, replicas: [] };
+  /** When clients were last let in: here, or at a primary that has answered so itself. */
+  let servedUntil = -Infinity;
   /** Generation of the definition whose settings the running database has been given. */
   let configured: number | undefined;
   let currentEffect: { readonly abort: AbortController; readonly done: Promise<boolean> } | undefined;
@@ -162,9 +164,7 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
       log.info({ epoch: state.view?.epoch, database: state.database.status, phase: result.phase }, because);
     }
     tellWhyNobodyLeads();
-    metrics.epoch.set(state.view?.epoch ?? 0);
-    metrics.primary.set(servesAsPrimary() ? 1 : 0);
-    metrics.leaseSeconds.set(leads() ? Math.max(0, (serveUntil(state) ?? 0) - state.now) / 1000 : 0);
+    measure(before);
     if (
       before.database.status !== state.database.status ||
       before.lostPrimaryOf !== state.lostPrimaryOf ||
@@ -174,6 +174,21 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
     if (routeIsDue()) routeDue.ring();
     if (state.view?.declaration !== before.view?.declaration || isOpen(state) !== isOpen(before)) declaringDue.ring();
     for (const effect of result.effects) carryOut(effect);
+  }
+
+  function measure(before: HaState): void {
+    const { database, view } = state;
+    metrics.epoch.set(view?.epoch ?? 0);
+    metrics.primary.set(servesAsPrimary() ? 1 : 0);
+    metrics.leaseSeconds.set(leads() ? Math.max(0, (serveUntil(state) ?? 0) - state.now) / 1000 : 0);
+    metrics.up.set(database.status === 'primary' || database.status === 'replica' ? 1 : 0);
+    metrics.isReplica?.set(database.status === 'replica' ? 1 : 0);
+    metrics.streaming.set(database.status === 'replica' && observation.streaming ? 1 : 0);
+    metrics.backlog.set(database.status === 'replica' ? (observation.member.backlog ?? 0) : 0);
+    if (isOpen(before) && !isOpen(state)) servedUntil = state.now;
+    if (isOpen(before) || !isOpen(state)) return;
+    const reason = view?.history.get(view.epoch)?.reason ?? 'Unknown';
+    if (Number.isFinite(servedUntil)) metrics.failovers.observe({ reason }, (state.now - servedUntil) / 1000);
   }
 
   /** Told once for each reason. */
@@ -613,7 +628,10 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
         dispatch({ type: 'primary-lost', epoch });
         if (isElecting(state)) electionDue.ring();
       },
-      (epoch) => dispatch({ type: 'primary-heard', epoch }),
+      (epoch) => {
+        servedUntil = clock.now();
+        dispatch({ type: 'primary-heard', epoch });
+      },
       () => {
         const epoch = mayPledge(state);
         if (epoch === undefined) return undefined;

@@ -48,6 +48,18 @@ suite(whyNot === undefined ? 'as PID 1' : `as PID 1 [skipped: ${whyNot}]`, () =>
     expect(await ended).toBe(7);
   });
 
+  test('SIGUSR2 reaches the agent, as often as it is sent, and ends nothing', async () => {
+    const started = await run(`
+      process.on('SIGUSR2', () => console.log('asked'));
+      setInterval(() => undefined, 1000); console.log('up');`);
+    await line(started);
+    for (let times = 0; times < 3; times += 1) {
+      process.kill(started.processes().find(({ innerPid }) => innerPid === 1)?.pid ?? 0, 'SIGUSR2');
+      expect(String(await line(started))).toBe('asked\n');
+    }
+    expect(started.child.exitCode).toBeNull();
+  });
+
   test('an agent that is killed ends the container', async () => {
     const started = await run(`console.log('up'); setTimeout(() => process.kill(process.pid, 'SIGKILL'), 200)`);
     expect(await exitOf(started)).toBe(137);

@@ -8,6 +8,7 @@ import { inCluster } from '../kubernetes/access.ts';
 import { kubernetesClient, type KubernetesClient } from '../kubernetes/client.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
+import { profileWhenAsked, usualProfiling } from '../platform/profile.ts';
 import { startAgent, type RunningAgent } from './agent.ts';
 import { install } from './install.ts';
 import { agentMetrics } from './metrics.ts';
@@ -37,6 +38,7 @@ async function run(): Promise<void> {
     });
 
   const clock = systemClock;
+  profileWhenAsked({ program: 'agent', ...usualProfiling }, clock, log);
   await mkdir(settings.volume, { recursive: true });
   const { instance, volume: folder, walVolume: logVolume } = settings;
   const engine = await installedEngine(settings.engine, { instance, volume: folder, logVolume });
@@ -69,7 +71,7 @@ async function run(): Promise<void> {
     kubernetes,
     clock,
     log,
-    metrics: agentMetrics(),
+    metrics: agentMetrics(settings.engine),
   });
   await agent;
 }

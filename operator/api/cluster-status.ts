@@ -81,6 +81,12 @@ export const ClusterStatusSchema = z.object({
   ready: described(text(16).exactOptional(), 'Ready and wanted instances, as in "3/3".'),
   selector: described(text(512).exactOptional(), 'Label selector of the Pods, for the scale subresource.'),
   primary: described(text(63).exactOptional(), 'Instance that leads; absent while nobody does.'),
+  endpoint: described(text(320).exactOptional(), 'Where clients find the primary: host and port of the Service -rw.'),
+  nodes: described(text(1024).exactOptional(), 'Nodes that instances run on, as in "n1,n2,n3".'),
+  lag: described(
+    text(32).exactOptional(),
+    'How much of the primary’s log the replica that is furthest behind does not have yet, for people; absent while nobody knows.',
+  ),
   version: described(
     text(16).exactOptional(),
     'Major version of the data, once there are any. An upgrade changes it; spec.version follows by your hand.',

@@ -30,3 +30,11 @@ export function quantityValue(quantity: string | number): number | undefined {
   const factor = factors[unit];
   return factor === undefined ? undefined : Number(text.slice(0, text.length - unit.length)) * factor;
 }
+
+/** For people: `0 B`, `2.9 MiB`, `48 MiB`. */
+export function bytesText(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = count < 1024 ? 0 : Math.min(Math.floor(Math.log2(count) / 10), units.length - 1);
+  const value = count / 1024 ** power;
+  return `${power === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)} ${units[power] ?? ''}`;
+}

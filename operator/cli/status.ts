@@ -1,10 +1,11 @@
 /** `status`: one screen that says how a cluster is and what to do next. */
 import type { InstanceStatus } from '../api/cluster-status.ts';
+import { bytesText } from '../api/quantity.ts';
 import { profileOf } from '../engines/profiles.ts';
 import type { ClusterOperationStatus } from '../api/cluster-operation.ts';
 import { clusterNamed, conditionOf, clustersIn, operationsOf, type Cluster, type Operation } from './clusters.ts';
 import { exitCodes, type Command, type ExitCode, type Input, type World } from './command.ts';
-import { age, bytes, table } from './table.ts';
+import { age, table } from './table.ts';
 
 export const status: Command = {
   name: 'status',
@@ -159,4 +160,8 @@ export function healthOf(cluster: Cluster): ExitCode {
 }
 
 const lag = ({ lagBytes, lagTransactions }: InstanceStatus): string =>
-  lagTransactions === undefined ? bytes(lagBytes) : `${lagTransactions} transactions`;
+  lagTransactions !== undefined
+    ? `${lagTransactions} transactions`
+    : lagBytes === undefined
+      ? '-'
+      : bytesText(lagBytes);

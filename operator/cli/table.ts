@@ -20,11 +20,3 @@ export function age(since: string | undefined, now: number): string {
   if (hours > 0) return minutes === 0 ? `${hours}h` : `${hours}h${minutes}m`;
   return minutes > 0 ? `${minutes}m${seconds % 60}s` : `${seconds}s`;
 }
-
-export function bytes(count: number | undefined): string {
-  if (count === undefined) return '-';
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = count < 1024 ? 0 : Math.min(Math.floor(Math.log2(count) / 10), units.length - 1);
-  const value = count / 1024 ** power;
-  return `${power === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)} ${units[power] ?? ''}`;
-}

@@ -1,6 +1,13 @@
 {{- define "mainstay.operator" -}}{{ .Release.Name }}-operator{{- end }}
 {{- define "mainstay.etcd" -}}{{ .Release.Name }}-etcd{{- end }}
 
+{{/* Image of the operator and the agents: by its digest, if there is one. */}}
+{{- define "mainstay.image" -}}
+{{- with .Values.image -}}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end -}}
+{{- end -}}
+{{- end }}
+
 {{/* Labels that never change: selectors are immutable. */}}
 {{- define "mainstay.selector" -}}
 app.kubernetes.io/name: mainstay

@@ -30,8 +30,8 @@ const isPlain = (value: unknown): value is object =>
 
 function withoutPositions(status: ClusterStatus): ClusterStatus {
   if (!status.instancesStatus) return status;
-  return {
-    ...status,
+  return Object.assign({}, status, {
+    lag: undefined,
     instancesStatus: status.instancesStatus.map((instance) =>
       Object.assign({}, instance, {
         position: undefined,
@@ -40,7 +40,7 @@ function withoutPositions(status: ClusterStatus): ClusterStatus {
         copy: undefined,
       }),
     ),
-  };
+  });
 }
 
 /** Independent of the order of fields, because the API server has its own. */

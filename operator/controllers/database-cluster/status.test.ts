@@ -264,6 +264,14 @@ test('positions alone are no news, and lag is counted in bytes', () => {
   const after = statusFor(factsOf(world));
   expect(statusChange(before, after)).toBe('positions-only');
   expect(after.instancesStatus?.map((instance) => instance.lagBytes)).toEqual([undefined, 256, 4211081120]);
+  expect(after.lag).toBe('3.9 GiB');
+});
+
+test('what wide columns show: where clients go, and where instances are', () => {
+  const { endpoint, nodes, lag } = atRest().cluster.status;
+  expect(endpoint).toBe('orders-rw.shop.svc:5432');
+  expect(nodes?.split(',').length).toBe(new Set(nodes?.split(',')).size);
+  expect(lag).toBe('0 B');
 });
 
 test('how far a clone has come is shown, and no news by itself', () => {

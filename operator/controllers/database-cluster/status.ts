@@ -4,9 +4,11 @@ import type { Condition, InstanceStatus } from '../../api/cluster-status.ts';
 import type { ClusterStatus } from '../../api/database-cluster.ts';
 import { effectiveDurability } from '../../api/durability.ts';
 import type { ConditionReason, ConditionType } from '../../api/conditions.ts';
-import { quantityValue } from '../../api/quantity.ts';
+import { bytesText, quantityValue } from '../../api/quantity.ts';
 import { dataVersion } from '../../api/database-cluster.ts';
+import { profileOf } from '../../engines/profiles.ts';
 import { podSelector } from '../../resources/labels.ts';
+import { serviceNames } from '../../resources/names.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { judgeDamage, judgeDisks } from './data-conditions.ts';
 import { ifLostText } from '../explanation.ts';
@@ -45,7 +47,7 @@ type Judgement<T extends ConditionType = ConditionType> = {
 
 export function statusFor(facts: Facts): ClusterStatus {
   const { cluster } = facts;
-  const { name, generation } = cluster.metadata;
+  const { namespace, name, generation } = cluster.metadata;
   const runtime = knownRuntime(facts);
   const wanted = wantedInstances(facts);
   const available = runtime ? wanted.filter((instance) => isAvailable(facts, runtime, instance)) : [];
@@ -55,6 +57,10 @@ export function statusFor(facts: Facts): ClusterStatus {
   const zones = zonesOf(facts);
   const withheld = withheldBudget(facts);
   const version = runtime?.version ?? (runtime?.initialized ? dataVersion(cluster) : cluster.status.version);
+  const instancesStatus = [...wanted, ...surplusPods(facts).map((pod) => pod.instance)]
+    .slice(0, 18)
+    .map((instance) => instanceStatus(facts, runtime, instance, zones.get(instance)));
+  const nodes = new Set(instancesStatus.flatMap(({ node }) => node ?? []));
   return {
     observedGeneration: generation,
     summary: summary(judged),
@@ -84,9 +90,10 @@ export function statusFor(facts: Facts): ClusterStatus {
     ...volumeSizes(facts),
     ...effectiveParameters(facts, runtime),
     ...requestsOf(facts, runtime),
-    instancesStatus: [...wanted, ...surplusPods(facts).map((pod) => pod.instance)]
-      .slice(0, 18)
-      .map((instance) => instanceStatus(facts, runtime, instance, zones.get(instance))),
+    endpoint: `${serviceNames.primary(name)}.${namespace}.svc:${profileOf(cluster).port}`,
+    ...(nodes.size > 0 && { nodes: [...nodes].toSorted().join(',').slice(0, 1024) }),
+    ...worstLag(instancesStatus),
+    instancesStatus,
     conditions: judged.map((judgement) => stamped(judgement, facts)),
   };
 }
@@ -491,6 +498,17 @@ function lag(
   if (!primary) return {};
   const { amount, of } = lackOf(primary, member.position);
   return of === 'bytes' ? { lagBytes: amount } : { lagTransactions: amount };
+}
+
+function worstLag(instances: readonly InstanceStatus[]): Pick<ClusterStatus, 'lag'> {
+  const most = (known: readonly (number | undefined)[]): number | undefined => {
+    const amounts = known.filter((amount) => amount !== undefined);
+    return amounts.length === 0 ? undefined : Math.max(...amounts);
+  };
+  const transactions = most(instances.map(({ lagTransactions }) => lagTransactions));
+  if (transactions !== undefined) return { lag: `${transactions} transactions` };
+  const bytes = most(instances.map(({ lagBytes }) => lagBytes));
+  return bytes === undefined ? {} : { lag: bytesText(bytes) };
 }
 
 function summary(judged: readonly Judgement[]): string {
