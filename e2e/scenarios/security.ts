@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { systemNamespace } from '../../hack/testbed/deployment.ts';
+import { resourceOf } from '../../hack/testbed/engines.ts';
 import { scenario } from '../scenario.ts';
 
 scenario(
@@ -35,7 +36,7 @@ scenario(
       ['list', 'endpointslices.discovery.k8s.io'],
       ['get', 'secrets'],
       ['get', 'pods'],
-      ['get', 'postgresclusters.mainstay.dev'],
+      ['get', resourceOf(orders.engine)],
     ] as const)
       assert.equal(await may(verb, what), false, `agents may ${verb} ${what}`);
     const mounted = await access.kubectl([

@@ -1,6 +1,6 @@
 /** What is done to the primary, and what it may cost (DESIGN §1). */
 import { setTimeout as delay } from 'node:timers/promises';
-import { etcdOf, postgresProcesses, signalTo } from '../testbed/pod-processes.ts';
+import { etcdOf, databaseProcesses, signalTo } from '../testbed/pod-processes.ts';
 import type { Primary } from '../testbed/database-cluster.ts';
 import { seconds } from '../testbed/until.ts';
 import type { Arena } from './arena.ts';
@@ -32,7 +32,7 @@ export const faults: readonly Fault[] = [
     title: 'postmaster SIGKILL',
     goal: { p50: 500, max: 1_000 },
     strike: async (_, { podUid }) => {
-      signalTo((await postgresProcesses(podUid)).slice(0, 1), 'SIGKILL');
+      signalTo((await databaseProcesses(podUid)).slice(0, 1), 'SIGKILL');
       return nothing;
     },
   },
@@ -89,7 +89,7 @@ export const faults: readonly Fault[] = [
     goal: { max: 10_000 },
     rivalClient: true,
     strike: async (_, { podUid }) => {
-      const stopped = await postgresProcesses(podUid);
+      const stopped = await databaseProcesses(podUid);
       signalTo(stopped, 'SIGSTOP');
       return () => signalTo(stopped, 'SIGCONT');
     },
