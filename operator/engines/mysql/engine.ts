@@ -29,8 +29,17 @@ import { backlogOf, heldBy, timelineOf, type Held } from './log-end.ts';
 import { newServerUuid, ordinalOf, syncAccount } from './names.ts';
 import { serverProcesses, startServer, untilConnectable } from './process.ts';
 import { promote, untilAcknowledged, type Lead } from './promote.ts';
-import { receiveFrom, receives, startReceiving, stopReceiving, type Part, type Source } from './receiver.ts';
+import {
+  delayReplay,
+  receiveFrom,
+  receives,
+  startReceiving,
+  stopReceiving,
+  type Part,
+  type Source,
+} from './receiver.ts';
 import { serverLog, type LogRecord } from './server-log.ts';
+import { followSlowLog } from './slow-log.ts';
 import { quiesce } from './shutdown.ts';
 import { gtidsIn, lastBinaryLog, readBinaryLog } from './binlog.ts';
 import { clone, clonedFile, discardFormer, discardUnfinished } from './clone.ts';
@@ -104,6 +113,8 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   let gate: Gate = shut;
   /** With which account this replica receives; changed by one at a time. */
   let part: Part = 'async';
+  /** Seconds by which this replica's replay is known to lag on purpose. */
+  let delayInForce: number | undefined;
   let passwordInUse = '';
   let linkInUse = '';
   let channel: Promise<unknown> = Promise.resolve();
@@ -124,6 +135,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   /** Why MySQL refused the newest settings, if it did. */
   let refusal: string | undefined;
 
+  const slowLog = followSlowLog(layout, clock, log);
   const mysqlLog = serverLog(log, (record) => {
     noticeLostStream(record);
     noticeHopeless(record);
@@ -263,6 +275,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     await keepServerUuid(context.incarnation);
     gate = shut;
     part = 'async';
+    delayInForce = undefined;
     rolledBack = 0;
     await launch(signal).catch(async (error: unknown) => {
       // New settings that only a start shows to be wrong must not keep a database down whose former ones are known to work.
@@ -364,7 +377,8 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     signal.throwIfAborted();
     mysqlLog.forget();
     // How much of a cut tail was undone is no warning.
-    const options = (await cutUnderWay()) ? ['--log-error-verbosity=3'] : [];
+    const verbosity = (await cutUnderWay()) ? ['--log-error-verbosity=3'] : [];
+    const options = [`--slow-query-log-file=${slowLog.nextFile()}`, ...verbosity];
     const started = await startServer(layout, clock, mysqlLog.tell, { options });
     server = started;
     void started.exited.then((exit) => onExit(started, exit));
@@ -662,11 +676,14 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     const access = accessTo(signal);
     if (state.status === 'primary') {
       const { timeline, open, applied } = state;
-      const seen = await access.control(async (session) => ({
-        held: await heldBy(session),
-        replicas: await replicas(session, context.definition.instances),
-        acks: await semiSync(session),
-      }));
+      const seen = await access.control(async (session) => {
+        await slowLog.rotate(session);
+        return {
+          held: await heldBy(session),
+          replicas: await replicas(session, context.definition.instances),
+          acks: await semiSync(session),
+        };
+      });
       const wanted = applied?.acknowledgements ?? 0;
       if (isStalled(seen.acks, wanted)) {
         log.warn({ ...seen.acks }, 'commits wait although enough replicas are connected: writing once more');
@@ -687,7 +704,9 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     }
     if (state.status !== 'replica') return { member: {}, streaming: false, replicas: [] };
     await keepPart(context, signal);
+    await keepDelay(context, signal);
     const { held, streaming, backlog } = await access.control(async (session) => {
+      await slowLog.rotate(session);
       const end = await heldBy(session);
       return { held: end, streaming: await receives(session), backlog: await backlogOf(session, end) };
     });
@@ -726,6 +745,19 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
         turned === 'log-lost'
           ? { status: 'broken', reason: 'received transactions are gone' }
           : { ...state, diverged: { epoch, remedy: 'clone' } };
+      changeListener(state);
+    });
+  }
+
+  async function keepDelay({ definition }: EngineContext, signal: AbortSignal): Promise<void> {
+    const wanted = definition.tags?.[instance]?.replayDelay ?? 0;
+    if (state.status !== 'replica' || !state.following || delayInForce === wanted) return;
+    await onChannel(async () => {
+      if (state.status !== 'replica' || !state.following) return;
+      const outcome = await accessTo(signal).control((session) => delayReplay(session, wanted), signalLimit);
+      if (outcome === 'done') delayInForce = wanted;
+      if (outcome !== 'log-lost') return;
+      state = { status: 'broken', reason: 'received transactions are gone' };
       changeListener(state);
     });
   }

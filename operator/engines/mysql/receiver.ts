@@ -101,6 +101,27 @@ async function applierRuns(session: Session): Promise<boolean> {
   return row?.['state'] === 'ON';
 }
 
+/**
+ * Seconds between a commit on the primary and its replay here. With the receiver running, as otherwise what was received could be
+ * thrown away (mysql-lab.md §4); and only while the applier can be stopped at once.
+ */
+export async function delayReplay(session: Session, seconds: number): Promise<'done' | 'later' | 'log-lost'> {
+  const [row] = await session.query(
+    "SELECT desired_delay AS seconds FROM performance_schema.replication_applier_configuration WHERE channel_name = ''",
+  );
+  const now = Number(row?.['seconds'] ?? 0);
+  if (now === seconds) return 'done';
+  const before = await heldBy(session);
+  if (!(await receives(session)) || (now === 0 && !isApplied(before))) return 'later';
+  await session.query('STOP REPLICA SQL_THREAD');
+  try {
+    await session.query(`CHANGE REPLICATION SOURCE TO SOURCE_DELAY = ${seconds}`);
+  } finally {
+    await session.query('START REPLICA SQL_THREAD');
+  }
+  return contains((await heldBy(session)).all, before.all) ? 'done' : 'log-lost';
+}
+
 export async function receives(session: Session): Promise<boolean> {
   const [row] = await session.query(
     "SELECT service_state AS state FROM performance_schema.replication_connection_status WHERE channel_name = ''",

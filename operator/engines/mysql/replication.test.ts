@@ -131,3 +131,65 @@ onRealServers(
   },
   240_000,
 );
+
+onRealServers(
+  title(
+    'slow statements come among the Pod’s lines, without passwords, and go on in another file before one grows large',
+  ),
+  async () => {
+    const server = servers.server('m-3');
+    const parameters = { slow_query_log: 'ON', long_query_time: '0' };
+    await server.configure({ definition: { parameters } });
+    const said = (text: string) =>
+      server.log.find(({ logger, msg }) => logger === 'mysql-slow' && String(msg).includes(text));
+    expect(server.sql('SELECT SLEEP(0.1),\n  2').ok).toBe(true);
+    await servers.until('the slow statement', () => said('SLEEP(0.1)') !== undefined);
+    expect(said('SLEEP(0.1)')).toMatchObject({
+      msg: 'SELECT SLEEP(0.1),\n  2',
+      slow: { user: 'root', host: 'localhost', rows_sent: 1 },
+    });
+    expect((said('SLEEP(0.1)')?.['slow'] as { query_time: number }).query_time).toBeGreaterThan(0.09);
+    expect(server.sql("SET PASSWORD FOR app@'%' = 'of-nobodys-business'")).toMatchObject({ ok: true });
+
+    const file = (): string => server.sql('SELECT @@slow_query_log_file').output;
+    const first = file();
+    const filling = 'x'.repeat(100_000);
+    for (let n = 0; n < 45; n += 1)
+      expect(server.sql(`SELECT LENGTH('${filling}')`)).toMatchObject({ ok: true, output: '100000' });
+    await server.observe({ definition: { parameters } });
+    expect(file()).not.toBe(first);
+    server.sql('SELECT SLEEP(0.2)');
+    await servers.until('a slow statement in the next file', () => said('SLEEP(0.2)') !== undefined);
+    expect(said(filling.slice(0, 10_000))?.['msg']).toMatch(/more characters\]$/);
+    expect(JSON.stringify(server.log)).not.toContain('of-nobodys-business');
+    await server.configure({ definition: { parameters: {} } });
+  },
+  240_000,
+);
+
+onRealServers(
+  title('a delayed replica has at once what it shows later only, and acknowledges nothing less'),
+  async () => {
+    const [primary, delayed] = [servers.server('m-3'), servers.server('m-1')];
+    await servers.follow('m-1');
+    await servers.streaming('m-1');
+    const context = {
+      definition: { tags: { 'm-1': { priority: 1, noFailover: true, noSync: true, replayDelay: 5 } } },
+    };
+    const delay = (): string =>
+      delayed.sql('SELECT desired_delay FROM performance_schema.replication_applier_configuration').output;
+    while (delay() !== '5') await delayed.observe(context);
+    const before = performance.now();
+    expect(insert('m-3', 100)).toBe(true);
+    const position = primary.sql('SELECT @@global.gtid_executed').output.replaceAll('\\n', '');
+    const received = `SELECT GTID_SUBSET('${position}', CONCAT(@@global.gtid_executed, ',', received_transaction_set))
+      FROM performance_schema.replication_connection_status`;
+    await servers.until('it to be received', () => delayed.sql(received).output === '1');
+    const shown = (): boolean => delayed.sql('SELECT count(*) FROM app.t WHERE n = 100').output === '1';
+    if (performance.now() - before < 4000) expect(shown()).toBe(false);
+    // Without a delay from now on: what was received is kept, and shown at once.
+    await servers.until('the delay to be gone', async () => (await delayed.observe(), delay() === '0'));
+    await servers.until('it to be shown', shown);
+  },
+  240_000,
+);
