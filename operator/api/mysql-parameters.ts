@@ -19,6 +19,11 @@ export const lockedVariables: readonly LockedParameters[] = [
     reason: 'by its GTIDs the agent knows what an instance holds',
   },
   {
+    names: ['binlog_expire_logs_auto_purge'],
+    reason:
+      'the agent deletes binary logs once they are as old as binlog_expire_logs_seconds and no instance needs them any more',
+  },
+  {
     names: ['binlog_format', 'binlog_row_image', 'binlog_encryption', 'binlog_transaction_compression'],
     reason: 'replicas, and the way back of a former primary, need the binary log as it is',
   },

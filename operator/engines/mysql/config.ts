@@ -36,6 +36,8 @@ export function lockedSettings(layout: Layout, ordinal: number): Readonly<Record
     log_bin: 'binlog',
     relay_log: 'relay',
     log_replica_updates: 'ON',
+    // By age alone; the agent knows who needs what (retention.ts).
+    binlog_expire_logs_auto_purge: 'OFF',
     sync_binlog: '1',
     innodb_flush_log_at_trx_commit: '1',
     innodb_doublewrite: 'ON',

@@ -85,13 +85,22 @@ export async function startReceiving(
 /** Whether the applier runs; one that was only stopped is started. */
 async function applies(session: Session): Promise<boolean> {
   if (await applierRuns(session)) return true;
+  if ((await failureOfApplier(session)) !== undefined) return false;
+  await session.query('START REPLICA SQL_THREAD');
+  return applierRuns(session);
+}
+
+/** Why the applier has ended by itself; undefined: it runs, or somebody has stopped it. */
+export async function applierFailure(session: Session): Promise<string | undefined> {
+  return (await applierRuns(session)) ? undefined : failureOfApplier(session);
+}
+
+async function failureOfApplier(session: Session): Promise<string | undefined> {
   const [failed] = await session.query(
     `SELECT last_error_message AS message FROM performance_schema.replication_applier_status_by_worker WHERE last_error_number <> 0
      UNION ALL SELECT last_error_message FROM performance_schema.replication_applier_status_by_coordinator WHERE last_error_number <> 0`,
   );
-  if (failed) return false;
-  await session.query('START REPLICA SQL_THREAD');
-  return applierRuns(session);
+  return failed && textOf(failed, 'message');
 }
 
 async function applierRuns(session: Session): Promise<boolean> {

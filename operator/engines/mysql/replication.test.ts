@@ -138,8 +138,8 @@ onRealServers(
   ),
   async () => {
     const server = servers.server('m-3');
-    const parameters = { slow_query_log: 'ON', long_query_time: '0' };
-    await server.configure({ definition: { parameters } });
+    servers.define({ parameters: { slow_query_log: 'ON', long_query_time: '0' } });
+    await servers.configure('m-3');
     const said = (text: string) =>
       server.log.find(({ logger, msg }) => logger === 'mysql-slow' && String(msg).includes(text));
     expect(server.sql('SELECT SLEEP(0.1),\n  2').ok).toBe(true);
@@ -156,13 +156,14 @@ onRealServers(
     const filling = 'x'.repeat(100_000);
     for (let n = 0; n < 45; n += 1)
       expect(server.sql(`SELECT LENGTH('${filling}')`)).toMatchObject({ ok: true, output: '100000' });
-    await server.observe({ definition: { parameters } });
+    await servers.observe('m-3');
     expect(file()).not.toBe(first);
     server.sql('SELECT SLEEP(0.2)');
     await servers.until('a slow statement in the next file', () => said('SLEEP(0.2)') !== undefined);
     expect(said(filling.slice(0, 10_000))?.['msg']).toMatch(/more characters\]$/);
     expect(JSON.stringify(server.log)).not.toContain('of-nobodys-business');
-    await server.configure({ definition: { parameters: {} } });
+    servers.define({ parameters: {} });
+    await servers.configure('m-3');
   },
   240_000,
 );
@@ -173,12 +174,10 @@ onRealServers(
     const [primary, delayed] = [servers.server('m-3'), servers.server('m-1')];
     await servers.follow('m-1');
     await servers.streaming('m-1');
-    const context = {
-      definition: { tags: { 'm-1': { priority: 1, noFailover: true, noSync: true, replayDelay: 5 } } },
-    };
+    servers.define({ tags: { 'm-1': { priority: 1, noFailover: true, noSync: true, replayDelay: 5 } } });
     const delay = (): string =>
       delayed.sql('SELECT desired_delay FROM performance_schema.replication_applier_configuration').output;
-    while (delay() !== '5') await delayed.observe(context);
+    await servers.until('the delay', () => delay() === '5');
     const before = performance.now();
     expect(insert('m-3', 100)).toBe(true);
     const position = primary.sql('SELECT @@global.gtid_executed').output.replaceAll('\\n', '');
@@ -188,8 +187,44 @@ onRealServers(
     const shown = (): boolean => delayed.sql('SELECT count(*) FROM app.t WHERE n = 100').output === '1';
     if (performance.now() - before < 4000) expect(shown()).toBe(false);
     // Without a delay from now on: what was received is kept, and shown at once.
-    await servers.until('the delay to be gone', async () => (await delayed.observe(), delay() === '0'));
+    servers.define({ tags: {} });
+    await servers.until('the delay to be gone', () => delay() === '0');
     await servers.until('it to be shown', shown);
+  },
+  240_000,
+);
+
+onRealServers(
+  title('a replica that somebody has written to, or that can’t apply what it receives, is found out and copied anew'),
+  async () => {
+    const given = (name: string) => servers.server(name).changes.at(-1);
+    const diverged = { status: 'replica', diverged: { remedy: 'clone' } };
+    for (const name of ['m-1', 'm-2']) {
+      await servers.follow(name);
+      await servers.streaming(name);
+    }
+    await servers.sync(1, ['m-1']);
+    const asPerson = 'SET GLOBAL super_read_only = OFF; SET GLOBAL read_only = OFF';
+    expect(servers.server('m-2').sql(`${asPerson}; INSERT INTO app.t VALUES (999)`)).toMatchObject({ ok: true });
+    await servers.until('it to be found out', async () => {
+      const { member } = await servers.observe('m-2');
+      return member.message?.includes('somebody has written to this replica') === true;
+    });
+    expect(given('m-2')).toMatchObject(diverged);
+    await servers.add('m-2');
+    expect(servers.server('m-2').sql('SELECT n FROM app.t WHERE n = 999').output).toBe('');
+
+    // Not in its log, so only what comes next shows it.
+    await servers.sync(1, ['m-2']);
+    servers.server('m-1').sql(`${asPerson}; SET sql_log_bin = OFF; INSERT INTO app.t VALUES (998)`);
+    expect(insert('m-3', 998)).toBe(true);
+    await servers.until('it to fail twice', async () => {
+      const { member } = await servers.observe('m-1');
+      return member.message?.includes('can’t be applied') === true;
+    });
+    expect(given('m-1')).toMatchObject(diverged);
+    await servers.add('m-1');
+    await servers.until('the same rows', () => count('m-1') === count('m-3'));
   },
   240_000,
 );
