@@ -56,6 +56,8 @@ if (chosen.length === 0) {
 }
 
 const results: Result[] = [];
+/** Acknowledged, and looked up afterwards. */
+let writes = 0;
 try {
   if (!values.deployed) await deploy(access, { say: (line) => say(`  ${line}`), signal: stop.signal });
   const api = apiServer(access.kubeconfig);
@@ -74,7 +76,7 @@ if (values.results !== undefined) {
 const count = (outcome: Result['outcome']): number => results.filter((result) => result.outcome === outcome).length;
 for (const { title, message } of results.filter((result) => result.outcome === 'failed'))
   say(`FAILED  ${title}\n        ${message ?? ''}`);
-say(`e2e: ${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`);
+say(`e2e: ${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped; ${writes} acknowledged writes looked up`);
 if (count('failed') > 0) process.exitCode = 1;
 
 async function playAll(api: ApiServer, engine: TestedEngine): Promise<void> {
@@ -88,6 +90,7 @@ async function playAll(api: ApiServer, engine: TestedEngine): Promise<void> {
         continue;
       }
       const played = await play(scenario, { access, stage, say, signal: stop.signal, seed: index });
+      writes += played.reports.reduce((sum, { acked }) => sum + acked, 0);
       results.push({
         title,
         outcome: played.outcome,
