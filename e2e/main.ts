@@ -76,7 +76,9 @@ if (values.results !== undefined) {
 const count = (outcome: Result['outcome']): number => results.filter((result) => result.outcome === outcome).length;
 for (const { title, message } of results.filter((result) => result.outcome === 'failed'))
   say(`FAILED  ${title}\n        ${message ?? ''}`);
-say(`e2e: ${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped; ${writes} acknowledged writes looked up`);
+say(
+  `e2e: ${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped; ${writes} acknowledged writes looked up`,
+);
 if (count('failed') > 0) process.exitCode = 1;
 
 async function playAll(api: ApiServer, engine: TestedEngine): Promise<void> {
