@@ -49,6 +49,7 @@ import { gtidsOf, positionAt } from './position.ts';
 import { applyChanges, noteAccepted, takeAccepted, writeIfValid, type Settings } from './settings.ts';
 import { cutTail, judgeTail, lastCutTail, logThatWon, withoutBeats, type Tail } from './tail.ts';
 import { declare } from './declare.ts';
+import { takeOverEvents } from './events.ts';
 import { canary, isLetIn, keptSession, localAgent, withSession } from './sql.ts';
 import { stallWatch } from './stall.ts';
 import { applySyncSet, replicaWatch, semiSync, type Primary } from './sync-set.ts';
@@ -77,7 +78,7 @@ const limits = {
 
 const databasePort = 3306;
 /** Milliseconds between two looks for binary logs that nobody needs any more. */
-const retentionPeriod = 60_000;
+const retentionPeriod = 10_000;
 /** Milliseconds between two looks for what people may have removed. */
 const cutTailPeriod = 10_000;
 const mebibyte = 1024 * 1024;
@@ -114,6 +115,8 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   const control = keptSession(localAgent(layout));
   /** Of the epoch that this server leads. */
   let lead: Lead | undefined;
+  /** Which lead has its predecessors' events, or is about to. */
+  let eventsOf: Lead | undefined;
   let gate: Gate = shut;
   /** With which account this replica receives; changed by one at a time. */
   let part: Part = 'async';
@@ -720,7 +723,9 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
         log.warn({ ...seen.acks }, 'commits wait although enough replicas are connected: writing once more');
         void lead?.beat(limits.query).catch(nothing);
       }
-      if (open) await keepOwnAccounts(context, seen.acks.clients >= (applied?.acknowledgements ?? 1), signal);
+      const isSafe = seen.acks.clients >= (applied?.acknowledgements ?? 1);
+      if (open) await keepOwnAccounts(context, isSafe, signal);
+      if (open && isSafe) takeOverEventsOnce();
       const position = positionAt(epochOfTimeline(context.history, timeline), seen.held.executed);
       return {
         member: {
@@ -786,6 +791,22 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
           : { ...state, diverged: { epoch, remedy: 'clone' } };
       changeListener(state);
     });
+  }
+
+  /** Not waited for, as its commits wait for others; tried again with the next look. */
+  function takeOverEventsOnce(): void {
+    const now = lead;
+    if (now === undefined || eventsOf === now) return;
+    eventsOf = now;
+    withSession(localAgent(layout), limits.declaration, AbortSignal.timeout(limits.declaration), takeOverEvents).then(
+      (events) => {
+        if (events.length > 0) log.info({ events }, 'events of the former primary run here from now on');
+      },
+      (error: unknown) => {
+        if (eventsOf === now) eventsOf = undefined;
+        log.warn({ err: error }, 'events of the former primary could not be taken over');
+      },
+    );
   }
 
   /** It is made anew from another one, once nothing counts on it (rule 11). */
