@@ -47,7 +47,7 @@ import { clone, clonedFile, discardFormer, discardUnfinished } from './clone.ts'
 import { watchFitness } from './fitness.ts';
 import { gtidsOf, positionAt } from './position.ts';
 import { applyChanges, noteAccepted, takeAccepted, writeIfValid, type Settings } from './settings.ts';
-import { cutTail, judgeTail, lastCutTail, logThatWon, withoutBeats, type Tail } from './tail.ts';
+import { cutTail, judgeTail, lastCutTail, logThatWon, theirs, withoutBeats, type Tail } from './tail.ts';
 import { declare } from './declare.ts';
 import { takeOverEvents } from './events.ts';
 import { canary, isLetIn, keptSession, localAgent, withSession } from './sql.ts';
@@ -376,7 +376,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     return {
       ...tail,
       cut: async () => {
-        const transactions = tail.gtids.length;
+        const transactions = theirs(tail.gtids).length;
         await replaceFile(layout.cutting, JSON.stringify({ transactions, won: formatGtidSet(won) } satisfies Cut));
         const kept = await cutTail(binlog, tail, layout, clock.wall());
         // The same numbers must never be given to other transactions.
