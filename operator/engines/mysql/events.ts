@@ -8,13 +8,13 @@ import { identifier, literal, textOf, type Session } from './sql.ts';
 export async function takeOverEvents(session: Session): Promise<readonly string[]> {
   // An event that was disabled on replicas by hand, here, has this server's number.
   const rows = await session.query(
-    `SELECT event_schema AS part_of, event_name AS name, definer, sql_mode AS mode, time_zone AS zone,
+    `SELECT event_schema AS part_of, event_name AS name, definer AS maker, sql_mode AS mode, time_zone AS zone,
             character_set_client AS charset, collation_connection AS collation
        FROM information_schema.events WHERE status LIKE '%SIDE_DISABLED' AND originator <> @@global.server_id`,
   );
   const done: string[] = [];
   for (const row of rows) {
-    const [user, host] = splitAccount(textOf(row, 'definer'));
+    const [user, host] = splitAccount(textOf(row, 'maker'));
     const event = `${identifier(textOf(row, 'part_of'))}.${identifier(textOf(row, 'name'))}`;
     // What isn't said would become this session's.
     await session.query(
