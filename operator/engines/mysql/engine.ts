@@ -49,7 +49,6 @@ import { gtidsOf, positionAt } from './position.ts';
 import { applyChanges, noteAccepted, takeAccepted, writeIfValid, type Settings } from './settings.ts';
 import { cutTail, judgeTail, lastCutTail, logThatWon, theirs, withoutBeats, type Tail } from './tail.ts';
 import { declare } from './declare.ts';
-import { takeOverEvents } from './events.ts';
 import { canary, isLetIn, keptSession, localAgent, withSession } from './sql.ts';
 import { stallWatch } from './stall.ts';
 import { applySyncSet, replicaWatch, semiSync, type Primary } from './sync-set.ts';
@@ -115,8 +114,6 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   const control = keptSession(localAgent(layout));
   /** Of the epoch that this server leads. */
   let lead: Lead | undefined;
-  /** Which lead has its predecessors' events, or is about to. */
-  let eventsOf: Lead | undefined;
   let gate: Gate = shut;
   /** With which account this replica receives; changed by one at a time. */
   let part: Part = 'async';
@@ -723,9 +720,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
         log.warn({ ...seen.acks }, 'commits wait although enough replicas are connected: writing once more');
         void lead?.beat(limits.query).catch(nothing);
       }
-      const isSafe = seen.acks.clients >= (applied?.acknowledgements ?? 1);
-      if (open) await keepOwnAccounts(context, isSafe, signal);
-      if (open && isSafe) takeOverEventsOnce();
+      if (open) await keepOwnAccounts(context, seen.acks.clients >= (applied?.acknowledgements ?? 1), signal);
       const position = positionAt(epochOfTimeline(context.history, timeline), seen.held.executed);
       return {
         member: {
@@ -791,22 +786,6 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
           : { ...state, diverged: { epoch, remedy: 'clone' } };
       changeListener(state);
     });
-  }
-
-  /** Not waited for, as its commits wait for others; tried again with the next look. */
-  function takeOverEventsOnce(): void {
-    const now = lead;
-    if (now === undefined || eventsOf === now) return;
-    eventsOf = now;
-    withSession(localAgent(layout), limits.declaration, AbortSignal.timeout(limits.declaration), takeOverEvents).then(
-      (events) => {
-        if (events.length > 0) log.info({ events }, 'events of the former primary run here from now on');
-      },
-      (error: unknown) => {
-        if (eventsOf === now) eventsOf = undefined;
-        log.warn({ err: error }, 'events of the former primary could not be taken over');
-      },
-    );
   }
 
   /** It is made anew from another one, once nothing counts on it (rule 11). */

@@ -212,43 +212,6 @@ onRealServers(
 );
 
 onRealServers(
-  title('events run on whoever leads, as who made them, and those that somebody has disabled nowhere'),
-  async () => {
-    const [before, after] = [servers.server('m-3'), servers.server('m-2')];
-    const make = (name: string, how: string): boolean =>
-      before.sql(
-        `CREATE DEFINER = app@'%' EVENT app.${name} ON SCHEDULE EVERY 1 DAY ${how} DO DELETE FROM app.t WHERE n < 0`,
-      ).ok;
-    expect(before.sql("SET GLOBAL time_zone = '+03:00'").ok).toBe(true);
-    expect([make('sweep', 'ENABLE'), make('rest', 'DISABLE')]).toEqual([true, true]);
-    const told = (name: string): string =>
-      servers
-        .server(name)
-        .sql(
-          "SELECT CONCAT_WS(' ', event_name, status, definer, time_zone) FROM information_schema.events WHERE event_schema = 'app' ORDER BY 1",
-        ).output;
-    const sweep = 'app@% +03:00';
-    expect(told('m-3')).toBe(`rest DISABLED ${sweep}\nsweep ENABLED ${sweep}`);
-    for (const name of ['m-1', 'm-2']) {
-      await servers.follow(name);
-      await servers.streaming(name);
-    }
-    await servers.until('a replica to have them', () => told('m-2').includes('sweep REPLICA_SIDE_DISABLED'));
-    await servers.run('m-3', { type: 'kill', reason: 'test' });
-    await servers.elect('m-2', ['m-1'], { k: 1, members: ['m-1', 'm-3'] });
-    await servers.until('the new primary to take over', () => told('m-2').includes(`sweep ENABLED ${sweep}`));
-    expect(told('m-2')).toContain(`rest DISABLED`);
-    await servers.return('m-3');
-    await servers.until('the former one to have let go', () => told('m-3').includes('sweep REPLICA_SIDE_DISABLED'));
-    expect(after.sql('DROP EVENT app.sweep; DROP EVENT app.rest').ok).toBe(true);
-    await servers.run('m-2', { type: 'kill', reason: 'test' });
-    await servers.elect('m-3', ['m-1'], { k: 1, members: ['m-1', 'm-2'] });
-    await servers.return('m-2');
-  },
-  240_000,
-);
-
-onRealServers(
   title('a delayed replica has at once what it shows later only, and acknowledges nothing less'),
   async () => {
     const [primary, delayed] = [servers.server('m-3'), servers.server('m-1')];
