@@ -48,14 +48,14 @@ simulate: $(SETUP) ## the protocol under seeded faults; SEEDS=10000, HOURS=2 for
 test: $(SETUP) ## everything: lint, types, unit, generated files, chart, then e2e on a fresh local cluster
 	@$(NODE) hack/test/main.ts
 
-e2e: $(SETUP) ## scenarios on the local cluster (or KUBECONFIG's), left running; ONLY='drain' picks some, POSTGRES=17
-	@$(NODE) e2e/main.ts $(if $(POSTGRES),--postgres $(POSTGRES)) $(ONLY)
+e2e: $(SETUP) ## scenarios on the local cluster (or KUBECONFIG's), left running; ONLY='drain' picks some, POSTGRES=17 or ENGINE=mysql
+	@$(NODE) e2e/main.ts $(if $(ENGINE),--engine $(ENGINE)) $(if $(POSTGRES),--postgres $(POSTGRES)) $(ONLY)
 
-soak: $(SETUP) ## the kill matrix in random order until something is wrong: ROUNDS=3 HOURS=8 SEED=…, PUBLISH=1 for docs/compatibility, or POSTGRES=17
-	@$(NODE) e2e/soak.ts --rounds $(or $(ROUNDS),1) --hours $(or $(HOURS),24) $(if $(SEED),--seed $(SEED)) $(if $(PUBLISH),--publish) $(if $(POSTGRES),--postgres $(POSTGRES)) $(ONLY)
+soak: $(SETUP) ## the kill matrix in random order until something is wrong: ROUNDS=3 HOURS=8 SEED=…, PUBLISH=1 for docs/compatibility, or POSTGRES=17; ENGINE=mysql
+	@$(NODE) e2e/soak.ts --rounds $(or $(ROUNDS),1) --hours $(or $(HOURS),24) $(if $(SEED),--seed $(SEED)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(PUBLISH),--publish) $(if $(POSTGRES),--postgres $(POSTGRES)) $(ONLY)
 
-bench: $(SETUP) ## how long failovers take (local cluster, about 3 h), into docs/benchmarks; ONLY='switchover node-lost' RUNS=10
-	@$(NODE) hack/bench/main.ts --publish --runs $(or $(RUNS),10) $(ONLY)
+bench: $(SETUP) ## how long failovers take (local cluster, about 3 h), into docs/benchmarks; ONLY='switchover node-lost' RUNS=10 ENGINE=mysql
+	@$(NODE) hack/bench/main.ts --publish $(if $(ENGINE),--engine $(ENGINE)) --runs $(or $(RUNS),10) $(ONLY)
 
 bench-scale: $(SETUP) ## what the operator costs with 100, 300 and 1,000 clusters (15 min), into docs/benchmarks; SIZES='100 300'
 	@$(NODE) hack/scale/main.ts --publish $(SIZES)

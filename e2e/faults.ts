@@ -5,7 +5,7 @@ import { etcdDataOf, type EtcdData } from '../hack/testbed/etcd-data.ts';
 import { etcdMembers, type EtcdMembers } from '../hack/testbed/etcd-members.ts';
 import type { Nodes } from '../hack/testbed/nodes.ts';
 import { cutPod, healPod, type Direction } from '../hack/testbed/pod-network.ts';
-import { agentOf, etcdOf, postgresProcesses, signalTo, type PodProcess } from '../hack/testbed/pod-processes.ts';
+import { agentOf, etcdOf, databaseProcesses, signalTo, type PodProcess } from '../hack/testbed/pod-processes.ts';
 import type { InstancePod, ClusterUnderTest, Primary } from '../hack/testbed/database-cluster.ts';
 import {
   breakFileSystem,
@@ -25,7 +25,7 @@ export interface Faults {
   /** SIGSTOP; the returned function lets them go on. */
   readonly stop: (processes: readonly PodProcess[]) => () => void;
   readonly kill: (processes: readonly PodProcess[]) => void;
-  /** Every process of the instance that matters: its agent and its postgres. */
+  /** Every process of the instance that matters: its agent and its database. */
   readonly agentAndDatabase: (podUid: string) => Promise<readonly PodProcess[]>;
   readonly allOfEtcd: () => Promise<readonly PodProcess[]>;
   /** Drops what goes from the primary's Pod to etcd, to its replicas, or to both, or what comes from there. */
@@ -72,7 +72,7 @@ export function faultsOn(
       return goOn;
     },
     kill: (processes) => signalTo(processes, 'SIGKILL'),
-    agentAndDatabase: async (podUid) => [await agentOf(podUid), ...(await postgresProcesses(podUid))],
+    agentAndDatabase: async (podUid) => [await agentOf(podUid), ...(await databaseProcesses(podUid))],
     allOfEtcd,
     cut: async (primary, from, how) => {
       const replicas = (await orders.pods()).filter(({ name }) => name !== primary.instance).map(({ ip }) => ip);

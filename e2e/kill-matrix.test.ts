@@ -1,17 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
 import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { createRandom } from '../operator/simulation/random.ts';
-import { killMatrixPage, measuredSoFar } from './kill-matrix-page.ts';
-import { killMatrix } from './kill-matrix.ts';
-import { scenarios } from './scenario.ts';
+import { engineNames } from '../operator/api/cluster-state.ts';
+import { killMatrixPage, measuredSoFar, pageOf } from './kill-matrix-page.ts';
+import { killMatrix, killMatrixOf } from './kill-matrix.ts';
+import { isUsual, scenarios } from './scenario.ts';
 import { drawnRounds } from './soak-order.ts';
 
 describe('kill matrix', () => {
-  test('rows from 1 to 27 and beyond, each with scenarios or the reason why not', () => {
-    expect(killMatrix.length).toBeGreaterThanOrEqual(27);
-    expect(killMatrix.map((row) => row.number)).toEqual(killMatrix.map((_, index) => index + 1));
-    expect(killMatrix.filter((row) => row.scenarios.length === 0 && row.without === undefined)).toEqual([]);
+  test.each(engineNames)('of %s: rows from 1 to 33 and beyond, each with scenarios or the reason why not', (engine) => {
+    const rows = killMatrixOf(engine);
+    expect(rows.length).toBeGreaterThanOrEqual(33);
+    expect(rows.map((row) => row.number)).toEqual(rows.map((_, index) => index + 1));
+    expect(rows.filter((row) => row.scenarios.length === 0 && row.without === undefined)).toEqual([]);
+    const less = rows.filter((row, index) => row.scenarios.length < (killMatrix[index]?.scenarios.length ?? 0));
+    expect(less.filter((row) => row.without === undefined)).toEqual([]);
   });
 
   test('its scenarios exist, and those that are for the soak alone belong to it', () => {
@@ -35,15 +38,19 @@ describe('kill matrix', () => {
     ]);
   });
 
-  test('at least ten rows are in every make test', () => {
-    const always = scenarios().filter(({ options }) => options.runs !== 'soak');
-    const rows = killMatrix.filter((row) => row.scenarios.some((title) => always.some((one) => one.title === title)));
-    expect(rows.length).toBeGreaterThanOrEqual(10);
+  test.each([
+    ['postgres', 10],
+    ['mysql', 4],
+  ] as const)('of %s, at least %d rows are in every make test', (engine, least) => {
+    const always = scenarios(engine).filter((one) => isUsual(one, engine));
+    const rows = killMatrixOf(engine).filter((row) =>
+      row.scenarios.some((title) => always.some((one) => one.title === title)),
+    );
+    expect(rows.length).toBeGreaterThanOrEqual(least);
   });
 
-  test('docs/compatibility/kill-matrix.md is what it would be if it were written now', async () => {
-    const page = path.join(import.meta.dirname, '../docs/compatibility/kill-matrix.md');
-    expect(await readFile(page, 'utf8')).toBe(await killMatrixPage(await measuredSoFar()));
+  test.each(engineNames)('of %s: its page is what it would be if it were written now', async (engine) => {
+    expect(await readFile(pageOf(engine), 'utf8')).toBe(await killMatrixPage(engine, await measuredSoFar(engine)));
   });
 });
 

@@ -1,5 +1,7 @@
-/** Every way to hurt a cluster that we know of (after Patroni's, stolon's and Jepsen's tests), each with the scenarios that do it. */
+/** Every way to hurt a cluster that we know of (after Patroni's, stolon's, mysync's and Jepsen's tests), each with the scenarios that do it. */
+import type { EngineName } from '../operator/api/cluster-state.ts';
 import { budgets } from './budgets.ts';
+import { scenarios } from './scenario.ts';
 
 export interface Row {
   readonly number: number;
@@ -10,16 +12,18 @@ export interface Row {
   readonly goal: string;
   /** What of it is not done on the local cluster, and why. */
   readonly without?: string;
+  /** What of it is not done with MySQL, and why. */
+  readonly withoutOnMysql?: string;
 }
 
 const noFailover = `no change of primary; no gap above ${budgets.undisturbedMs / 1000} s`;
 
 export const killMatrix: readonly Row[] = [
-  { number: 1, what: 'postmaster SIGKILL', scenarios: ['the primary’s postgres is killed'], goal: '≤ 1 s' },
+  { number: 1, what: 'server SIGKILL', scenarios: ['the primary’s database is killed'], goal: '≤ 1 s' },
   {
     number: 2,
-    what: 'postmaster, and all of postgres, SIGSTOP',
-    scenarios: ['the primary’s postgres hangs'],
+    what: 'all processes of the database SIGSTOP',
+    scenarios: ['the primary’s database hangs'],
     goal: '≤ 10 s',
   },
   {
@@ -27,6 +31,7 @@ export const killMatrix: readonly Row[] = [
     what: 'a backend ended, a backend SIGKILL',
     scenarios: ['every session of the primary is ended', 'a client’s backend of the primary is killed'],
     goal: `ended: ${noFailover}. SIGKILL: as 1`,
+    withoutOnMysql: 'a SIGKILL: its sessions are threads, so that it is row 1',
     without:
       'a SIGKILL without a failover: PostgreSQL takes it for damaged shared memory and ends all sessions anyway; a replica leads sooner than it recovers',
   },
@@ -35,12 +40,14 @@ export const killMatrix: readonly Row[] = [
     what: 'checkpointer, walwriter SIGKILL',
     scenarios: ['the checkpointer of the primary is killed', 'the walwriter of the primary is killed'],
     goal: 'as 1',
+    withoutOnMysql: 'it has one process: row 1',
   },
   {
     number: 5,
-    what: 'postmaster SIGKILL with a busy orphan that commits afterwards',
+    what: 'server SIGKILL with a busy orphan that commits afterwards',
     scenarios: ['a backend survives its postmaster and commits afterwards'],
     goal: 'as 1; nothing of the old postgres alive when somebody leads',
+    withoutOnMysql: 'it has one process, which nothing survives',
   },
   { number: 6, what: 'agent SIGKILL', scenarios: ['the primary’s agent is killed'], goal: '≤ 1.5 s' },
   {
@@ -63,7 +70,7 @@ export const killMatrix: readonly Row[] = [
   },
   {
     number: 9,
-    what: 'agent and postgres SIGSTOP together, resumed after the takeover',
+    what: 'agent and database SIGSTOP together, resumed after the takeover',
     scenarios: ['the primary’s Pod is frozen like a paused machine and goes on after the takeover'],
     goal: '≤ 8 s; the old one acknowledges nothing',
   },
@@ -135,8 +142,8 @@ export const killMatrix: readonly Row[] = [
   },
   {
     number: 17,
-    what: 'replay paused on the replicas with much to replay, then a crash',
-    scenarios: ['the primary’s postgres is killed while no replica has replayed for a while'],
+    what: 'replay paused on the replicas with much to replay (MySQL: a long relay log), then a crash',
+    scenarios: ['the primary’s database is killed while no replica has replayed for a while'],
     goal: '≤ 10 s',
   },
   {
@@ -160,6 +167,8 @@ export const killMatrix: readonly Row[] = [
       'a switchover with an archiver that is stuck',
     ],
     goal: '≤ 1 s; stuck: ≤ 8 s',
+    withoutOnMysql:
+      'walsender and archiver, which it has not: a hand-over ends the server with SIGKILL once all is acknowledged, and waits for no reader of its log',
   },
   {
     number: 21,
@@ -167,7 +176,7 @@ export const killMatrix: readonly Row[] = [
     scenarios: [
       'the old primary’s agent dies amid a switchover',
       'the candidate’s agent dies amid a switchover',
-      'the candidate’s postgres dies amid a switchover',
+      'the candidate’s database dies amid a switchover',
       'the primary dies while the sync set changes',
     ],
     goal: '≤ 8 s',
@@ -221,5 +230,51 @@ export const killMatrix: readonly Row[] = [
     what: 'damaged bytes on a replica’s disk',
     scenarios: ['bytes of a table are flipped on a replica’s disk'],
     goal: 'the replica is made anew; the primary stays',
+    withoutOnMysql: 'InnoDB ends its server on a damaged page; the instance says so, and a person has it made anew',
+  },
+  {
+    number: 29,
+    what: 'a primary with writes that nobody acknowledged comes back',
+    scenarios: [
+      'an ex-primary comes back without what only it had: undone, not copied anew, and the same as its successor',
+    ],
+    goal: '≤ 8 s; every table has its successor’s checksum',
+  },
+  {
+    number: 30,
+    what: 'acknowledgements lost on their way',
+    scenarios: ['acknowledgements are lost: all connections of replicas are ended amid commits, again and again'],
+    goal: noFailover,
+  },
+  {
+    number: 31,
+    what: 'two failures in a row',
+    scenarios: ['two failures in a row: the primary is killed, and its successor as soon as it is one'],
+    goal: 'by itself, as soon as one of the two is back',
+  },
+  {
+    number: 32,
+    what: 'all instances at once',
+    scenarios: ['every instance is killed at once, and they come back by themselves'],
+    goal: 'by themselves',
+  },
+  {
+    number: 33,
+    what: 'source of a copy SIGKILL midway',
+    scenarios: ['the source of a copy is killed midway: the copy is begun again and comes to its end'],
+    goal: '≤ 8 s; the copy is whole in the end',
   },
 ];
+
+/** As it is with one of the engines. */
+export function killMatrixOf(engine: EngineName): readonly Row[] {
+  const played = new Set(scenarios(engine).map(({ title }) => title));
+  return killMatrix.map(({ withoutOnMysql, ...row }) => {
+    const without = (engine === 'mysql' ? withoutOnMysql : undefined) ?? row.without;
+    return {
+      ...row,
+      scenarios: row.scenarios.filter((title) => played.has(title)),
+      ...(without !== undefined && { without }),
+    };
+  });
+}

@@ -30,7 +30,9 @@ const scenarioLimitMs = seconds(600);
 
 export async function play(scenario: Scenario, { access, stage, say, seed, ...options }: Play): Promise<Played> {
   const withoutOperator = options.withoutOperator ?? false;
-  const title = `${scenario.title}${withoutOperator ? ' (no operator)' : ''}`;
+  const { name, product } = stage.engine;
+  const isFirst = name === 'postgres';
+  const title = `${scenario.title}${isFirst ? '' : `, with ${product}`}${withoutOperator ? ' (no operator)' : ''}`;
   const start = performance.now();
   const elapsed = (): number => Number(((performance.now() - start) / 1000).toFixed(1));
   say(`…        ${title}`);
@@ -51,7 +53,11 @@ export async function play(scenario: Scenario, { access, stage, say, seed, ...op
   } catch (error) {
     const message = messageOf(error);
     say(`FAILED   ${title}  (${elapsed()} s)\n         ${message}`);
-    const folder = path.join(repository, 'build/e2e', scenario.title.replaceAll(/[^a-z0-9]+/gi, '-'));
+    const folder = path.join(
+      repository,
+      'build/e2e',
+      `${isFirst ? '' : `${name}-`}${scenario.title.replaceAll(/[^a-z0-9]+/gi, '-')}`,
+    );
     await rm(folder, { recursive: true, force: true });
     await dumpState(access, stage.namespace(), folder).catch((cause: unknown) => say(messageOf(cause)));
     await writeFile(path.join(folder, 'failure.txt'), error instanceof Error ? (error.stack ?? message) : message);

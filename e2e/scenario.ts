@@ -3,22 +3,25 @@ import path from 'node:path';
 import { getCallSites } from 'node:util';
 import type { ApiServer } from '../hack/testbed/api-server.ts';
 import type { ClusterAccess } from '../hack/testbed/cluster-access.ts';
+import type { TestedEngine } from '../hack/testbed/engines.ts';
 import type { Nodes } from '../hack/testbed/nodes.ts';
 import type { OperatorDeployment } from '../hack/testbed/operator-deployment.ts';
 import type { InstancePod, ClusterUnderTest, Primary } from '../hack/testbed/database-cluster.ts';
 import type { WriterPod } from '../hack/testbed/writer.ts';
+import type { EngineName } from '../operator/api/cluster-state.ts';
 import type { ClusterRuntime } from '../operator/controllers/cluster-runtime.ts';
 import type { Random } from '../operator/simulation/random.ts';
 import type { Faults } from './faults.ts';
 
 export interface Orders extends ClusterUnderTest {
-  /** Applies examples/postgres.yaml in the scenario's namespace, with these fields of spec in place of its own. */
+  readonly engine: TestedEngine;
+  /** Applies the example of its kind in the scenario's namespace, with these fields of spec in place of its own. */
   readonly apply: (spec?: object) => Promise<void>;
   /** Merges these fields into the spec; null takes one away. */
   readonly change: (spec: object) => Promise<void>;
   readonly replicas: () => Promise<readonly InstancePod[]>;
-  /** As its superuser, within the Pod; what psql prints, without headings. */
-  readonly psql: (instance: string, sql: string) => Promise<string>;
+  /** As its superuser, within the Pod; what it prints, without headings. */
+  readonly sql: (instance: string, sql: string) => Promise<string>;
   /** A command line in the Pod, in bash. */
   readonly shell: (instance: string, command: string) => Promise<string>;
   /** What etcd holds about it. Local cluster only. */
@@ -66,6 +69,10 @@ export interface ScenarioOptions {
   readonly localNodes?: true;
   /** `none`: starts without a cluster `orders`. Default: one with all its instances. */
   readonly orders?: 'none';
+  /** The only ones with which it makes sense. Default: all. */
+  readonly engines?: readonly EngineName[];
+  /** One of the handful that every `make test` plays with every engine, not with PostgreSQL alone. */
+  readonly sample?: true;
   /** `soak`: too long, or too much like another one, for every `make test`. */
   readonly runs?: 'soak';
   /** Something in it is the operator's work (a Pod made anew, a drain), so it is never run without one. */
@@ -88,6 +95,11 @@ export function scenario(title: string, options: ScenarioOptions, body: (world: 
   registered.push({ title, file, options, body });
 }
 
-export function scenarios(): readonly Scenario[] {
-  return registered;
+export function scenarios(engine?: EngineName): readonly Scenario[] {
+  return registered.filter(({ options }) => engine === undefined || (options.engines?.includes(engine) ?? true));
+}
+
+/** Whether every `make test` plays it. */
+export function isUsual({ options }: Scenario, engine: EngineName): boolean {
+  return engine === 'postgres' ? options.runs !== 'soak' : options.sample === true;
 }

@@ -1,12 +1,13 @@
-/** `node e2e/soak.ts [--rounds N] [--hours H] [--seed S] [--deployed] [--publish | --postgres 17] [TITLE …]`: the kill matrix in random order, until something is wrong. */
+/** `node e2e/soak.ts [--rounds N] [--hours H] [--seed S] [--deployed] [--engine mysql] [--publish | --postgres 17] [TITLE …]`: the kill matrix in random order, until something is wrong. */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { apiServer } from '../hack/testbed/api-server.ts';
 import { chooseCluster } from '../hack/testbed/cluster-access.ts';
 import { deploy } from '../hack/testbed/deployment.ts';
 import type { FinalReport } from '../hack/testbed/writer.ts';
+import { engineNamed } from '../hack/testbed/engines.ts';
 import { createRandom } from '../operator/simulation/random.ts';
-import { killMatrix } from './kill-matrix.ts';
+import { killMatrixOf } from './kill-matrix.ts';
 import { publishKillMatrix, type Measured } from './kill-matrix-page.ts';
 import { play } from './play.ts';
 import { scenarios } from './scenario.ts';
@@ -23,7 +24,9 @@ const { values, positionals: wanted } = parseArgs({
     seed: { type: 'string' },
     /** Images, cluster and chart are there already. */
     deployed: { type: 'boolean', default: false },
-    /** Writes docs/compatibility/kill-matrix.md. */
+    /** postgres or mysql. */
+    engine: { type: 'string' },
+    /** Writes its page in docs/compatibility. */
     publish: { type: 'boolean', default: false },
     /** Its major version, in place of the default. */
     postgres: { type: 'string' },
@@ -38,8 +41,9 @@ const rounds = numberOf('rounds', values.rounds);
 const hours = numberOf('hours', values.hours);
 const seed = values.seed === undefined ? Math.floor(Date.now() / 1000) : numberOf('seed', values.seed);
 
-const titles = new Set(killMatrix.flatMap((row) => row.scenarios));
-const chosen = scenarios()
+const engine = engineNamed(values.engine);
+const titles = new Set(killMatrixOf(engine.name).flatMap((row) => row.scenarios));
+const chosen = scenarios(engine.name)
   .filter(({ title }) => titles.has(title))
   .filter(
     ({ title }) => wanted.length === 0 || wanted.some((word) => title.toLowerCase().includes(word.toLowerCase())),
@@ -56,14 +60,14 @@ const access = chooseCluster();
 if (access.kind === 'own')
   throw new Error('The soak switches nodes off: it runs on the local cluster only. Unset KUBECONFIG.');
 
-say(`soak: seed=${seed} rounds=${rounds} hours=${hours} scenarios=${chosen.length}`);
+say(`soak: engine=${engine.name} seed=${seed} rounds=${rounds} hours=${hours} scenarios=${chosen.length}`);
 const end = performance.now() + hours * 3_600_000;
 const total = { rounds: 0, scenarios: 0, writes: 0, lost: 0, late: 0, longestGapMs: 0 };
 const measured: Record<string, Measured> = {};
 
 if (!values.deployed) await deploy(access, { say: (line) => say(`  ${line}`), signal: stop.signal });
 const api = apiServer(access.kubeconfig);
-const stage = await openStage(access, api, stop.signal, values.postgres);
+const stage = await openStage(access, api, stop.signal, { engine, version: values.postgres });
 let failure: string | undefined;
 try {
   failure = await playRounds();
@@ -71,7 +75,7 @@ try {
   await stage.remove();
   api.close();
 }
-if (values.publish) await publishKillMatrix(measured);
+if (values.publish) await publishKillMatrix(engine.name, measured);
 const { writes, lost, late } = total;
 say(
   `soak: rounds=${total.rounds} scenarios=${total.scenarios} writes=${writes} lost=${lost} late=${late} ` +

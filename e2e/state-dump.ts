@@ -14,11 +14,12 @@ export async function dumpState(access: ClusterAccess, namespace: string, folder
       .then(({ stdout, stderr }) => stdout + stderr, String);
     await writeFile(path.join(folder, file), `# kubectl ${args.join(' ')}\n${said}\n`);
   };
-  const kinds = 'postgresclusters,pods,persistentvolumeclaims,services,endpointslices,poddisruptionbudgets';
+  const kinds =
+    'postgresclusters,mysqlclusters,pods,persistentvolumeclaims,services,endpointslices,poddisruptionbudgets';
   await save('objects.txt', ['get', kinds, ...inNamespace, '-o', 'wide']);
   await save('objects.yaml', ['get', kinds, ...inNamespace, '-o', 'yaml']);
   await save('events.txt', ['get', 'events', ...inNamespace, '--sort-by=.lastTimestamp']);
-  await save('describe.txt', ['describe', 'postgresclusters,pods', ...inNamespace]);
+  await save('describe.txt', ['describe', 'postgresclusters,mysqlclusters,pods', ...inNamespace]);
   await save('nodes.txt', ['get', 'nodes', '-o', 'wide']);
   await save('system.txt', ['get', 'pods', ...inSystem, '-o', 'wide']);
   await save('operator.log', [

@@ -5,6 +5,7 @@ import { parse, stringify } from 'yaml';
 import type { ApiServer } from '../hack/testbed/api-server.ts';
 import { clusterState, type ClusterState } from '../hack/testbed/cluster-state.ts';
 import { repository, type ClusterAccess } from '../hack/testbed/cluster-access.ts';
+import { resourceOf, type TestedEngine } from '../hack/testbed/engines.ts';
 import { etcdMembers } from '../hack/testbed/etcd-members.ts';
 import { nodesOf } from '../hack/testbed/nodes.ts';
 import { operatorOf } from '../hack/testbed/operator-deployment.ts';
@@ -19,6 +20,7 @@ import { faultsOn } from './faults.ts';
 import type { Client, Orders, Scenario, World } from './scenario.ts';
 
 export interface Stage {
+  readonly engine: TestedEngine;
   readonly namespace: () => string;
   /** The cluster that the scenario asks for, fresh or left healthy by the one before. */
   readonly prepare: (scenario: Scenario, occasion: Occasion) => Promise<PreparedWorld>;
@@ -47,16 +49,15 @@ const name = 'orders';
 /** Connections of the client: with more than one an acknowledgement may come after one of a newer primary. */
 const lanes = 3;
 
-const superuser = ['-h', '/run/mainstay', '-U', 'postgres', '-d', 'postgres', '-XqAt'];
 /** A statement that fills tables on a busy machine. */
 const insideMs = 180_000;
 
-/** `version`: of PostgreSQL, in place of the default. */
+/** `version`: of the database, in place of the default. */
 export async function openStage(
   access: ClusterAccess,
   api: ApiServer,
   signal: AbortSignal,
-  version?: string,
+  { engine, version }: { readonly engine: TestedEngine; readonly version?: string | undefined },
 ): Promise<Stage> {
   const usual = version === undefined ? {} : { version };
   await access.kubectl(['delete', 'namespace', '--selector', label, '--wait=true'], { signal, timeoutMs: 180_000 });
@@ -72,7 +73,10 @@ export async function openStage(
     });
   };
   const ordersIn = (within: AbortSignal): Orders => {
-    const cluster = databaseCluster({ access, api, signal: within }, { namespace: namespace(), name });
+    const cluster = databaseCluster(
+      { access, api, signal: within },
+      { namespace: namespace(), name, kind: engine.kind },
+    );
     const withState = async <T>(use: (state: ClusterState, cluster: ClusterIdentity) => Promise<T>): Promise<T> => {
       const etcd = await etcdMembers(api);
       const state = clusterState(() => etcd, within);
@@ -82,20 +86,21 @@ export async function openStage(
       return use(state, { namespace: namespace(), name, uid }).finally(state.close);
     };
     const inside = (instance: string, command: readonly string[]): Promise<string> =>
-      access.kubectl(['exec', '--namespace', namespace(), instance, '--container', 'postgres', '--', ...command], {
+      access.kubectl(['exec', '--namespace', namespace(), instance, '--container', engine.name, '--', ...command], {
         signal: within,
         timeoutMs: insideMs,
       });
     const runtime = (): Promise<ClusterRuntime> => withState((state, identity) => state.read(identity));
     return {
       ...cluster,
+      engine,
       apply: async (spec) => {
-        const input = await manifestIn(namespace(), { ...usual, ...spec });
+        const input = await manifestIn(engine.example, namespace(), { ...usual, ...spec });
         await access.kubectl(['apply', '-f', '-'], { input, signal: within });
       },
       change: async (spec) => {
         const patch = ['--type', 'merge', '--patch', JSON.stringify({ spec })];
-        await access.kubectl(['patch', '--namespace', namespace(), `postgresclusters.mainstay.dev/${name}`, ...patch], {
+        await access.kubectl(['patch', '--namespace', namespace(), `${resourceOf(engine)}/${name}`, ...patch], {
           signal: within,
         });
       },
@@ -103,7 +108,7 @@ export async function openStage(
         const primary = await cluster.primary();
         return (await cluster.pods()).filter((pod) => pod.name !== primary.instance);
       },
-      psql: (instance, sql) => inside(instance, ['psql', ...superuser, '-v', 'ON_ERROR_STOP=1', '-c', sql]),
+      sql: (instance, sql) => inside(instance, engine.client(sql)),
       shell: (instance, command) => inside(instance, ['bash', '-c', command]),
       runtime,
       requestSwitchover: (from, to) => withState((state, identity) => state.requestSwitchover(identity, from, to)),
@@ -134,6 +139,7 @@ export async function openStage(
   await open();
 
   return {
+    engine,
     namespace,
     prepare: async (scenario, occasion) => {
       const { signal: within } = occasion;
@@ -228,9 +234,8 @@ function client(pod: WriterPod): Client {
   };
 }
 
-/** What the README shows is what is tested. */
-async function manifestIn(namespace: string, spec: object): Promise<string> {
-  const example = parse(await readFile(path.join(repository, 'examples/postgres.yaml'), 'utf8')) as {
+async function manifestIn(file: string, namespace: string, spec: object): Promise<string> {
+  const example = parse(await readFile(path.join(repository, file), 'utf8')) as {
     readonly metadata: object;
     readonly spec: object;
   };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { agentOf, endOfPostgres } from '../../hack/testbed/pod-processes.ts';
+import { agentOf, endOfDatabase } from '../../hack/testbed/pod-processes.ts';
 import { seconds } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import { scenario } from '../scenario.ts';
@@ -8,7 +8,7 @@ import { scenario } from '../scenario.ts';
 scenario('the primary’s agent is stopped, not killed', { localNodes: true }, async ({ orders, writeBeside, nodes }) => {
   const primary = await orders.primary();
   const client = await writeBeside(primary);
-  const isFenced = await endOfPostgres(primary.podUid);
+  const isFenced = await endOfDatabase(primary.podUid);
   await client.expectTrouble();
   const letGoOn = await nodes.stopAgent(primary.podUid);
   try {

@@ -4,7 +4,7 @@ import { scenario } from '../scenario.ts';
 
 scenario(
   'a cluster is applied and becomes ready',
-  { orders: 'none', operator: 'needed' },
+  { orders: 'none', operator: 'needed', sample: true },
   async ({ orders, writeBeside }) => {
     await orders.apply();
     await orders.ready({ within: budgets.readyMs });

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import type { V1Secret } from '@kubernetes/client-node';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { connect as connectPlain } from 'node:net';
+import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectSecurely } from 'node:tls';
+import type { TestedEngine } from '../../hack/testbed/engines.ts';
 import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import { scenario, type World } from '../scenario.ts';
@@ -16,7 +17,7 @@ scenario('the certificate authority is replaced under load', { localNodes: true 
   const primary = await orders.primary();
   const [pods, former] = [await orders.pods(), await authorityOf(world)];
   const inNamespace = ['--namespace', orders.namespace];
-  for (const pod of pods) assert.equal(issuerOf(await shownBy(pod.ip, 'orders-rw', former)), subjectOf(former));
+  for (const pod of pods) assert.equal(issuerOf(await shownBy(orders.engine, pod.ip, former)), subjectOf(former));
 
   const client = await writeBeside(primary);
   await client.expectTrouble();
@@ -33,7 +34,7 @@ scenario('the certificate authority is replaced under load', { localNodes: true 
     },
     { within: rotationMs },
   );
-  for (const pod of pods) assert.equal(issuerOf(await shownBy(pod.ip, 'orders-rw', next)), subjectOf(next));
+  for (const pod of pods) assert.equal(issuerOf(await shownBy(orders.engine, pod.ip, next)), subjectOf(next));
 
   assert.deepEqual(
     (await orders.pods()).map(({ uid, restarts }) => [uid, restarts]),
@@ -53,16 +54,13 @@ async function authorityOf({ api, orders }: World): Promise<string> {
   return Buffer.from(secret?.data?.['ca.crt'] ?? '', 'base64').toString();
 }
 
-const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
-
-/** The certificate of a server, checked as `sslmode=verify-full` does. */
-async function shownBy(address: string, servername: string, ca: string): Promise<X509Certificate> {
-  const socket = connectPlain(5432, address);
+/** The certificate of a server, checked as `sslmode=verify-full` and `--ssl-mode=VERIFY_IDENTITY` do. */
+async function shownBy(engine: TestedEngine, address: string, ca: string): Promise<X509Certificate> {
+  const servername = 'orders-rw';
+  const socket = connectPlain(engine.port, address);
   socket.setTimeout(seconds(5), () => socket.destroy(new Error(`${address} does not answer`)));
   await once(socket, 'connect');
-  socket.write(sslRequest);
-  const [answer] = (await once(socket, 'data')) as [Buffer];
-  assert.equal(answer.toString(), 'S', `${address} has no TLS`);
+  await askForTls[engine.name](socket);
   const secured = connectSecurely({ socket, ca, servername });
   await once(secured, 'secureConnect');
   const certificate = secured.getPeerX509Certificate();
@@ -70,6 +68,23 @@ async function shownBy(address: string, servername: string, ca: string): Promise
   assert.ok(certificate);
   return certificate;
 }
+
+const askForTls = {
+  postgres: async (socket: Socket): Promise<void> => {
+    socket.write(Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]));
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    assert.equal(answer.toString(), 'S', 'the server has no TLS');
+  },
+  mysql: async (socket: Socket): Promise<void> => {
+    await once(socket, 'data');
+    // SSLRequest: CLIENT_PROTOCOL_41 | CLIENT_SSL | CLIENT_SECURE_CONNECTION, no limit, utf8mb4.
+    const request = Buffer.alloc(36);
+    request.writeUInt32LE(32 | (1 << 24), 0);
+    request.writeUInt32LE(0x200 | 0x800 | 0x8000, 4);
+    request.writeUInt8(255, 12);
+    socket.write(request);
+  },
+} as const;
 
 const issuerOf = (certificate: X509Certificate): string => certificate.issuer;
 const subjectOf = (certificate: string): string => new X509Certificate(certificate).subject;

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { postgresProcesses, signalTo } from '../../hack/testbed/pod-processes.ts';
+import { databaseProcesses, signalTo } from '../../hack/testbed/pod-processes.ts';
 import { budgets } from '../budgets.ts';
 import { scenario } from '../scenario.ts';
 
-scenario('the primary’s postgres hangs', { localNodes: true }, async ({ orders, writeBeside }) => {
+scenario('the primary’s database hangs', { localNodes: true }, async ({ orders, writeBeside }) => {
   const primary = await orders.primary();
   const client = await writeBeside(primary);
-  const stopped = await postgresProcesses(primary.podUid);
+  const stopped = await databaseProcesses(primary.podUid);
   await client.expectTrouble();
   signalTo(stopped, 'SIGSTOP');
   try {

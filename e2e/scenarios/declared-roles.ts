@@ -13,6 +13,7 @@ scenario(
   { operator: 'needed', runs: 'soak' },
   async (world) => {
     const { orders, access, signal, writeBeside } = world;
+    const { spec, sql } = orders.engine;
     const primary = await orders.primary();
     const client = await writeBeside(primary);
     const inNamespace = ['--namespace', orders.namespace];
@@ -47,18 +48,18 @@ scenario(
 
     await client.expectTrouble();
     await keep('first');
-    await orders.change({
-      roles: [{ name: role, login: true, connectionLimit: 5, passwordSecret: { name: secret } }],
-    });
+    await orders.change(
+      spec.roles([{ name: role, ...spec.login, connectionLimit: 5, passwordSecret: { name: secret } }]),
+    );
     await ready('the role is there');
     await loggedIn('first');
 
     await keep('second');
     await loggedIn('second');
-    assert.match(await login(world, 'first'), /password authentication failed/);
+    assert.match(await login(world, 'first'), /password authentication failed|Access denied/);
 
     // What a person changes by SQL is told, and left alone.
-    await orders.psql(primary.instance, `ALTER ROLE ${role} CONNECTION LIMIT 9`);
+    await orders.sql(primary.instance, sql.connectionLimit(role, 9));
     await until(
       'the drift is told',
       async () => {
@@ -68,22 +69,17 @@ scenario(
       { within: 3 * seconds(30), signal },
     );
 
-    await orders.change({ roles: [{ name: role, ensure: 'absent' }] });
+    await orders.change(spec.roles([{ name: role, ensure: 'absent' }]));
     await ready('the role is gone');
-    assert.match(await login(world, 'second'), /authentication failed|does not exist/);
-    await orders.change({ roles: null });
+    assert.match(await login(world, 'second'), /authentication failed|does not exist|Access denied/);
+    await orders.change(spec.roles(null));
     await access.kubectl(['delete', 'secret', secret, ...inNamespace]);
     await client.outageIsAtMost(budgets.undisturbedMs);
   },
 );
 
-/** Over the network, by the Service: who it is then, or what psql says. */
-async function login({ orders, access }: World, password: string): Promise<string> {
+/** Over the network, by the Service: who it is then, or what the client says. */
+async function login({ orders }: World, password: string): Promise<string> {
   const [{ name } = { name: '' }] = await orders.replicas();
-  const uri = `host=orders-rw user=${role} dbname=postgres connect_timeout=5`;
-  const { stdout, stderr } = await access.tryKubectl([
-    ...['exec', '--namespace', orders.namespace, name, '--container', 'postgres', '--'],
-    ...['env', `PGPASSWORD=${password}`, 'psql', uri, '-XqAtc', 'SELECT current_user'],
-  ]);
-  return stdout.trim() || stderr.trim();
+  return (await orders.shell(name, orders.engine.shell.login(role, password))).trim();
 }

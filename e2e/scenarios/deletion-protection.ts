@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { resourceOf } from '../../hack/testbed/engines.ts';
 import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import { scenario } from '../scenario.ts';
@@ -7,7 +8,7 @@ scenario(
   'a protected cluster and its volumes can’t be deleted until the protection is lifted',
   { operator: 'needed' },
   async ({ orders, access }) => {
-    const kind = 'postgresclusters.mainstay.dev/orders';
+    const kind = `${resourceOf(orders.engine)}/orders`;
     const remove = (what: string) =>
       access.tryKubectl(['delete', '--namespace', orders.namespace, what, '--wait=false', '--dry-run=server']);
     const protect = (deletionProtection: boolean) =>
@@ -27,7 +28,7 @@ scenario(
     ).then(({ stderr }) => assert.match(stderr, /set spec\.deletionProtection of orders to false first/));
     const refused = await remove(kind);
     assert.notEqual(refused.code, 0);
-    assert.match(refused.stderr, /PostgresCluster orders is protected from deletion/);
+    assert.match(refused.stderr, new RegExp(`${orders.engine.kind} orders is protected from deletion`));
 
     await protect(false);
     await until(

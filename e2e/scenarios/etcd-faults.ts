@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { etcdOf, isAlive, postgresProcesses } from '../../hack/testbed/pod-processes.ts';
+import { etcdOf, isAlive, databaseProcesses } from '../../hack/testbed/pod-processes.ts';
 import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import { scenario, type World } from '../scenario.ts';
@@ -34,8 +34,8 @@ scenario('all of etcd hangs for one to five seconds', { localNodes: true, runs: 
 async function outage({ orders, writeBeside, faults, signal }: World, milliseconds: number): Promise<void> {
   const primary = await orders.primary();
   const client = await writeBeside(primary);
-  const [postmaster] = await postgresProcesses(primary.podUid);
-  assert.ok(postmaster);
+  const [server] = await databaseProcesses(primary.podUid);
+  assert.ok(server);
   await client.expectTrouble();
   const goOn = faults.stop(await faults.allOfEtcd());
   await delay(milliseconds, undefined, { signal });
@@ -43,15 +43,12 @@ async function outage({ orders, writeBeside, faults, signal }: World, millisecon
   await until(
     'replicas that stream',
     async () => {
-      const states = await orders.psql(
-        primary.instance,
-        "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'",
-      );
-      return states.trim() === '2' ? yes(undefined) : notYet(`${states.trim()} stream`);
+      const receiving = (await orders.sql(primary.instance, orders.engine.sql.receiving)).trim();
+      return receiving === '2' ? yes(undefined) : notYet(`${receiving} stream`);
     },
     { within: budgets.streamingMs, signal },
   );
-  assert.ok(isAlive(postmaster), 'the same postgres serves on');
+  assert.ok(isAlive(server), 'the same database serves on');
   await client.acknowledgedAgain({ within: budgets.outageMs });
   await orders.fullyRedundant({ within: budgets.redundantMs });
   await client.outageIsAtMost(budgets.undisturbedMs);

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { postgresProcesses } from '../../hack/testbed/pod-processes.ts';
+import { databaseProcesses } from '../../hack/testbed/pod-processes.ts';
 import { seconds } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import { scenario } from '../scenario.ts';
@@ -12,7 +12,7 @@ scenario(
     await client.expectTrouble();
     for (let crash = 0; crash < 4; crash += 1) {
       const { podUid } = await orders.primary();
-      faults.kill((await postgresProcesses(podUid)).slice(0, 1));
+      faults.kill((await databaseProcesses(podUid)).slice(0, 1));
       await client.acknowledgedAgain({ within: budgets.outageMs });
       await delay(seconds(20), undefined, { signal });
     }

@@ -14,7 +14,8 @@ const fencedWithin = seconds(180);
 
 scenario(
   'a node that nobody can reach is switched off, proven off, marked, and brought back',
-  { localNodes: true, operator: 'needed', runs: 'soak' },
+  // Nothing in it is the database's.
+  { localNodes: true, operator: 'needed', runs: 'soak', engines: ['postgres'] },
   async ({ orders, writeBeside, nodes, access, signal }) => {
     const fencing = (enabled: boolean) =>
       access.helm(

@@ -4,7 +4,7 @@ import { scenario } from '../scenario.ts';
 
 scenario(
   'the primary’s node loses power while the operator is down',
-  { localNodes: true, operator: 'needed' },
+  { localNodes: true, operator: 'needed', sample: true },
   async ({ orders, writeBeside, nodes, operator }) => {
     const primary = await orders.primary();
     const client = await writeBeside(primary);

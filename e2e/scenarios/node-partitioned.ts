@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { endOfPostgres } from '../../hack/testbed/pod-processes.ts';
+import { endOfDatabase } from '../../hack/testbed/pod-processes.ts';
 import { budgets } from '../budgets.ts';
 import { scenario } from '../scenario.ts';
 
@@ -9,7 +9,7 @@ scenario(
   async ({ orders, writeBeside, nodes }) => {
     const primary = await orders.primary();
     const client = await writeBeside(primary);
-    const isFenced = await endOfPostgres(primary.podUid);
+    const isFenced = await endOfDatabase(primary.podUid);
     await client.expectTrouble();
     await nodes.cutOff(primary.node);
     await client.acknowledgedAgain({ within: budgets.outageMs });

@@ -175,5 +175,5 @@ function outcome({ api, orders }: Pick<World, 'api' | 'orders'>, name: string | 
 
 async function startTimes(orders: Orders): Promise<readonly string[]> {
   const names = (await orders.pods()).map(({ name }) => name);
-  return Promise.all(names.map((name) => orders.psql(name, 'SELECT pg_postmaster_start_time()')));
+  return Promise.all(names.map((name) => orders.shell(name, orders.engine.shell.startedAt)));
 }

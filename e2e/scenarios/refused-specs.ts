@@ -9,7 +9,8 @@ const name = 'refused';
 
 scenario(
   'bad specs are refused by field, value and remedy',
-  { orders: 'none', operator: 'needed' },
+  // Of both kinds.
+  { orders: 'none', operator: 'needed', engines: ['postgres'] },
   async ({ orders, access }) => {
     const problems: string[] = [];
     const kinds = Object.keys(clusterKinds) as ClusterKind[];

@@ -11,6 +11,7 @@ scenario(
   { orders: 'none', operator: 'needed', localNodes: true, runs: 'soak' },
   async ({ orders, api, writeBeside, signal }) => {
     const delayed = 'orders-3';
+    const { sql } = orders.engine;
     await orders.apply({ failover: { instances: [{ ordinal: 3, replayDelay: `${delaySeconds}s` }] } });
     await orders.fullyRedundant({ within: budgets.readyMs });
     const primary = await orders.primary();
@@ -19,7 +20,7 @@ scenario(
     await client.expectTrouble();
 
     const isThere = async (instance: string): Promise<boolean> =>
-      (await orders.psql(instance, "SELECT to_regclass('mistake') IS NOT NULL")).trim() === 't';
+      (await orders.sql(instance, sql.hasTable('mistake'))).trim() === '1';
     const seen = (instance: string, within: number): Promise<void> =>
       until(
         `the table on ${instance}`,
@@ -27,15 +28,15 @@ scenario(
         { within, signal },
       );
     const written = performance.now();
-    await orders.psql(primary.instance, 'CREATE TABLE mistake (n int)');
-    const position = (await orders.psql(primary.instance, 'SELECT pg_current_wal_lsn()')).trim();
+    await orders.sql(primary.instance, 'CREATE TABLE mistake (n int)');
+    const position = (await orders.sql(primary.instance, sql.position)).trim();
     const prompt = (await orders.replicas()).find(({ name }) => name !== delayed);
     assert.ok(prompt);
     await seen(prompt.name, seconds(5));
-    const received = `SELECT pg_last_wal_receive_lsn() >= '${position}'`;
     await until(
       'the delayed replica has received it',
-      async () => ((await orders.psql(delayed, received)).trim() === 't' ? yes(undefined) : notYet('not yet')),
+      async () =>
+        (await orders.sql(delayed, sql.hasReceived(position))).trim() === '1' ? yes(undefined) : notYet('not yet'),
       { within: seconds(5), signal },
     );
     // Only if that was quick enough to tell.
@@ -52,7 +53,7 @@ scenario(
     const { sync } = await orders.runtime();
     assert.ok(!(sync?.members ?? []).some(({ instance }) => instance === delayed), 'no write waits for it');
 
-    await orders.shell(primary.instance, 'kill -9 $(head -1 /var/lib/mainstay/pgdata/postmaster.pid)');
+    await orders.shell(primary.instance, orders.engine.shell.kill);
     await client.acknowledgedAgain({ within: budgets.outageMs });
     assert.notEqual((await orders.primary()).instance, delayed);
     await orders.fullyRedundant({ within: budgets.redundantMs });

@@ -5,20 +5,20 @@ import { scenario } from '../scenario.ts';
 
 scenario(
   'bytes of a table are flipped on a replica’s disk',
-  { localNodes: true, runs: 'soak' },
+  { localNodes: true, runs: 'soak', engines: ['postgres'] },
   async ({ orders, writeBeside, signal }) => {
     const primary = await orders.primary();
     const [victim] = await orders.replicas();
     assert.ok(victim);
     await orders.allCount({ within: budgets.redundantMs });
     const client = await writeBeside(primary);
-    await orders.psql(primary.instance, 'CREATE TABLE damaged AS SELECT n FROM generate_series(1, 10000) n');
-    const file = (await orders.psql(primary.instance, "SELECT pg_relation_filepath('damaged')")).trim();
-    await orders.psql(primary.instance, 'CHECKPOINT');
+    await orders.sql(primary.instance, 'CREATE TABLE damaged AS SELECT n FROM generate_series(1, 10000) n');
+    const file = (await orders.sql(primary.instance, "SELECT pg_relation_filepath('damaged')")).trim();
+    await orders.sql(primary.instance, 'CHECKPOINT');
     const waiting = { within: budgets.redundantMs, signal };
-    const count = (): Promise<string> => orders.psql(victim.name, 'SELECT count(*) FROM damaged');
+    const count = (): Promise<string> => orders.sql(victim.name, 'SELECT count(*) FROM damaged');
     await until('the table on the replica', async () => yes(await count()), waiting);
-    await orders.psql(victim.name, 'CHECKPOINT');
+    await orders.sql(victim.name, 'CHECKPOINT');
     const member = async () => (await orders.runtime()).members.get(victim.name);
     const before = (await member())?.incarnation;
 
@@ -54,6 +54,6 @@ scenario(
     assert.equal((await count()).trim(), '10000');
     await orders.fullyRedundant({ within: budgets.redundantMs });
     await client.outageIsAtMost(budgets.outageMs);
-    await orders.psql(primary.instance, 'DROP TABLE damaged');
+    await orders.sql(primary.instance, 'DROP TABLE damaged');
   },
 );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { V1Pod } from '@kubernetes/client-node';
-import { postgresProcesses, processesOf } from '../../hack/testbed/pod-processes.ts';
+import { databaseProcesses, processesOf } from '../../hack/testbed/pod-processes.ts';
 import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import { scenario } from '../scenario.ts';
@@ -34,7 +34,7 @@ scenario(
         { within: seconds(60), signal },
       );
       await delay(seconds(10), undefined, { signal });
-      assert.deepEqual(await postgresProcesses(podUid), [], 'it waits for the volume’s lock');
+      assert.deepEqual(await databaseProcesses(podUid), [], 'it waits for the volume’s lock');
       assert.deepEqual(await orders.primary(), primary, 'nobody is replaced for it');
     } finally {
       await access.kubectl([

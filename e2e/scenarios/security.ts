@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { run } from '../../hack/testbed/command.ts';
 import { systemNamespace } from '../../hack/testbed/deployment.ts';
+import { resourceOf } from '../../hack/testbed/engines.ts';
 import { scenario } from '../scenario.ts';
 
 scenario(
@@ -39,7 +40,7 @@ scenario(
       ['list', 'endpointslices.discovery.k8s.io'],
       ['get', 'secrets'],
       ['get', 'pods'],
-      ['get', 'postgresclusters.mainstay.dev'],
+      ['get', resourceOf(orders.engine)],
     ] as const)
       assert.equal(await may(verb, what), false, `agents may ${verb} ${what}`);
     const mounted = await access.kubectl([

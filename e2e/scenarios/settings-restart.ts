@@ -3,18 +3,17 @@ import { notYet, until, yes } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import { scenario, type Orders } from '../scenario.ts';
 
-const parameter = 'track_activity_query_size';
-
 scenario(
   'a parameter that needs a restart: it is named, replicas go first, clients see one switchover',
   { operator: 'needed', localNodes: true, runs: 'soak' },
   async ({ orders, writeBeside, signal }) => {
+    const { name: parameter, value, shown, usual } = orders.engine.restartParameter;
     const primary = await orders.primary();
     const pods = (await orders.pods()).map(({ uid, restarts }) => [uid, restarts]);
     const client = await writeBeside(primary);
     await client.expectTrouble();
     const asked = await now(orders, primary.instance);
-    await orders.change({ postgresql: { parameters: { [parameter]: '4096' } } });
+    await orders.change(orders.engine.spec.parameters({ [parameter]: value }));
 
     const waited = new Set<string>();
     await until(
@@ -25,7 +24,7 @@ scenario(
           if (pendingRestart?.includes(parameter) === true) waited.add(name);
         const condition = status?.conditions?.find(({ type }) => type === 'PendingRestart');
         if (condition?.status === 'True') assert.ok(condition.message.includes(parameter), condition.message);
-        const old = await without(orders, '4kB');
+        const old = await without(orders, shown);
         return old.length === 0 ? yes(undefined) : notYet(`${old.join(', ')} without; ${condition?.message ?? ''}`);
       },
       { within: budgets.redundantMs, signal },
@@ -44,11 +43,11 @@ scenario(
     );
     await client.outageIsAtMost(budgets.handOverMs);
 
-    await orders.change({ postgresql: { parameters: { [parameter]: null } } });
+    await orders.change(orders.engine.spec.parameters({ [parameter]: null }));
     await until(
       'every database with the default',
       async () => {
-        const other = await without(orders, '1kB');
+        const other = await without(orders, usual);
         return other.length === 0 ? yes(undefined) : notYet(other.join(', '));
       },
       { within: budgets.redundantMs, signal },
@@ -60,9 +59,10 @@ scenario(
 );
 
 async function without(orders: Orders, value: string): Promise<readonly string[]> {
+  const { sql, restartParameter } = orders.engine;
   const names = (await orders.pods()).map(({ name }) => name);
   const values = await Promise.all(
-    names.map(async (name) => ({ name, is: (await orders.psql(name, `SHOW ${parameter}`)).trim() })),
+    names.map(async (name) => ({ name, is: (await orders.sql(name, sql.show(restartParameter.name))).trim() })),
   );
   return values.filter(({ is }) => is !== value).map(({ name }) => name);
 }
@@ -72,7 +72,7 @@ async function startsSince(orders: Orders, since: number): Promise<readonly stri
   const started = await Promise.all(
     (await orders.pods()).map(async ({ name }) => ({
       name,
-      at: Number(await orders.psql(name, 'SELECT extract(epoch FROM pg_postmaster_start_time())')),
+      at: Number(await orders.shell(name, orders.engine.shell.startedAt)),
     })),
   );
   return started
@@ -82,4 +82,4 @@ async function startsSince(orders: Orders, since: number): Promise<readonly stri
 }
 
 const now = async (orders: Orders, instance: string): Promise<number> =>
-  Number(await orders.psql(instance, 'SELECT extract(epoch FROM clock_timestamp())'));
+  Number(await orders.shell(instance, 'date +%s.%N'));

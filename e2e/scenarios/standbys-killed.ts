@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { postgresProcesses, processesOf } from '../../hack/testbed/pod-processes.ts';
+import { databaseProcesses, processesOf } from '../../hack/testbed/pod-processes.ts';
 import { seconds } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import { scenario } from '../scenario.ts';
@@ -21,7 +21,7 @@ scenario(
     await orders.fullyRedundant({ within: budgets.redundantMs });
     await orders.allCount({ within: budgets.redundantMs });
     await client.expectTrouble();
-    for (const { uid } of await orders.replicas()) faults.kill(await postgresProcesses(uid));
+    for (const { uid } of await orders.replicas()) faults.kill(await databaseProcesses(uid));
     await client.acknowledgedAgain({ within: budgets.outageMs });
     await orders.fullyRedundant({ within: budgets.redundantMs });
     assert.deepEqual(await orders.primary(), primary, 'the primary stays');

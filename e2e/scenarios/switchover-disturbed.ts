@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { agentOf, postgresProcesses, processesOf } from '../../hack/testbed/pod-processes.ts';
+import { agentOf, databaseProcesses, processesOf } from '../../hack/testbed/pod-processes.ts';
 import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import { scenario } from '../scenario.ts';
 
 scenario(
   'a switchover with a logical walsender that is stuck',
-  { localNodes: true, runs: 'soak', orders: 'none', operator: 'needed' },
+  { localNodes: true, runs: 'soak', orders: 'none', operator: 'needed', engines: ['postgres'] },
   async ({ orders, writeBeside, faults, signal }) => {
     await orders.apply({ postgresql: { parameters: { wal_level: 'logical' } } });
     await orders.ready({ within: budgets.readyMs });
@@ -18,7 +18,7 @@ scenario(
     assert.ok(candidate);
     const client = await writeBeside(primary);
 
-    await orders.psql(primary.instance, "SELECT pg_create_logical_replication_slot('stuck', 'test_decoding')");
+    await orders.sql(primary.instance, "SELECT pg_create_logical_replication_slot('stuck', 'test_decoding')");
     const subscriber = orders
       .shell(primary.instance, 'pg_recvlogical -h /run/mainstay -U postgres -d postgres -S stuck --start -f /dev/null')
       .catch(() => undefined);
@@ -32,7 +32,7 @@ scenario(
     );
     faults.stop([receiver]);
     // More than its socket holds, so that the walsender waits for it.
-    await orders.psql(
+    await orders.sql(
       primary.instance,
       "CREATE TABLE bulk AS SELECT n, repeat('x', 200) AS filling FROM generate_series(1, 100000) n",
     );
@@ -46,17 +46,17 @@ scenario(
     await orders.fullyRedundant({ within: budgets.redundantMs });
     await client.outageIsAtMost(budgets.outageMs);
     for (const { name } of await orders.pods())
-      await orders.psql(
+      await orders.sql(
         name,
         "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = 'stuck' AND NOT active",
       );
-    await orders.psql((await orders.primary()).instance, 'DROP TABLE bulk');
+    await orders.sql((await orders.primary()).instance, 'DROP TABLE bulk');
   },
 );
 
 scenario(
   'a switchover with an archiver that is stuck',
-  { localNodes: true, runs: 'soak', operator: 'needed' },
+  { localNodes: true, runs: 'soak', operator: 'needed', engines: ['postgres'] },
   async ({ orders, writeBeside, access, signal }) => {
     // Archiving is not to be had from the spec yet; this file wins over what the agent writes.
     const auto = '/var/lib/mainstay/pgdata/postgresql.auto.conf';
@@ -72,7 +72,7 @@ scenario(
     const [candidate] = await orders.replicas();
     assert.ok(candidate);
     const client = await writeBeside(primary);
-    await orders.psql(primary.instance, 'SELECT pg_switch_wal()');
+    await orders.sql(primary.instance, 'SELECT pg_switch_wal()');
     await until(
       'the stuck archiver',
       async () => {
@@ -96,7 +96,7 @@ scenario(
 const dying = {
   'the old primary’s agent': async (old: string) => [await agentOf(old)],
   'the candidate’s agent': async (_: string, candidate: string) => [await agentOf(candidate)],
-  'the candidate’s postgres': async (_: string, candidate: string) => (await postgresProcesses(candidate)).slice(0, 1),
+  'the candidate’s database': async (_: string, candidate: string) => (await databaseProcesses(candidate)).slice(0, 1),
 } as const;
 
 for (const [who, victims] of Object.entries(dying)) {
@@ -131,7 +131,7 @@ scenario(
     const agent = await agentOf(primary.podUid);
     await client.expectTrouble();
     // It leaves the set, and comes back as soon as it streams again.
-    faults.kill(await postgresProcesses(replica.uid));
+    faults.kill(await databaseProcesses(replica.uid));
     await delay(random.between(0, 3_000), undefined, { signal });
     faults.kill([agent]);
     await client.acknowledgedAgain({ within: budgets.outageMs });

@@ -11,7 +11,8 @@ const bothVersions = 'mainstay.dev/postgres-upgrade:18';
 
 scenario(
   'a minor upgrade by another image; a wrong one stops at one Pod',
-  { operator: 'needed', runs: 'soak' },
+  // Of MySQL there is one image.
+  { operator: 'needed', runs: 'soak', engines: ['postgres'] },
   async (world) => {
     const { orders, writeBeside } = world;
     const usual = (await orders.pods())[0]?.image;
@@ -47,14 +48,14 @@ scenario(
 
 scenario(
   'PostgreSQL 17: a failover, then the upgrade to 18',
-  { orders: 'none', operator: 'needed', runs: 'soak' },
+  { orders: 'none', operator: 'needed', runs: 'soak', engines: ['postgres'] },
   async (world) => {
     const { orders, writeBeside } = world;
     // Not Debian's image of 17: its minor release is newer than that of the 18 to come, which may not know all of its catalogue.
     await orders.apply({ version: '17', image: bothVersions });
     await orders.fullyRedundant({ within: budgets.readyMs });
     const first = await orders.primary();
-    assert.match(await orders.psql(first.instance, 'SHOW server_version'), /^17\./);
+    assert.match(await orders.sql(first.instance, 'SHOW server_version'), /^17\./);
     const client = await writeBeside(first);
     await client.expectTrouble();
     await orders.shell(first.instance, 'kill -9 $(head -1 /var/lib/mainstay/pgdata/postmaster.pid)');
@@ -67,7 +68,7 @@ scenario(
     await client.acknowledgedAgain({ within: budgets.outageMs });
     await orders.fullyRedundant({ within: budgets.redundantMs });
     assert.equal((await orders.primary()).podUid, second.podUid, 'nobody has been elected');
-    for (const { name } of await orders.pods()) assert.match(await orders.psql(name, 'SHOW server_version'), /^18\./);
+    for (const { name } of await orders.pods()) assert.match(await orders.sql(name, 'SHOW server_version'), /^18\./);
     assert.equal((await orders.resource())?.status?.version, '18');
     await client.outageIsAtMost(budgets.upgradeMs);
 

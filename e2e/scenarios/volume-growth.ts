@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { resourceOf } from '../../hack/testbed/engines.ts';
 import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import { scenario } from '../scenario.ts';
@@ -11,7 +12,7 @@ scenario(
   async ({ orders, access, writeBeside }) => {
     const resize = (size: string) =>
       access.tryKubectl([
-        ...['patch', '--namespace', orders.namespace, 'postgresclusters.mainstay.dev/orders', '--type=merge'],
+        ...['patch', '--namespace', orders.namespace, `${resourceOf(orders.engine)}/orders`, '--type=merge'],
         ...['--patch', JSON.stringify({ spec: { storage: { size } } })],
       ]);
     const started = async (): Promise<string> =>

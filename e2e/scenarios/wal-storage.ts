@@ -4,7 +4,7 @@ import { scenario } from '../scenario.ts';
 
 scenario(
   'a log on a volume of its own: a failover, and an instance cloned anew',
-  { orders: 'none', operator: 'needed', localNodes: true, runs: 'soak' },
+  { orders: 'none', operator: 'needed', localNodes: true, runs: 'soak', engines: ['postgres'] },
   async ({ orders, access, writeBeside }) => {
     await orders.apply({ storage: { size: '2Gi' }, walStorage: { size: '1Gi' } });
     await orders.fullyRedundant({ within: budgets.readyMs });

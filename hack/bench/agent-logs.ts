@@ -32,7 +32,7 @@ export async function agentLogs(namespace: string, from: Date, to: Date): Promis
 
 async function logFiles(pod: string): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const container of ['postgres', 'writer'])
+  for (const container of ['postgres', 'mysql', 'writer'])
     for (const file of await readdir(path.join(pod, container)).catch(() => []))
       found.push(path.join(pod, container, file));
   return found;

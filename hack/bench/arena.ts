@@ -6,6 +6,7 @@ import type { ClusterIdentity } from '../../operator/api/cluster-state.ts';
 import type { ClusterRuntime } from '../../operator/controllers/cluster-runtime.ts';
 import type { ApiServer } from '../testbed/api-server.ts';
 import { repository, type ClusterAccess } from '../testbed/cluster-access.ts';
+import { resourceOf, type TestedEngine } from '../testbed/engines.ts';
 import { clusterState } from '../testbed/cluster-state.ts';
 import { etcdMembers, type EtcdMembers } from '../testbed/etcd-members.ts';
 import { nodesOf, type Nodes } from '../testbed/nodes.ts';
@@ -14,6 +15,7 @@ import { databaseCluster, type InstancePod, type ClusterUnderTest, type Primary 
 import { notYet, seconds, until, yes } from '../testbed/until.ts';
 
 export interface Arena {
+  readonly engine: TestedEngine;
   readonly access: ClusterAccess;
   readonly api: ApiServer;
   readonly nodes: Nodes;
@@ -42,8 +44,13 @@ export const namespace = 'mainstay-bench';
 const name = 'orders';
 const wholeMs = seconds(240);
 
-export async function openArena(access: ClusterAccess, api: ApiServer, signal: AbortSignal): Promise<Arena> {
-  const orders = databaseCluster({ access, api, signal }, { namespace, name });
+export async function openArena(
+  access: ClusterAccess,
+  api: ApiServer,
+  signal: AbortSignal,
+  engine: TestedEngine,
+): Promise<Arena> {
+  const orders = databaseCluster({ access, api, signal }, { namespace, name, kind: engine.kind });
   const operator = operatorOf(access, signal);
   let operatorRuns = true;
   let instances: readonly InstancePod[] = [];
@@ -93,7 +100,7 @@ export async function openArena(access: ClusterAccess, api: ApiServer, signal: A
       input: JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata }),
       signal,
     });
-    const example = parse(await readFile(path.join(repository, 'examples/postgres.yaml'), 'utf8')) as object;
+    const example = parse(await readFile(path.join(repository, engine.example), 'utf8')) as object;
     const manifest = { ...example, metadata: { name, namespace } };
     await access.kubectl(['apply', '-f', '-'], { input: JSON.stringify(manifest), signal });
     identity = { namespace, name, uid: known(await orders.resource()).metadata.uid };
@@ -109,6 +116,7 @@ export async function openArena(access: ClusterAccess, api: ApiServer, signal: A
   await create();
 
   return {
+    engine,
     access,
     api,
     nodes: nodesOf(access, signal),
@@ -145,7 +153,7 @@ export async function openArena(access: ClusterAccess, api: ApiServer, signal: A
     useDurability: async (mode) => {
       const patch = JSON.stringify({ spec: { durability: { mode } } });
       await access.kubectl(
-        ['patch', '--namespace', namespace, `postgresclusters.mainstay.dev/${name}`, '--type=merge', '--patch', patch],
+        ['patch', '--namespace', namespace, `${resourceOf(engine)}/${name}`, '--type=merge', '--patch', patch],
         { signal },
       );
       await until(

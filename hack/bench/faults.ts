@@ -1,6 +1,6 @@
 /** What is done to the primary, and what it may cost (DESIGN §1). */
 import { setTimeout as delay } from 'node:timers/promises';
-import { etcdOf, postgresProcesses, signalTo } from '../testbed/pod-processes.ts';
+import { etcdOf, databaseProcesses, signalTo } from '../testbed/pod-processes.ts';
 import type { Primary } from '../testbed/database-cluster.ts';
 import { seconds } from '../testbed/until.ts';
 import type { Arena } from './arena.ts';
@@ -21,6 +21,7 @@ export const faults: readonly Fault[] = [
     name: 'switchover',
     title: 'planned switchover',
     goal: { p50: 600, max: 1_000 },
+    mysqlGoal: { max: 1_000 },
     strike: async (arena, primary) => {
       await arena.requestSwitchover(primary.instance);
       return nothing;
@@ -28,13 +29,19 @@ export const faults: readonly Fault[] = [
   },
   {
     ...strict,
+    engine: 'postgres',
     name: 'postgres-killed',
     title: 'postmaster SIGKILL',
     goal: { p50: 500, max: 1_000 },
-    strike: async (_, { podUid }) => {
-      signalTo((await postgresProcesses(podUid)).slice(0, 1), 'SIGKILL');
-      return nothing;
-    },
+    strike: killDatabase,
+  },
+  {
+    ...strict,
+    engine: 'mysql',
+    name: 'mysqld-killed',
+    title: 'mysqld SIGKILL',
+    goal: { p50: 500, max: 1_500 },
+    strike: killDatabase,
   },
   {
     ...strict,
@@ -59,6 +66,7 @@ export const faults: readonly Fault[] = [
     name: 'node-lost',
     title: 'node power-off',
     goal: { max: 2_500 },
+    mysqlGoal: { max: 3_000 },
     etcdLeader: 'elsewhere',
     strike: loseNode,
   },
@@ -84,15 +92,21 @@ export const faults: readonly Fault[] = [
   },
   {
     ...strict,
+    engine: 'postgres',
     name: 'postgres-stopped',
     title: 'all of postgres SIGSTOP',
     goal: { max: 10_000 },
     rivalClient: true,
-    strike: async (_, { podUid }) => {
-      const stopped = await postgresProcesses(podUid);
-      signalTo(stopped, 'SIGSTOP');
-      return () => signalTo(stopped, 'SIGCONT');
-    },
+    strike: hangDatabase,
+  },
+  {
+    ...strict,
+    engine: 'mysql',
+    name: 'mysqld-stopped',
+    title: 'mysqld SIGSTOP',
+    goal: { max: 10_000 },
+    rivalClient: true,
+    strike: hangDatabase,
   },
   {
     ...strict,
@@ -143,3 +157,14 @@ export const faults: readonly Fault[] = [
     },
   },
 ];
+
+async function killDatabase(_: Arena, { podUid }: Primary): Promise<Heal> {
+  signalTo((await databaseProcesses(podUid)).slice(0, 1), 'SIGKILL');
+  return nothing;
+}
+
+async function hangDatabase(_: Arena, { podUid }: Primary): Promise<Heal> {
+  const stopped = await databaseProcesses(podUid);
+  signalTo(stopped, 'SIGSTOP');
+  return () => signalTo(stopped, 'SIGCONT');
+}

@@ -1,15 +1,17 @@
-/** `node hack/bench/main.ts [--runs N] [--minutes M] [--deployed] [--publish] [SCENARIO …]`: how long failovers take on the local cluster. */
+/** `node hack/bench/main.ts [--runs N] [--minutes M] [--engine mysql] [--deployed] [--publish] [SCENARIO …]`: how long failovers take on the local cluster. */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { apiServer } from '../testbed/api-server.ts';
 import { chooseCluster } from '../testbed/cluster-access.ts';
 import { deploy } from '../testbed/deployment.ts';
+import { engineNamed } from '../testbed/engines.ts';
 import { openArena, type Arena } from './arena.ts';
 import { faults } from './faults.ts';
 import { idle } from './idle.ts';
 import { goalText, publish, rawResults, seriesOf, shortfalls, type Series } from './results.ts';
 import { strikeOnce } from './run.ts';
 import { saturated } from './saturated.ts';
+import { mysqlThroughput } from './mysql-throughput.ts';
 import { throughput } from './throughput.ts';
 import type { FailedRun, Fault, Measured, Measurement, Run, Without } from './scenario.ts';
 import { percentile } from './statistics.ts';
@@ -21,22 +23,26 @@ const { values, positionals } = parseArgs({
     runs: { type: 'string', default: '10' },
     /** Of scenarios that last: saturated, idle, and each run of throughput. */
     minutes: { type: 'string' },
+    /** postgres or mysql. */
+    engine: { type: 'string' },
     /** Images, cluster and chart are there already. */
     deployed: { type: 'boolean', default: false },
     /** Writes docs/benchmarks. */
     publish: { type: 'boolean', default: false },
   },
 });
+const engine = engineNamed(values.engine);
 const runs = Number(values.runs);
 const minutes = values.minutes === undefined ? undefined : Number(values.minutes);
 
-const everything: readonly (Fault | Measurement)[] = [...faults, idle, throughput, saturated];
+const everything: readonly (Fault | Measurement)[] = [
+  ...faults.filter((fault) => fault.engine === undefined || fault.engine === engine.name),
+  ...(engine.name === 'postgres' ? [idle, throughput, saturated] : [mysqlThroughput]),
+];
 /** Failover must need neither; tried where it is hardest. */
-const variants = ['switchover', 'postgres-killed', 'node-lost'].flatMap((name) => [
-  `${name}+no-operator`,
-  `${name}+no-api`,
-  `${name}+no-operator+no-api`,
-]);
+const variants = ['switchover', engine.name === 'postgres' ? 'postgres-killed' : 'mysqld-killed', 'node-lost'].flatMap(
+  (name) => [`${name}+no-operator`, `${name}+no-api`, `${name}+no-operator+no-api`],
+);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -55,7 +61,7 @@ if (access.kind === 'own')
   throw new Error('The benchmark switches nodes off: it runs on the local cluster only. Unset KUBECONFIG.');
 if (!values.deployed) await deploy(access, { say: (line) => say(`  ${line}`), signal: stop.signal });
 const api = apiServer(access.kubeconfig);
-const arena = await openArena(access, api, stop.signal);
+const arena = await openArena(access, api, stop.signal, engine);
 const raw = rawResults(new Date().toISOString().replaceAll(/[:.]/g, '-'));
 const series: Record<string, Series> = {};
 const measurements: Record<string, { title: string; date: string; lines: readonly string[] }> = {};
@@ -69,7 +75,7 @@ try {
       await raw({ scenario: one.label, passed, ...data });
       measurements[one.label] = { title, date: new Date().toISOString().slice(0, 10), lines };
     }
-    if (values.publish) await publish({ series, measurements });
+    if (values.publish) await publish({ series, measurements }, engine);
   }
 } finally {
   await arena.nodes.restore();
@@ -117,7 +123,7 @@ async function playSeries(where: Arena, fault: Fault, { label, without }: Chosen
   const result = await seriesOf(
     {
       title: variantTitle(fault.title, without),
-      goal: fault.goal,
+      goal: (engine.name === 'mysql' ? fault.mysqlGoal : undefined) ?? fault.goal,
       ...(fault.deadFirst && { deadFirst: true }),
       ...(fault.keepsPrimary && { keepsPrimary: true }),
     },

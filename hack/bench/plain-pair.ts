@@ -1,4 +1,4 @@
-/** Two Pods beside the cluster's, on the same nodes, with the same image and configuration, and PostgreSQL alone in them. */
+/** Two Pods beside the cluster's, on the same nodes, with the same image and configuration, and the database alone in them. */
 import type { V1Pod } from '@kubernetes/client-node';
 import type { InstancePod } from '../testbed/database-cluster.ts';
 import { notYet, seconds, until, yes } from '../testbed/until.ts';
@@ -10,26 +10,30 @@ export interface PlainPair {
   readonly remove: () => Promise<void>;
 }
 
+export interface PlainPods {
+  readonly addresses: readonly string[];
+  readonly inside: (pod: string, script: string, input?: string) => Promise<string>;
+  readonly remove: () => Promise<void>;
+}
+
 const data = '/var/lib/mainstay/pgdata';
 const configuration = '/var/lib/mainstay/configuration';
 const socket = '/run/mainstay';
-const readyMs = seconds(120);
-const names = ['plain-1', 'plain-2'] as const;
+export const readyMs = seconds(120);
+export const names = ['plain-1', 'plain-2'] as const;
 
-/** Takes over configuration and certificates of the cluster's primary, and how its replica connects. */
-export async function startPlainPair(arena: Arena, primary: InstancePod, replica: InstancePod): Promise<PlainPair> {
-  const { access, api, signal, orders } = arena;
+/** Like the cluster's, but nothing runs in them yet. */
+export async function startPlainPods(arena: Arena, primary: InstancePod, replica: InstancePod): Promise<PlainPods> {
+  const { access, api, signal, orders, engine } = arena;
   const inNamespace = ['--namespace', orders.namespace];
   const inside = (pod: string, script: string, input?: string): Promise<string> =>
     access.kubectl(
       [
-        ...['exec', ...inNamespace, pod, '--container', 'postgres'],
+        ...['exec', ...inNamespace, pod, '--container', engine.name],
         ...[...(input === undefined ? [] : ['--stdin']), '--', 'bash', '-ec', script],
       ],
       { signal, timeoutMs: readyMs, ...(input !== undefined && { input }) },
     );
-  const setting = (pod: string, name: string): Promise<string> =>
-    inside(pod, `psql -h ${socket} -U postgres -XAtqc 'SHOW ${name}'`).then((text) => text.trim());
   const remove = async (): Promise<void> => {
     await access.kubectl(
       ['delete', 'pod,pvc', ...names, ...inNamespace, '--ignore-not-found', '--wait=true', '--grace-period=1'],
@@ -41,11 +45,22 @@ export async function startPlainPair(arena: Arena, primary: InstancePod, replica
   for (const [index, like] of [primary, replica].entries()) {
     const pod = await api.get<V1Pod>(`/api/v1/namespaces/${orders.namespace}/pods/${like.name}`);
     const name = names[index] ?? '';
-    await access.kubectl(['create', ...inNamespace, '-f', '-'], { signal, input: manifest(name, like.node, pod) });
+    await access.kubectl(['create', ...inNamespace, '-f', '-'], {
+      signal,
+      input: manifest(name, engine.name, like.node, pod),
+    });
     addresses.push(await addressOf(arena, name));
   }
-  const [address = ''] = addresses;
+  return { addresses, inside, remove };
+}
 
+/** Takes over configuration and certificates of the cluster's primary, and how its replica connects. */
+export async function startPlainPair(arena: Arena, primary: InstancePod, replica: InstancePod): Promise<PlainPair> {
+  const { signal } = arena;
+  const { addresses, inside, remove } = await startPlainPods(arena, primary, replica);
+  const [address = ''] = addresses;
+  const setting = (pod: string, name: string): Promise<string> =>
+    inside(pod, `psql -h ${socket} -U postgres -XAtqc 'SHOW ${name}'`).then((text) => text.trim());
   const files = await inside(primary.name, 'tar -C / -czf - var/lib/mainstay/configuration run/mainstay/tls | base64');
   const connection = (await setting(replica.name, 'primary_conninfo'))
     .replace(/host=\S+/, `host=${address}`)
@@ -120,7 +135,7 @@ END`,
 }
 
 /** The instance's own Pod, but for the name by which it is known, the volume, and what runs. */
-function manifest(name: string, node: string, like: V1Pod | undefined): string {
+function manifest(name: string, containerName: string, node: string, like: V1Pod | undefined): string {
   const [container] = like?.spec?.containers ?? [];
   if (like?.spec === undefined || container === undefined) throw new Error('the instance has no Pod');
   const { image, env, volumeMounts, securityContext, resources } = container;
@@ -148,7 +163,7 @@ function manifest(name: string, node: string, like: V1Pod | undefined): string {
       securityContext: like.spec.securityContext,
       containers: [
         {
-          ...{ name: 'postgres', image, env, volumeMounts, securityContext, resources },
+          ...{ name: containerName, image, env, volumeMounts, securityContext, resources },
           imagePullPolicy: 'IfNotPresent',
           command: ['sleep', 'infinity'],
         },

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { testedEngines } from '../testbed/engines.ts';
 import { markdown, shortfalls, type Series } from './results.ts';
 
 const run = {
@@ -54,7 +55,10 @@ test.each<[string, Partial<Series>, string]>([
 });
 
 test('the page shows n, p50, max, goal, lost writes and the steps', () => {
-  const page = markdown({ machine: 'a machine', series: { 'postgres-killed': series({}) }, measurements: {} });
+  const page = markdown(
+    { machine: 'a machine', series: { 'postgres-killed': series({}) }, measurements: {} },
+    testedEngines.postgres,
+  );
   expect(page).toContain(
     '| postmaster SIGKILL (`postgres-killed`) | 3 | 500 | 900 | p50 ≤ 500, max ≤ 1000 | 300 | 0 | 0 | 2026-01-01, abc |',
   );

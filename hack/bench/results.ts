@@ -6,6 +6,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { format } from 'prettier';
 import { repository } from '../testbed/cluster-access.ts';
+import type { TestedEngine } from '../testbed/engines.ts';
 import type { FailedRun, Goal, Run } from './scenario.ts';
 import { publishFigures } from './figures.ts';
 import { percentile } from './statistics.ts';
@@ -45,8 +46,8 @@ export interface Published {
   >;
 }
 
-const page = path.join(repository, 'docs/benchmarks/failover.md');
-const kept = path.join(repository, 'docs/benchmarks/failover.json');
+const fileOf = ({ name }: Pick<TestedEngine, 'name'>, extension: 'md' | 'json'): string =>
+  path.join(repository, `docs/benchmarks/failover${name === 'postgres' ? '' : `-${name}`}.${extension}`);
 const rawFolder = path.join(repository, 'build/bench');
 
 /** Appends to build/bench, a line each. */
@@ -85,7 +86,8 @@ export async function seriesOf(
 }
 
 /** Replaces what was measured anew in docs/benchmarks, and leaves the rest. */
-export async function publish(fresh: Omit<Published, 'machine'>): Promise<void> {
+export async function publish(fresh: Omit<Published, 'machine'>, engine: TestedEngine): Promise<void> {
+  const [page, kept] = [fileOf(engine, 'md'), fileOf(engine, 'json')];
   const former = await readFile(kept, 'utf8').then(
     (text) => JSON.parse(text) as Published,
     () => undefined,
@@ -97,18 +99,21 @@ export async function publish(fresh: Omit<Published, 'machine'>): Promise<void> 
   };
   await mkdir(path.dirname(page), { recursive: true });
   await writeFile(kept, await format(JSON.stringify(published), { parser: 'json', printWidth: 120 }));
-  await writeFile(page, await format(markdown(published), { parser: 'markdown', printWidth: 120 }));
-  await publishFigures(published.series);
+  await writeFile(page, await format(markdown(published, engine), { parser: 'markdown', printWidth: 120 }));
+  if (engine.name === 'postgres') await publishFigures(published.series);
 }
 
-export function markdown({ machine: host, series, measurements }: Published): string {
+export function markdown(
+  { machine: host, series, measurements }: Published,
+  { name: engine, kind, product }: Pick<TestedEngine, 'name' | 'kind' | 'product'>,
+): string {
   const all = Object.entries(series);
   return [
-    '# How long a failover takes',
+    `# How long a failover takes${engine === 'postgres' ? '' : `, with ${product}`}`,
     '',
     '<!-- Written by hack/bench; edit nothing here. -->',
     '',
-    `Measured by \`make bench\` on the local cluster (three nodes on one machine: ${host}), a PostgresCluster of three instances, ` +
+    `Measured by \`make bench${engine === 'postgres' ? '' : ` ENGINE=${engine}`}\` on the local cluster (three nodes on one machine: ${host}), a ${kind} of three instances, ` +
       'idle otherwise. Outage: the longest time without an acknowledged write, from the fault until all instances were back, for a ' +
       'client that writes a row every 10 ms through the Service `-rw` and reconnects. Every acknowledged write is looked up ' +
       'afterwards; *lost* counts those that are not there. The primary’s node is another one in each run.',

@@ -1,5 +1,5 @@
 /** One strike: the cluster whole, clients writing, the fault, the gap, everything healed, every acknowledged write looked up. */
-import { isAlive, postgresProcesses, type PodProcess } from '../testbed/pod-processes.ts';
+import { isAlive, databaseProcesses, type PodProcess } from '../testbed/pod-processes.ts';
 import { seconds, notYet, until, yes } from '../testbed/until.ts';
 import { startWriter, type FinalReport, type WriterPod } from '../testbed/writer.ts';
 import type { Gap } from '../writer/ledger.ts';
@@ -55,7 +55,7 @@ export async function strikeOnce(arena: Arena, occasion: Occasion): Promise<Run>
   const before = (await arena.runtime()).epoch;
   await Promise.all([writer.mark(mark), rival?.mark(mark)]);
 
-  const death = watchDeath(await postgresProcesses(primary.podUid));
+  const death = watchDeath(await databaseProcesses(primary.podUid));
   cleanUp.defer(death.stop);
   let healed = false;
   const heal: Heal = await fault.strike(arena, primary);

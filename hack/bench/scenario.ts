@@ -1,4 +1,5 @@
 /** What the benchmark measures: one fault each, what it may cost, and what comes of it. */
+import type { EngineName } from '../../operator/api/cluster-state.ts';
 import type { Primary } from '../testbed/database-cluster.ts';
 import type { Arena } from './arena.ts';
 
@@ -19,6 +20,10 @@ export interface Fault {
   readonly name: string;
   readonly title: string;
   readonly goal: Goal;
+  /** With MySQL, where it is another one. */
+  readonly mysqlGoal?: Goal;
+  /** The only one with which it is called so. */
+  readonly engine?: EngineName;
   readonly durability: 'Strict' | 'Async';
   /** Where etcd's leader runs: it decides how long etcd itself takes to answer again. Default: it doesn't matter. */
   readonly etcdLeader?: 'beside the primary' | 'elsewhere';

@@ -21,7 +21,7 @@ export function timeLine(
 
 /** The steps by which a failover is known; each names the first line after which it holds. */
 export const milestones = {
-  noticed: /^the primary is lost|^PostgreSQL has ended|^stopping for|^starting the database$|is hung|stalled/,
+  noticed: /^the primary is lost|^(PostgreSQL|MySQL) has ended|^stopping for|^starting the database$|is hung|stalled/,
   released: /^transaction release: applied/,
   sealed: /^seal ended/,
   promised: /^transaction promise: applied/,

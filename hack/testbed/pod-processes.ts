@@ -42,10 +42,10 @@ async function theOne(podUid: string, what: string, command: RegExp): Promise<Po
   return found;
 }
 
-/** Every process of the Pod's postgres, the postmaster first. */
-export async function postgresProcesses(podUid: string): Promise<readonly PodProcess[]> {
+/** Every process of the Pod's database; of PostgreSQL's many, the postmaster first. */
+export async function databaseProcesses(podUid: string): Promise<readonly PodProcess[]> {
   // The postmaster keeps its command line; the others call themselves "postgres: …".
-  const all = (await processesOf(podUid)).filter(({ command }) => /(^|\/)postgres(:| |$)/.test(command));
+  const all = (await processesOf(podUid)).filter(({ command }) => /(^|\/)postgres(:| |$)|^\S*mysqld /.test(command));
   const isPostmaster = ({ command }: PodProcess): boolean => !command.startsWith('postgres:');
   return [...all.filter(isPostmaster), ...all.filter((one) => !isPostmaster(one))];
 }
@@ -59,14 +59,14 @@ export function isAlive({ pid }: PodProcess): boolean {
   }
 }
 
-/** Tells when the postmaster that runs now has ended: its Pod says nothing while its agent is stopped or its node is cut off. */
-export async function endOfPostgres(podUid: string): Promise<(patience: { readonly within: number }) => Promise<void>> {
-  const [postmaster] = await postgresProcesses(podUid);
-  if (postmaster === undefined) throw new Error(`no postgres runs in Pod ${podUid} on this machine`);
+/** Tells when the database that runs now has ended: its Pod says nothing while its agent is stopped or its node is cut off. */
+export async function endOfDatabase(podUid: string): Promise<(patience: { readonly within: number }) => Promise<void>> {
+  const [server] = await databaseProcesses(podUid);
+  if (server === undefined) throw new Error(`no database runs in Pod ${podUid} on this machine`);
   return ({ within }) =>
     until(
-      'end of the old primary’s postgres',
-      () => Promise.resolve(isAlive(postmaster) ? notYet(`process ${postmaster.pid} lives`) : yes(undefined)),
+      'end of the old primary’s database',
+      () => Promise.resolve(isAlive(server) ? notYet(`process ${server.pid} lives`) : yes(undefined)),
       { within, everyMs: 20 },
     );
 }

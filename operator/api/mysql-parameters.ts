@@ -19,6 +19,11 @@ export const lockedVariables: readonly LockedParameters[] = [
     reason: 'by its GTIDs the agent knows what an instance holds',
   },
   {
+    names: ['binlog_expire_logs_auto_purge'],
+    reason:
+      'the agent deletes binary logs once they are as old as binlog_expire_logs_seconds and no instance needs them any more',
+  },
+  {
     names: ['binlog_format', 'binlog_row_image', 'binlog_encryption', 'binlog_transaction_compression'],
     reason: 'replicas, and the way back of a former primary, need the binary log as it is',
   },
@@ -105,8 +110,16 @@ export const lockedVariables: readonly LockedParameters[] = [
     reason: 'the agent writes the configuration, and replaces a data directory as a whole',
   },
   {
-    names: ['log_error', 'log_error_services', 'log_error_suppression_list'],
-    reason: 'the agent reads MySQL’s log and merges it into the Pod’s; log_error_verbosity is yours to choose',
+    names: [
+      'log_error',
+      'log_error_services',
+      'log_error_suppression_list',
+      'log_output',
+      'log_raw',
+      'slow_query_log_file',
+    ],
+    reason:
+      'the agent reads MySQL’s logs and merges them into the Pod’s; log_error_verbosity, slow_query_log and long_query_time are yours to choose',
   },
   {
     names: [

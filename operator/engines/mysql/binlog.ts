@@ -29,9 +29,23 @@ const gtidSize = 1 + 16 + 8;
 
 /** The newest; undefined where there is none. */
 export async function lastBinaryLog(data: string): Promise<string | undefined> {
+  return (await binaryLogs(data)).at(-1);
+}
+
+/** The oldest first. */
+export async function binaryLogs(data: string): Promise<readonly string[]> {
   const names = (await readdir(data)).filter(isBinaryLog);
-  const last = names.toSorted((a, b) => Number(a.slice(7)) - Number(b.slice(7))).at(-1);
-  return last === undefined ? undefined : join(data, last);
+  return names.toSorted((a, b) => Number(a.slice(7)) - Number(b.slice(7))).map((name) => join(data, name));
+}
+
+/** All transactions of the files before it; undefined as for `readBinaryLog`. */
+export async function gtidsBefore(file: string): Promise<GtidSet | undefined> {
+  const handle = await open(file, 'r');
+  try {
+    return (await read(handle, file, 'header'))?.previous;
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Undefined where it is nothing that this can read: encrypted, or with tagged GTIDs. */
@@ -44,7 +58,7 @@ export async function readBinaryLog(file: string): Promise<BinaryLog | undefined
   }
 }
 
-async function read(handle: FileHandle, file: string): Promise<BinaryLog | undefined> {
+async function read(handle: FileHandle, file: string, part?: 'header'): Promise<BinaryLog | undefined> {
   const { size } = await handle.stat();
   let window = { at: 0, bytes: Buffer.alloc(0) };
   /** `length` bytes at `at`, or undefined where the file ends before. */
@@ -61,7 +75,7 @@ async function read(handle: FileHandle, file: string): Promise<BinaryLog | undef
 
   let [inUse, previous, headerEnd] = [false, undefined as GtidSet | undefined, 0];
   const transactions: { gtid: string; at: number }[] = [];
-  for (let at = magic.length; ;) {
+  for (let at = magic.length; part !== 'header' || previous === undefined;) {
     const header = await bytes(at, headerSize);
     if (!header) break;
     const [type, length, flags] = [header.readUInt8(4), header.readUInt32LE(9), header.readUInt16LE(17)];

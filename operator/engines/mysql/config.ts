@@ -36,6 +36,8 @@ export function lockedSettings(layout: Layout, ordinal: number): Readonly<Record
     log_bin: 'binlog',
     relay_log: 'relay',
     log_replica_updates: 'ON',
+    // By age alone; the agent knows who needs what (retention.ts).
+    binlog_expire_logs_auto_purge: 'OFF',
     sync_binlog: '1',
     innodb_flush_log_at_trx_commit: '1',
     innodb_doublewrite: 'ON',
@@ -51,6 +53,9 @@ export function lockedSettings(layout: Layout, ordinal: number): Readonly<Record
     // A role that was persisted would outlive the lease.
     persisted_globals_load: 'OFF',
     init_connect: initConnect(shut),
+    // The agent reads the slow log from files; statements in it go without their passwords.
+    log_output: 'FILE',
+    log_raw: 'OFF',
     replica_net_timeout: '10',
     // A cut of the log's tail is undone by InnoDB alone.
     disabled_storage_engines: 'MyISAM,MRG_MYISAM,ARCHIVE,BLACKHOLE,FEDERATED,CSV',

@@ -29,14 +29,25 @@ import { backlogOf, heldBy, timelineOf, type Held } from './log-end.ts';
 import { newServerUuid, ordinalOf, syncAccount } from './names.ts';
 import { serverProcesses, startServer, untilConnectable } from './process.ts';
 import { promote, untilAcknowledged, type Lead } from './promote.ts';
-import { receiveFrom, receives, startReceiving, stopReceiving, type Part, type Source } from './receiver.ts';
+import {
+  delayReplay,
+  receiveFrom,
+  receives,
+  startReceiving,
+  stopReceiving,
+  type Part,
+  type Source,
+} from './receiver.ts';
+import { firstToKeep } from './retention.ts';
 import { serverLog, type LogRecord } from './server-log.ts';
+import { followSlowLog } from './slow-log.ts';
 import { quiesce } from './shutdown.ts';
 import { gtidsIn, lastBinaryLog, readBinaryLog } from './binlog.ts';
 import { clone, clonedFile, discardFormer, discardUnfinished } from './clone.ts';
+import { watchFitness } from './fitness.ts';
 import { gtidsOf, positionAt } from './position.ts';
 import { applyChanges, noteAccepted, takeAccepted, writeIfValid, type Settings } from './settings.ts';
-import { cutTail, judgeTail, lastCutTail, logThatWon, withoutBeats, type Tail } from './tail.ts';
+import { cutTail, judgeTail, lastCutTail, logThatWon, theirs, withoutBeats, type Tail } from './tail.ts';
 import { declare } from './declare.ts';
 import { canary, isLetIn, keptSession, localAgent, withSession } from './sql.ts';
 import { stallWatch } from './stall.ts';
@@ -65,6 +76,8 @@ const limits = {
 };
 
 const databasePort = 3306;
+/** Milliseconds between two looks for binary logs that nobody needs any more. */
+const retentionPeriod = 10_000;
 /** Milliseconds between two looks for what people may have removed. */
 const cutTailPeriod = 10_000;
 const mebibyte = 1024 * 1024;
@@ -104,18 +117,24 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   let gate: Gate = shut;
   /** With which account this replica receives; changed by one at a time. */
   let part: Part = 'async';
+  /** Seconds by which this replica's replay is known to lag on purpose. */
+  let delayInForce: number | undefined;
+  /** Why this replica was given up. */
+  let unfit: string | undefined;
   let passwordInUse = '';
   let linkInUse = '';
   let channel: Promise<unknown> = Promise.resolve();
   const credentials = heldCredentials(layout);
   const tls = keepTls(layout, log);
   const replicas = replicaWatch(clock);
+  const fitness = watchFitness(clock);
   const isStalled = stallWatch(clock);
   const disks: Disks = { folders: [dirname(layout.data)], segment: 16 * mebibyte };
   const space = keepDiskSpace(() => Promise.resolve(disks), clock, log);
   /** The tail that was cut last, while it is kept. */
   let kept: CutTail | undefined;
   let keptSeenAt = -Infinity;
+  let purgedAt = -Infinity;
   /** The variables that the running server was given. */
   let inForce: Settings = {};
   /** What was asked for last, taken or not. */
@@ -124,6 +143,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   /** Why MySQL refused the newest settings, if it did. */
   let refusal: string | undefined;
 
+  const slowLog = followSlowLog(layout, clock, log);
   const mysqlLog = serverLog(log, (record) => {
     noticeLostStream(record);
     noticeHopeless(record);
@@ -218,6 +238,26 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     void lastCutTail(layout).then((found) => (kept = found), nothing);
   }
 
+  /** Not waited for, either. */
+  function purgeLogs({ definition, positions }: EngineContext): void {
+    if (clock.now() - purgedAt < retentionPeriod) return;
+    purgedAt = clock.now();
+    const others = definition.instances
+      .filter((name) => name !== instance)
+      .map((name) => positions.get(name))
+      .map((position) => position && gtidsOf(position));
+    const age = 1000 * Number(inForce['binlog_expire_logs_seconds'] ?? 0);
+    const purge = async (): Promise<void> => {
+      const kept = await firstToKeep(layout.data, { age, now: clock.wall().getTime(), others });
+      if (kept === undefined) return;
+      await withSession(localAgent(layout), limits.declaration, AbortSignal.timeout(limits.declaration), (session) =>
+        session.query('PURGE BINARY LOGS TO ?', [kept]),
+      );
+      log.info({ kept }, 'deleted binary logs that are old enough and that no instance needs');
+    };
+    purge().catch((error: unknown) => log.warn({ err: error }, 'binary logs could not be looked through'));
+  }
+
   async function lookAtData(): Promise<DatabaseState> {
     if (!(await exists(join(layout.data, 'mysql.ibd'))))
       return (await exists(layout.data)) && (await readdir(layout.data)).length > 0
@@ -263,6 +303,8 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     await keepServerUuid(context.incarnation);
     gate = shut;
     part = 'async';
+    delayInForce = undefined;
+    unfit = undefined;
     rolledBack = 0;
     await launch(signal).catch(async (error: unknown) => {
       // New settings that only a start shows to be wrong must not keep a database down whose former ones are known to work.
@@ -331,7 +373,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     return {
       ...tail,
       cut: async () => {
-        const transactions = tail.gtids.length;
+        const transactions = theirs(tail.gtids).length;
         await replaceFile(layout.cutting, JSON.stringify({ transactions, won: formatGtidSet(won) } satisfies Cut));
         const kept = await cutTail(binlog, tail, layout, clock.wall());
         // The same numbers must never be given to other transactions.
@@ -364,7 +406,8 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     signal.throwIfAborted();
     mysqlLog.forget();
     // How much of a cut tail was undone is no warning.
-    const options = (await cutUnderWay()) ? ['--log-error-verbosity=3'] : [];
+    const verbosity = (await cutUnderWay()) ? ['--log-error-verbosity=3'] : [];
+    const options = [`--slow-query-log-file=${slowLog.nextFile()}`, ...verbosity];
     const started = await startServer(layout, clock, mysqlLog.tell, { options });
     server = started;
     void started.exited.then((exit) => onExit(started, exit));
@@ -617,6 +660,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     part = wanted;
     passwordInUse = source.password;
     linkInUse = JSON.stringify(source.tls);
+    await accessTo(signal).control((session) => fitness.begin(session, held));
     if (!gate.clients) await setGate({ members: [], clients: true }, context.definition, signal);
     return {
       ...replica,
@@ -660,13 +704,17 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
 
   async function measure(context: EngineContext, signal: AbortSignal): Promise<Observation> {
     const access = accessTo(signal);
+    if (running()) purgeLogs(context);
     if (state.status === 'primary') {
       const { timeline, open, applied } = state;
-      const seen = await access.control(async (session) => ({
-        held: await heldBy(session),
-        replicas: await replicas(session, context.definition.instances),
-        acks: await semiSync(session),
-      }));
+      const seen = await access.control(async (session) => {
+        await slowLog.rotate(session);
+        return {
+          held: await heldBy(session),
+          replicas: await replicas(session, context.definition.instances),
+          acks: await semiSync(session),
+        };
+      });
       const wanted = applied?.acknowledgements ?? 0;
       if (isStalled(seen.acks, wanted)) {
         log.warn({ ...seen.acks }, 'commits wait although enough replicas are connected: writing once more');
@@ -687,14 +735,24 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     }
     if (state.status !== 'replica') return { member: {}, streaming: false, replicas: [] };
     await keepPart(context, signal);
-    const { held, streaming, backlog } = await access.control(async (session) => {
+    await keepDelay(context, signal);
+    const isFollowing = state.following !== undefined && !state.diverged && told.status === 'well';
+    const { held, streaming, backlog, problem } = await access.control(async (session) => {
+      await slowLog.rotate(session);
       const end = await heldBy(session);
-      return { held: end, streaming: await receives(session), backlog: await backlogOf(session, end) };
+      return {
+        held: end,
+        streaming: await receives(session),
+        backlog: await backlogOf(session, end),
+        problem: isFollowing ? await fitness.look(session, end) : undefined,
+      };
     });
+    if (problem !== undefined) giveUpCopy(problem);
     if (streaming) await discardFormer(layout);
     const timeline = timelineOf(held.all);
     const position = positionAt(epochOfTimeline(context.history, timeline), held.all);
-    return { member: { timeline, position, backlog }, streaming, replicas: [] };
+    const message = state.diverged && unfit !== undefined ? { message: `${unfit}: it is to be copied anew` } : {};
+    return { member: { timeline, position, backlog, ...message }, streaming, replicas: [] };
   }
 
   /**
@@ -726,6 +784,28 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
         turned === 'log-lost'
           ? { status: 'broken', reason: 'received transactions are gone' }
           : { ...state, diverged: { epoch, remedy: 'clone' } };
+      changeListener(state);
+    });
+  }
+
+  /** It is made anew from another one, once nothing counts on it (rule 11). */
+  function giveUpCopy(problem: string): void {
+    if (state.status !== 'replica' || !state.following || state.diverged) return;
+    log.error({ problem }, 'this replica is unfit: it is to be copied anew');
+    unfit = problem;
+    state = { ...state, diverged: { epoch: state.following.epoch, remedy: 'clone' } };
+    changeListener(state);
+  }
+
+  async function keepDelay({ definition }: EngineContext, signal: AbortSignal): Promise<void> {
+    const wanted = definition.tags?.[instance]?.replayDelay ?? 0;
+    if (state.status !== 'replica' || !state.following || delayInForce === wanted) return;
+    await onChannel(async () => {
+      if (state.status !== 'replica' || !state.following) return;
+      const outcome = await accessTo(signal).control((session) => delayReplay(session, wanted), signalLimit);
+      if (outcome === 'done') delayInForce = wanted;
+      if (outcome !== 'log-lost') return;
+      state = { status: 'broken', reason: 'received transactions are gone' };
       changeListener(state);
     });
   }

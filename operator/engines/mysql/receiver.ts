@@ -85,13 +85,22 @@ export async function startReceiving(
 /** Whether the applier runs; one that was only stopped is started. */
 async function applies(session: Session): Promise<boolean> {
   if (await applierRuns(session)) return true;
+  if ((await failureOfApplier(session)) !== undefined) return false;
+  await session.query('START REPLICA SQL_THREAD');
+  return applierRuns(session);
+}
+
+/** Why the applier has ended by itself; undefined: it runs, or somebody has stopped it. */
+export async function applierFailure(session: Session): Promise<string | undefined> {
+  return (await applierRuns(session)) ? undefined : failureOfApplier(session);
+}
+
+async function failureOfApplier(session: Session): Promise<string | undefined> {
   const [failed] = await session.query(
     `SELECT last_error_message AS message FROM performance_schema.replication_applier_status_by_worker WHERE last_error_number <> 0
      UNION ALL SELECT last_error_message FROM performance_schema.replication_applier_status_by_coordinator WHERE last_error_number <> 0`,
   );
-  if (failed) return false;
-  await session.query('START REPLICA SQL_THREAD');
-  return applierRuns(session);
+  return failed && textOf(failed, 'message');
 }
 
 async function applierRuns(session: Session): Promise<boolean> {
@@ -99,6 +108,27 @@ async function applierRuns(session: Session): Promise<boolean> {
     "SELECT service_state AS state FROM performance_schema.replication_applier_status WHERE channel_name = ''",
   );
   return row?.['state'] === 'ON';
+}
+
+/**
+ * Seconds between a commit on the primary and its replay here. With the receiver running, as otherwise what was received could be
+ * thrown away (mysql-lab.md §4); and only while the applier can be stopped at once.
+ */
+export async function delayReplay(session: Session, seconds: number): Promise<'done' | 'later' | 'log-lost'> {
+  const [row] = await session.query(
+    "SELECT desired_delay AS seconds FROM performance_schema.replication_applier_configuration WHERE channel_name = ''",
+  );
+  const now = Number(row?.['seconds'] ?? 0);
+  if (now === seconds) return 'done';
+  const before = await heldBy(session);
+  if (!(await receives(session)) || (now === 0 && !isApplied(before))) return 'later';
+  await session.query('STOP REPLICA SQL_THREAD');
+  try {
+    await session.query(`CHANGE REPLICATION SOURCE TO SOURCE_DELAY = ${seconds}`);
+  } finally {
+    await session.query('START REPLICA SQL_THREAD');
+  }
+  return contains((await heldBy(session)).all, before.all) ? 'done' : 'log-lost';
 }
 
 export async function receives(session: Session): Promise<boolean> {

@@ -3,7 +3,7 @@ import type { HistoryEntry } from '../../api/cluster-state.ts';
 import { formatGtidSet, noGtids, parseGtidSet } from '../../ha/gtid-set.ts';
 import type { BinaryLog } from './binlog.ts';
 import { beatSource } from './names.ts';
-import { judgeTail, logThatWon } from './tail.ts';
+import { judgeTail, logThatWon, theirs } from './tail.ts';
 
 const system = '6d61696e-7374-6179-8123-0123456789ab';
 const beat = beatSource(system);
@@ -29,6 +29,10 @@ test.each([
   ['something between', log(`${system}:2,${a}:1-3`, [`${a}:6`, `${a}:4`]), { verdict: 'clone' }],
 ])('%s', (_, binlog, expected) => {
   expect(judgeTail(binlog, won)).toMatchObject(expected);
+});
+
+test('what InnoDB must undo of a tail: neither markers nor beats, which are empty', () => {
+  expect(theirs([`${a}:6`, `${beat}:1`, `${a}:7`, `${system}:3`])).toEqual([`${a}:6`, `${a}:7`]);
 });
 
 test('the log that won is that of the first winner since', () => {

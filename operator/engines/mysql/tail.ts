@@ -53,6 +53,10 @@ export function judgeTail(log: BinaryLog, won: GtidSet): Tail {
   return { verdict: 'cut', at: first.at, gtids: tail.map(({ gtid }) => gtid) };
 }
 
+/** Our own transactions are empty: nobody misses them, and InnoDB, which never hears of them, has nothing to undo. */
+export const theirs = (gtids: readonly string[]): readonly string[] =>
+  gtids.filter((gtid) => !isOurs(gtid.split(':')[0] ?? ''));
+
 /** Takes it out of the log and keeps it as a file that mysqlbinlog reads. */
 export async function cutTail(
   log: BinaryLog,
@@ -78,13 +82,12 @@ export async function cutTail(
   }
 }
 
-/** Our own transactions are empty: nobody misses them. */
 async function note(gtids: readonly string[], file: string, { cutTail: path }: Layout, time: Date): Promise<void> {
-  const theirs = gtids.filter((gtid) => !isOurs(gtid.split(':')[0] ?? ''));
-  if (theirs.length === 0) return;
+  const lost = theirs(gtids);
+  if (lost.length === 0) return;
   const told: CutTail = {
-    transactions: theirs.length,
-    gtids: formatGtidSet(parseGtidSet(theirs.join(','))),
+    transactions: lost.length,
+    gtids: formatGtidSet(parseGtidSet(lost.join(','))),
     at: time.toISOString(),
     file,
   };

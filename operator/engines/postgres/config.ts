@@ -7,7 +7,7 @@ import { knowsCiphers, type Certificates } from '../certificates.ts';
 import { command } from '../command.ts';
 import { replaceFile, syncDirectory } from '../files.ts';
 import type { Layout } from './layout.ts';
-import { fileName, rotationSize } from './log-files.ts';
+import { fileName, rotationSize } from './server-log.ts';
 import { missingLibrary } from './libraries.ts';
 import { nobody, replicationRole, rewindRole } from './names.ts';
 import { logDirectory } from './server-log.ts';

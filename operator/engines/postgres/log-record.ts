@@ -1,4 +1,5 @@
 /** One line of PostgreSQL's log, as jsonlog or as plain text, turned into what our own lines are made of. */
+import { shortened } from '../log-text.ts';
 
 export interface LogRecord {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -8,9 +9,6 @@ export interface LogRecord {
   /** PostgreSQL's other fields, under its own names. */
   readonly pg: Readonly<Record<string, unknown>>;
 }
-
-/** Characters of one text; what follows is left out, with a mark. A collector of logs rarely takes more in a line. */
-const longestText = 16 * 1024;
 
 /** FATAL ends a session, which is often its client's fault; PANIC ends the server. */
 const levels: Readonly<Record<string, LogRecord['level']>> = {
@@ -68,11 +66,6 @@ const isoTime = (timestamp: string): string | undefined => {
   const match = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d+) (?:UTC|GMT)$/.exec(timestamp);
   return match ? `${match[1] ?? ''}T${match[2] ?? ''}Z` : undefined;
 };
-
-function shortened(text: string, wasCut = false): string {
-  if (text.length > longestText) return `${text.slice(0, longestText)}… [${text.length - longestText} more characters]`;
-  return wasCut && text.length === longestText ? `${text}…` : text;
-}
 
 // ---- secrets ---------------------------------------------------------------------------------------------------------
 

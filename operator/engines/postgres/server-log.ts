@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import type { Clock } from '../../platform/clock.ts';
 import { stdoutIsBehind, type Logger } from '../../platform/log.ts';
+import { followLog } from '../log-files.ts';
 import type { Layout } from './layout.ts';
-import { followLog } from './log-files.ts';
 import { plainRecord, recordOf, type LogRecord } from './log-record.ts';
 
 export interface ServerLog {
@@ -14,6 +14,11 @@ export interface ServerLog {
   forget(): void;
 }
 
+export const rotationSize = '4MB';
+/** Sorts by age. */
+export const fileName = 'postgresql-%Y%m%dT%H%M%S.log';
+/** `json`: jsonlog; `text`: what anything else wrote to standard error. */
+const files = { json: /^postgresql-.*\.json$/, text: /^postgresql-.*\.log$/ };
 export const logDirectory = (layout: Layout): string => join(layout.run, 'log');
 
 /** What clients who come too early are told says nothing of the server. */
@@ -40,8 +45,9 @@ export function followServerLog(
     listen(record);
   }
 
-  const files = followLog(
+  const following = followLog(
     logDirectory(layout),
+    files,
     {
       line: (kind, text, cut) => tell(kind === 'json' ? recordOf(text, cut) : plainRecord(text)),
       lost: (bytes) => log.warn({ bytes }, 'a part of PostgreSQL’s log was left out: standard output was not read'),
@@ -52,7 +58,7 @@ export function followServerLog(
   return {
     tell: (line) => tell(plainRecord(line)),
     lastWords: () => {
-      files.drain();
+      following.drain();
       return lastWords;
     },
     forget: () => (lastWords = undefined),

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../../platform/clock.ts';
+import { systemClock } from '../platform/clock.ts';
 import { followLog, type LogFiles } from './log-files.ts';
 
 let directory = '';
@@ -22,6 +22,7 @@ function follow(busy = false): { readonly told: string[]; readonly lost: number[
   following?.stop();
   following = followLog(
     directory,
+    { json: /\.json$/, text: /\.log$/ },
     {
       line: (kind, text, cut) => told.push(`${kind} ${text.length > 80 ? text.length : text}${cut ? '…' : ''}`),
       lost: (bytes) => lost.push(bytes),

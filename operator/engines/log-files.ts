@@ -1,6 +1,6 @@
 /**
- * Follows the files that PostgreSQL's collector of logs writes. They lie in memory and are read here without waiting: a
- * server that has much to tell, or nobody who takes it, must not hold up anything else, and never waits itself.
+ * Follows the files into which a database writes a log. They lie in memory and are read here without waiting: a server that
+ * has much to tell, or nobody who takes it, must not hold up anything else, and never waits itself.
  */
 import {
   closeSync,
@@ -16,10 +16,7 @@ import {
   type FSWatcher,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { Clock } from '../../platform/clock.ts';
-
-/** `json`: jsonlog; `text`: what anything else wrote to standard error. */
-export type LogKind = 'json' | 'text';
+import type { Clock } from '../platform/clock.ts';
 
 export interface LogFiles {
   /** Tells at once what is there, however much it is. */
@@ -27,9 +24,9 @@ export interface LogFiles {
   stop(): void;
 }
 
-export interface LogReader {
+export interface LogReader<Kind extends string> {
   /** `cut`: the line went on. */
-  line(kind: LogKind, text: string, cut: boolean): void;
+  line(kind: Kind, text: string, cut: boolean): void;
   /** Bytes that had to be left out. */
   lost(bytes: number): void;
   /** Nobody takes more lines for now. */
@@ -42,17 +39,12 @@ const portion = 128 * 1024;
 const longestLine = 1024 * 1024;
 /** Milliseconds without word of a change, which a watch may lose but hardly does; and where none can be had. */
 const lookPeriods = { watched: 5000, unwatched: 500 };
-/** Files of each kind; the collector begins a new one every 4 MB. */
+/** Files of each kind; the server begins a new one every 4 MB. */
 const mostFiles = 4;
-export const rotationSize = '4MB';
-/** Sorts by age. */
-export const fileName = 'postgresql-%Y%m%dT%H%M%S.log';
-
-const suffixes: Readonly<Record<LogKind, string>> = { json: '.json', text: '.log' };
 const newline = 10;
 
-interface Stream {
-  readonly kind: LogKind;
+interface Stream<Kind> {
+  readonly kind: Kind;
   file: string | undefined;
   offset: number;
   /** The beginning of a line. */
@@ -61,11 +53,17 @@ interface Stream {
   skipping: boolean;
 }
 
-export function followLog(directory: string, reader: LogReader, clock: Clock): LogFiles {
+/** `kinds`: which files are of which; their names sort by age. */
+export function followLog<Kind extends string>(
+  directory: string,
+  kinds: Readonly<Record<Kind, RegExp>>,
+  reader: LogReader<Kind>,
+  clock: Clock,
+): LogFiles {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const notes = join(directory, 'told');
   const told = readNotes(notes);
-  const streams = (['json', 'text'] as const).map((kind): Stream => ({
+  const streams = (Object.keys(kinds) as Kind[]).map((kind): Stream<Kind> => ({
     kind,
     file: undefined,
     offset: 0,
@@ -123,7 +121,7 @@ export function followLog(directory: string, reader: LogReader, clock: Clock): L
     }
   }
 
-  function readFrom(stream: Stream): number {
+  function readFrom(stream: Stream<Kind>): number {
     const files = filesOf(stream.kind);
     const current = stream.file ?? files[0];
     if (current === undefined) return 0;
@@ -142,12 +140,12 @@ export function followLog(directory: string, reader: LogReader, clock: Clock): L
     return readFrom(stream);
   }
 
-  function begin(stream: Stream, file: string): void {
+  function begin(stream: Stream<Kind>, file: string): void {
     if (stream.rest.length > 0) reader.line(stream.kind, stream.rest.toString(), true);
     Object.assign(stream, { file, offset: told[file] ?? 0, rest: Buffer.alloc(0), skipping: false });
   }
 
-  function split(stream: Stream, bytes: Buffer): void {
+  function split(stream: Stream<Kind>, bytes: Buffer): void {
     let from = 0;
     for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, from)) {
       if (!stream.skipping)
@@ -164,9 +162,9 @@ export function followLog(directory: string, reader: LogReader, clock: Clock): L
     stream.skipping = true;
   }
 
-  function filesOf(kind: LogKind): readonly string[] {
+  function filesOf(kind: Kind): readonly string[] {
     return readdirSync(directory)
-      .filter((name) => name.startsWith('postgresql-') && name.endsWith(suffixes[kind]))
+      .filter((name) => kinds[kind].test(name))
       .toSorted();
   }
 
