@@ -6,16 +6,18 @@ import { gzipSync } from 'node:zlib';
 import { request } from 'undici';
 import { bundle } from '../build/bundle.ts';
 import type { LedgerState } from '../writer/ledger.ts';
-import type { FinalReport } from '../writer/main.ts';
+import type { Comparison, FinalReport } from '../writer/main.ts';
+import type { ReadService } from '../writer/reads.ts';
 import type { History, Verdict } from '../writer/verdict.ts';
 import type { ApiServer } from './api-server.ts';
 import { repository, type ClusterAccess } from './cluster-access.ts';
 import { notYet, until, yes } from './until.ts';
 
-export type { FinalReport, History, LedgerState, Verdict };
+export type { Comparison, FinalReport, History, LedgerState, Verdict };
 
 export interface WriterPod {
   readonly node: string;
+  readonly table: string;
   readonly state: () => Promise<LedgerState>;
   /** Names a moment; `state().marks[name]` tells what happened since. */
   readonly mark: (name: string) => Promise<void>;
@@ -23,8 +25,10 @@ export interface WriterPod {
   readonly acknowledgedAgain: (patience: { readonly within: number; readonly writes?: number }) => Promise<void>;
   /** Ends writing, reads everything back from the primary and compares. */
   readonly stop: () => Promise<FinalReport>;
-  /** Reads back what another writer left in the same table. */
-  readonly verify: (history: History) => Promise<Verdict>;
+  /** Reads back what another writer left in the same table, or in that one. */
+  readonly verify: (history: History, table?: string) => Promise<Verdict>;
+  /** Once it has stopped: waits a minute for these instances, by address, to hold what the primary holds. */
+  readonly compare: (addresses: readonly string[]) => Promise<Comparison>;
   readonly remove: () => Promise<void>;
 }
 
@@ -37,6 +41,8 @@ export interface WriterOptions {
   readonly table: string;
   /** Connections that write side by side. Default: 1; 0: writes nothing, for `verify`. */
   readonly lanes?: number;
+  /** Services that it reads through all the time, too. */
+  readonly readers?: readonly ReadService[];
   /** Name of its Pod. Default: writer. */
   readonly name?: string;
   /** Addresses of instances to use in place of the Service: of several, whichever is the primary. */
@@ -90,6 +96,7 @@ export async function startWriter(
 
   return {
     node: options.node,
+    table: options.table,
     state,
     mark,
     acknowledgedAgain: async ({ within, writes = convincingWrites }) => {
@@ -107,7 +114,8 @@ export async function startWriter(
       );
     },
     stop: () => ask<FinalReport>('POST', '/stop', {}, stopTimeoutMs),
-    verify: (history) => ask<Verdict>('POST', '/verify', history, stopTimeoutMs),
+    verify: (history, table = options.table) => ask<Verdict>('POST', `/verify?table=${table}`, history, stopTimeoutMs),
+    compare: (addresses) => ask<Comparison>('POST', '/compare', addresses, stopTimeoutMs),
     remove,
   };
 }
@@ -199,6 +207,7 @@ function manifest(options: WriterOptions, packed: string): unknown {
                 { name: 'WRITER_PORT', value: String(port) },
                 { name: 'WRITER_HOSTS', value: (options.hosts ?? []).join(',') },
                 { name: 'WRITER_LANES', value: String(options.lanes ?? 1) },
+                { name: 'WRITER_READERS', value: (options.readers ?? []).join(',') },
               ],
               ports: [{ name: 'http', containerPort: port }],
               securityContext: {

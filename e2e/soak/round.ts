@@ -1,0 +1,128 @@
+/** One round: nothing is wrong, then faults overlap, then everything is whole again; and what a client and the logs say of it. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FinalReport } from '../../hack/testbed/writer.ts';
+import { readViolationsOf } from '../../hack/writer/reads.ts';
+import { violationsOf } from '../../hack/writer/verdict.ts';
+import { budgets } from '../budgets.ts';
+import { messageOf } from '../play.ts';
+import type { World } from '../scenario.ts';
+import { faultKinds } from './fault-kinds.ts';
+import { injectorOf, targetsOf, type End } from './injection.ts';
+import { isSlot, promised, stepsOf, wordsOf, type Fault, type Round } from './schedule.ts';
+import type { PlayedRound } from './tally.ts';
+
+export interface Played {
+  readonly round: PlayedRound;
+  readonly report: FinalReport;
+  readonly table: string;
+  /** What must never be, in words. */
+  readonly violations: readonly string[];
+}
+
+export async function playRound(world: World, round: Round, say: (line: string) => void): Promise<Played> {
+  const { orders, writeBeside, signal } = world;
+  const primary = await orders.primary();
+  const targets = await targetsOf(world);
+  const inject = injectorOf(world, targets);
+  const hurtNodes = round.faults.flatMap(({ name, place }) =>
+    faultKinds[name].hits === 'node' && isSlot(place) ? [targets.instances[place].node] : [],
+  );
+  const client = await writeBeside(primary, {
+    readers: 'all Services',
+    awayFrom: hurtNodes.length > 0 ? hurtNodes : [primary.node],
+  });
+  const violations: string[] = [];
+
+  const atFirst = (await orders.runtime()).epoch;
+  await delay(round.calmMs, undefined, { signal });
+  const before = (await orders.runtime()).epoch;
+  if (before !== atFirst) violations.push(`epoch ${atFirst} ended with ${before} while nothing was wrong`);
+
+  await client.expectTrouble();
+  const { missed, lastedMs } = await hurt(round, inject, say, signal);
+  const { service, sameLeader } = promised(round.faults);
+  const healed = performance.now();
+  await client.acknowledgedAgain({ within: service ? budgets.outageMs : budgets.redundantMs });
+  await orders.fullyRedundant({ within: budgets.redundantMs });
+  await orders.allCount({ within: budgets.redundantMs });
+  const recoveredMs = Math.round(performance.now() - healed);
+
+  const after = await orders.runtime();
+  const failovers = after.epoch - before;
+  if (sameLeader && failovers > 0)
+    violations.push(`epoch ${before} ended with ${after.epoch} though its primary was well`);
+  const addresses = (await orders.pods()).map(({ name, ip }) => ({ name, ip }));
+  const outageMs = (await client.state()).marks['trouble']?.longestGap?.milliseconds ?? 0;
+  if (service && outageMs > budgets.outageMs)
+    violations.push(`nobody could write for ${outageMs} ms, more than ${budgets.outageMs} ms`);
+  const report = await client.stop();
+  violations.push(...violationsOf(report), ...readViolationsOf(report.reads));
+  const comparison = await client.compare(addresses.map(({ ip }) => ip));
+  for (const { name, ip } of addresses) {
+    const difference = comparison[ip];
+    if (difference !== null)
+      violations.push(`${name} holds something else than the primary: ${JSON.stringify(difference)}`);
+  }
+  return {
+    report,
+    table: client.table,
+    violations,
+    round: {
+      faults: round.faults.filter((fault) => !missed.includes(fault)).map(wordsOf),
+      missed: missed.map(wordsOf),
+      failovers,
+      acked: report.acked,
+      unknown: report.state.unknown,
+      late: report.late,
+      lost: report.lost,
+      reads: report.reads.reads,
+      vanishedReads: report.reads.vanished,
+      worstLagMs: Math.round(report.reads.worstLagMs.ro),
+      outageMs,
+      lastedMs,
+      recoveredMs,
+    },
+  };
+}
+
+/** Everything that was begun is ended, come what may. Resolves with the faults that could not be made. */
+async function hurt(
+  round: Round,
+  inject: (fault: Fault) => Promise<End>,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<{ readonly missed: readonly Fault[]; readonly lastedMs: number }> {
+  const start = performance.now();
+  const elapsed = (): number => performance.now() - start;
+  const ends = new Map<Fault, End>();
+  const missed: Fault[] = [];
+  const end = async (fault: Fault): Promise<void> => {
+    const over = ends.get(fault);
+    ends.delete(fault);
+    await over?.();
+  };
+  try {
+    for (const { atMs, does, fault } of stepsOf(round)) {
+      if (atMs > elapsed()) await delay(atMs - elapsed(), undefined, { signal });
+      if (does === 'end') await end(fault);
+      else
+        await inject(fault).then(
+          (over) => ends.set(fault, over),
+          (error: unknown) => {
+            // Another fault has taken its target away: that is what overlapping is. Alone it must be possible.
+            if (fault === round.faults[0]) throw error;
+            missed.push(fault);
+            say(`         ${at(elapsed())} not made: ${wordsOf(fault)}: ${messageOf(error)}`);
+          },
+        );
+      if (!missed.includes(fault)) say(`         ${at(elapsed())} ${does === 'begin' ? '+' : '−'} ${wordsOf(fault)}`);
+    }
+  } finally {
+    for (const fault of [...ends.keys()]) await end(fault);
+  }
+  return { missed, lastedMs: Math.round(elapsed()) };
+}
+
+function at(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1).padStart(5)} s`;
+}
