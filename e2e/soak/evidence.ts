@@ -1,7 +1,6 @@
 /** What a violation leaves beside the usual dump of logs and objects: etcd's history, and every data directory. Local cluster only. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { request } from 'undici';
 import { z } from 'zod';
 import type { ApiServer } from '../../hack/testbed/api-server.ts';
@@ -51,23 +50,12 @@ export async function keepEvidence(
   if (notes.length > 0) await writeFile(path.join(folder, 'not-kept.txt'), `${notes.join('\n')}\n`);
 }
 
+const Event = z.object({
+  type: z.string().optional(),
+  kv: z.object({ key: z.string(), value: z.string().optional(), mod_revision: z.string().optional() }),
+});
 const Watched = z.object({
-  result: z.object({
-    canceled: z.boolean().optional(),
-    compact_revision: z.string().optional(),
-    events: z
-      .array(
-        z.object({
-          type: z.string().optional(),
-          kv: z.object({
-            key: z.string(),
-            value: z.string().optional(),
-            mod_revision: z.string().optional(),
-          }),
-        }),
-      )
-      .optional(),
-  }),
+  result: z.object({ compact_revision: z.string().optional(), events: z.array(Event).optional() }),
 });
 
 /** Every change under the prefix since etcd's last compaction, a JSON object each. */
@@ -99,20 +87,17 @@ async function watch(
         create_request: { key: base64(prefix), range_end: base64(endOf(prefix)), start_revision: from },
       }),
     });
-    for await (const line of createInterface({ input: body })) {
+    let rest = '';
+    for await (const piece of body.setEncoding('utf8')) {
       clearTimeout(timer);
       timer = setTimeout(() => silence.abort(), silentMs);
-      const { events = [], compact_revision: compacted } = Watched.parse(JSON.parse(line)).result;
-      if (compacted !== undefined && compacted !== '0') return compacted;
-      for (const { type = 'PUT', kv } of events)
-        found(
-          JSON.stringify({
-            revision: Number(kv.mod_revision),
-            type,
-            key: text(kv.key),
-            ...(kv.value !== undefined && { value: text(kv.value) }),
-          }),
-        );
+      const lines = (rest + String(piece)).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) {
+        const { events = [], compact_revision: compacted } = Watched.parse(JSON.parse(line)).result;
+        if (compacted !== undefined && compacted !== '0') return compacted;
+        for (const event of events) found(recordOf(event));
+      }
     }
   } catch (error) {
     if (!silence.signal.aborted) throw error;
@@ -121,6 +106,11 @@ async function watch(
     silence.abort();
   }
   return undefined;
+}
+
+function recordOf({ type = 'PUT', kv }: z.output<typeof Event>): string {
+  const value = kv.value === undefined ? {} : { value: text(kv.value) };
+  return JSON.stringify({ revision: Number(kv.mod_revision), type, key: text(kv.key), ...value });
 }
 
 const base64 = (plain: string): string => Buffer.from(plain).toString('base64');

@@ -1,11 +1,13 @@
 /** How each kind of fault is made and ended. Targets are found while all is well: amid faults nobody may be there to ask. */
-import type { V1Pod } from '@kubernetes/client-node';
+import type { V1Pod, V1Secret } from '@kubernetes/client-node';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { InstancePod } from '../../hack/testbed/database-cluster.ts';
 import { systemNamespace } from '../../hack/testbed/deployment.ts';
 import { etcdMembers, type EtcdMembers } from '../../hack/testbed/etcd-members.ts';
 import { cutPod, healPod, losePackets, type Direction } from '../../hack/testbed/pod-network.ts';
 import { deadmanOf, etcdOf, processesOf, signalTo, type PodProcess } from '../../hack/testbed/pod-processes.ts';
+import { openMysqlSession } from '../../hack/writer/mysql-session.ts';
+import { openPostgresSession } from '../../hack/writer/postgres-session.ts';
 import { createRandom, type Random } from '../../operator/simulation/random.ts';
 import type { World } from '../scenario.ts';
 import { slots, type Slot } from './fault-kinds.ts';
@@ -22,6 +24,8 @@ export type End = () => Promise<void>;
 
 const lostPercent = 20;
 const slowForMs = 500;
+/** Above what both databases allow by default: 100, 151. */
+const moreConnections = 200;
 
 export async function targetsOf({ orders, api }: World): Promise<Targets> {
   const primary = await orders.primary();
@@ -96,6 +100,8 @@ export function injectorOf(world: World, targets: Targets): (fault: Fault) => Pr
         faults.kill(some(victim === undefined ? [] : [victim]));
         return nothing;
       }
+      case 'all connections taken':
+        return takeConnections(world, pod);
       case 'agent killed':
         await nodes.killAgent(pod.uid);
         return nothing;
@@ -145,6 +151,9 @@ export function injectorOf(world: World, targets: Targets): (fault: Fault) => Pr
         await nodes.cutOff(pod.node, [other]);
         return reconnect;
       }
+      case 'node cordoned':
+        await nodes.cordon(pod.node);
+        return () => nodes.uncordon(pod.node);
       case 'etcd’s leader killed':
         faults.kill([await etcdOf((await targets.etcd.leader()).podUid)]);
         return nothing;
@@ -161,7 +170,8 @@ export function injectorOf(world: World, targets: Targets): (fault: Fault) => Pr
         return stopped(await operators());
       case 'operator away':
         await operator.scaleTo(0);
-        return () => operator.restore();
+        // It comes back after everything else: its Pods may need the nodes that are off.
+        return nothing;
       case 'API server away':
         await nodes.stopApi();
         return () => nodes.startApi();
@@ -188,6 +198,24 @@ function asynchronous(end: () => void): End {
 function some(processes: readonly PodProcess[]): readonly PodProcess[] {
   if (processes.length === 0) throw new Error('no such process runs');
   return processes;
+}
+
+/** As an application would that never closes any. */
+async function takeConnections({ api, orders }: World, { ip: host }: InstancePod): Promise<End> {
+  const secret = await api.get<V1Secret>(`/api/v1/namespaces/${orders.namespace}/secrets/${orders.name}-app`);
+  const read = (key: string): string => Buffer.from(secret?.data?.[key] ?? '', 'base64').toString();
+  const where = { host, port: orders.engine.port, database: read('dbname') };
+  const login = { user: read('username'), password: read('password') };
+  const open = orders.engine.name === 'mysql' ? openMysqlSession : openPostgresSession;
+  const opened = await Promise.allSettled(
+    Array.from({ length: moreConnections }, () => open({ ...where, ...login }, 'none')),
+  );
+  const sessions = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  if (sessions.length === 0) throw new Error('nobody is let in');
+  return () => {
+    for (const session of sessions) session.drop();
+    return Promise.resolve();
+  };
 }
 
 /** Each member hangs for half a second again and again. */

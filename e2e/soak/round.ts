@@ -1,5 +1,6 @@
 /** One round: nothing is wrong, then faults overlap, then everything is whole again; and what a client and the logs say of it. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { notYet, until, yes } from '../../hack/testbed/until.ts';
 import type { FinalReport } from '../../hack/testbed/writer.ts';
 import { readViolationsOf } from '../../hack/writer/reads.ts';
 import { violationsOf } from '../../hack/writer/verdict.ts';
@@ -20,7 +21,7 @@ export interface Played {
 }
 
 export async function playRound(world: World, round: Round, say: (line: string) => void): Promise<Played> {
-  const { orders, writeBeside, signal } = world;
+  const { orders, writeBeside, operator, signal } = world;
   const primary = await orders.primary();
   const targets = await targetsOf(world);
   const inject = injectorOf(world, targets);
@@ -40,11 +41,17 @@ export async function playRound(world: World, round: Round, say: (line: string) 
 
   await client.expectTrouble();
   const { missed, lastedMs } = await hurt(round, inject, say, signal);
+  await operator.restore();
   const { service, sameLeader } = promised(round.faults);
   const healed = performance.now();
   await client.acknowledgedAgain({ within: service ? budgets.outageMs : budgets.redundantMs });
   await orders.fullyRedundant({ within: budgets.redundantMs });
   await orders.allCount({ within: budgets.redundantMs });
+  await until(
+    'no switchover that is asked for and neither made nor refused',
+    async () => ((await orders.runtime()).switchover === undefined ? yes(undefined) : notYet('one waits')),
+    { within: budgets.redundantMs, signal },
+  );
   const recoveredMs = Math.round(performance.now() - healed);
 
   const after = await orders.runtime();
