@@ -114,7 +114,7 @@ export function isSlot(place: Place): place is Slot {
 export type Step = { readonly atMs: number; readonly does: 'begin' | 'end'; readonly fault: Fault };
 
 /** What is done when; what is over in a moment has no end. */
-export function stepsOf({ faults }: Round): readonly Step[] {
+export function stepsOf({ faults }: Pick<Round, 'faults'>): readonly Step[] {
   return faults
     .flatMap((fault): readonly Step[] => [
       { atMs: fault.beginsMs, does: 'begin', fault },
