@@ -51,8 +51,8 @@ test: $(SETUP) ## everything: lint, types, unit, generated files, chart, then e2
 e2e: $(SETUP) ## scenarios on the local cluster (or KUBECONFIG's), left running; ONLY='drain' picks some, POSTGRES=17 or ENGINE=mysql
 	@$(NODE) e2e/main.ts $(if $(ENGINE),--engine $(ENGINE)) $(if $(POSTGRES),--postgres $(POSTGRES)) $(ONLY)
 
-soak: $(SETUP) ## the kill matrix in random order until something is wrong: ROUNDS=3 HOURS=8 SEED=…, PUBLISH=1 for docs/compatibility, or POSTGRES=17; ENGINE=mysql
-	@$(NODE) e2e/soak.ts --rounds $(or $(ROUNDS),1) --hours $(or $(HOURS),24) $(if $(SEED),--seed $(SEED)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(PUBLISH),--publish) $(if $(POSTGRES),--postgres $(POSTGRES)) $(ONLY)
+soak: $(SETUP) ## overlapping faults from a seed until something is wrong: HOURS=3 SEED=… ENGINE=mysql PUBLISH=1 FROM=17; MATRIX=1: the kill matrix in random order (ROUNDS=3 HOURS=8 PUBLISH=1), POSTGRES=17
+	@$(NODE) e2e/soak.ts $(if $(MATRIX),--matrix) $(if $(HOURS),--hours $(HOURS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(FROM),--from $(FROM)) $(if $(SEED),--seed $(SEED)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(PUBLISH),--publish) $(if $(POSTGRES),--postgres $(POSTGRES)) $(ONLY)
 
 bench: $(SETUP) ## how long failovers take (local cluster, about 3 h), into docs/benchmarks; ONLY='switchover node-lost' RUNS=10 ENGINE=mysql
 	@$(NODE) hack/bench/main.ts --publish $(if $(ENGINE),--engine $(ENGINE)) --runs $(or $(RUNS),10) $(ONLY)

@@ -49,14 +49,14 @@ export async function killMatrixPage(
   const lines = [
     `# The kill matrix${isFirst ? '' : ` with ${product}`}`,
     '',
-    '<!-- Written by e2e/kill-matrix-page.ts from e2e/kill-matrix.ts and what `make soak` has measured; edit nothing here. -->',
+    '<!-- Written by e2e/kill-matrix-page.ts from e2e/kill-matrix.ts and what `make soak MATRIX=1` has measured; edit nothing here. -->',
     '',
     'Ways to hurt a cluster, after the tests of Patroni, stolon, pg_auto_failover, mysync and Jepsen, most of which none of them has. ' +
       (isFirst
         ? 'The same is played with MySQL: [its page](kill-matrix-mysql.md). '
         : 'These are the scenarios of [PostgreSQL](kill-matrix.md), with MySQL in its place. ') +
-      `\`make soak${isFirst ? '' : ' ENGINE=mysql'}\` plays all of ` +
-      'them in random order (`ROUNDS=3`, `HOURS=8`, `SEED=…` to repeat one), half of them without an operator, and ends at the first violation with a dump ' +
+      `\`make soak MATRIX=1${isFirst ? '' : ' ENGINE=mysql'}\` plays all of ` +
+      'them in random order, one fault at a time (`ROUNDS=3`, `HOURS=8`, `SEED=…` to repeat one), half of them without an operator, and ends at the first violation with a dump ' +
       'of the state in `build/e2e`. `make test` plays those that are printed in bold. A client writes over three connections all the time; at the end ' +
       'its history is compared with the table ([verdict.ts](../../hack/writer/verdict.ts)): every acknowledged write is there once, under the timeline that ' +
       'acknowledged it and in the order of real time; an acknowledgement of an older timeline that comes late is right only if the newer log holds the ' +

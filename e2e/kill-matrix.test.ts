@@ -5,7 +5,7 @@ import { engineNames } from '../operator/api/cluster-state.ts';
 import { killMatrixPage, measuredSoFar, pageOf } from './kill-matrix-page.ts';
 import { killMatrix, killMatrixOf } from './kill-matrix.ts';
 import { isUsual, scenarios } from './scenario.ts';
-import { drawnRounds } from './soak-order.ts';
+import { drawnRounds } from './soak/matrix-order.ts';
 
 describe('kill matrix', () => {
   test.each(engineNames)('of %s: rows from 1 to 33 and beyond, each with scenarios or the reason why not', (engine) => {

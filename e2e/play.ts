@@ -4,6 +4,7 @@ import path from 'node:path';
 import { repository, type ClusterAccess } from '../hack/testbed/cluster-access.ts';
 import { seconds } from '../hack/testbed/until.ts';
 import type { FinalReport } from '../hack/testbed/writer.ts';
+import { readViolationsOf } from '../hack/writer/reads.ts';
 import { violationsOf } from '../hack/writer/verdict.ts';
 import { createRandom } from '../operator/simulation/random.ts';
 import type { Scenario } from './scenario.ts';
@@ -17,6 +18,10 @@ export interface Play {
   readonly say: (line: string) => void;
   readonly seed: number;
   readonly withoutOperator?: boolean;
+  /** Default: ten minutes, longer than anything expected. */
+  readonly limitMs?: number;
+  /** Keeps more than the usual of a failure, in that folder. */
+  readonly keepMore?: (folder: string) => Promise<void>;
 }
 
 export type Played = {
@@ -36,7 +41,7 @@ export async function play(scenario: Scenario, { access, stage, say, seed, ...op
   const start = performance.now();
   const elapsed = (): number => Number(((performance.now() - start) / 1000).toFixed(1));
   say(`…        ${title}`);
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(scenarioLimitMs)]);
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.limitMs ?? scenarioLimitMs)]);
   let reports: readonly FinalReport[] = [];
   let restore: (() => Promise<void>) | undefined;
   try {
@@ -45,7 +50,7 @@ export async function play(scenario: Scenario, { access, stage, say, seed, ...op
     restore = prepared.restore;
     await scenario.body(prepared.world);
     reports = await prepared.finish();
-    const violations = reports.flatMap(violationsOf);
+    const violations = reports.flatMap((report) => [...violationsOf(report), ...readViolationsOf(report.reads)]);
     if (violations.length > 0) throw new Error(violations.join('; '));
     await restore();
     say(`ok       ${title}  (${elapsed()} s${reports.map(summaryOf).join('')})`);
@@ -60,6 +65,7 @@ export async function play(scenario: Scenario, { access, stage, say, seed, ...op
     );
     await rm(folder, { recursive: true, force: true });
     await dumpState(access, stage.namespace(), folder).catch((cause: unknown) => say(messageOf(cause)));
+    await options.keepMore?.(folder).catch((cause: unknown) => say(messageOf(cause)));
     await writeFile(path.join(folder, 'failure.txt'), error instanceof Error ? (error.stack ?? message) : message);
     say(`         state: ${path.relative(repository, folder)}`);
     for (const undo of [restore, stage.giveUp]) await undo?.().catch((cause: unknown) => say(messageOf(cause)));

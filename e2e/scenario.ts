@@ -43,7 +43,11 @@ export interface Client extends WriterPod {
 
 export interface HowToWrite {
   /** By a URI of several hosts, the instances' addresses, in place of the Service; can be asked with the API server down. Local cluster only. */
-  readonly hosts: 'instances';
+  readonly hosts?: 'instances';
+  /** It reads through every Service as well, and what it was shown is checked at the end. */
+  readonly readers?: 'all Services';
+  /** Nodes on which it shall not be; without them: that of the primary. */
+  readonly awayFrom?: readonly string[];
 }
 
 export interface World {

@@ -1,32 +1,38 @@
-/** `node e2e/soak.ts [--rounds N] [--hours H] [--seed S] [--deployed] [--engine mysql] [--publish | --postgres 17] [TITLE …]`: the kill matrix in random order, until something is wrong. */
+/**
+ * `node e2e/soak.ts [--hours H] [--rounds N] [--from N] [--seed S] [--engine mysql] [--deployed] [--publish | --postgres 17] [FAULT …]`:
+ * overlapping faults, until something is wrong; without an engine half the time each. `--matrix … [TITLE …]`: the kill matrix in random order instead.
+ */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { apiServer } from '../hack/testbed/api-server.ts';
 import { chooseCluster } from '../hack/testbed/cluster-access.ts';
 import { deploy } from '../hack/testbed/deployment.ts';
-import type { FinalReport } from '../hack/testbed/writer.ts';
-import { engineNamed } from '../hack/testbed/engines.ts';
-import { createRandom } from '../operator/simulation/random.ts';
+import { engineNamed, testedEngines, type TestedEngine } from '../hack/testbed/engines.ts';
 import { killMatrixOf } from './kill-matrix.ts';
-import { publishKillMatrix, type Measured } from './kill-matrix-page.ts';
-import { play } from './play.ts';
-import { scenarios } from './scenario.ts';
-import { drawnRounds } from './soak-order.ts';
-import { openStage } from './world.ts';
+import './scenarios/all.ts';
+import { scenarios, type Scenario } from './scenario.ts';
+import { faultNames, type FaultName } from './soak/fault-kinds.ts';
+import { soakMatrix } from './soak/matrix.ts';
+import { soakOverlapping, type Soaked } from './soak/overlapping.ts';
+import { publishSoak } from './soak/page.ts';
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
   options: {
-    /** At most; each plays every scenario of the matrix once. */
-    rounds: { type: 'string', default: '1' },
+    /** The kill matrix, a fault at a time. */
+    matrix: { type: 'boolean', default: false },
     /** At most: nothing is begun later. */
-    hours: { type: 'string', default: '24' },
+    hours: { type: 'string' },
+    /** At most. Of the matrix, one has every scenario once. */
+    rounds: { type: 'string' },
+    /** Plays from that round of the seed on. */
+    from: { type: 'string', default: '1' },
     seed: { type: 'string' },
     /** Images, cluster and chart are there already. */
     deployed: { type: 'boolean', default: false },
-    /** postgres or mysql. */
+    /** postgres or mysql. Of the matrix: postgres by default. */
     engine: { type: 'string' },
-    /** Writes its page in docs/compatibility. */
+    /** Writes docs/benchmarks/soak.md; of the matrix, its page in docs/compatibility. */
     publish: { type: 'boolean', default: false },
     /** Its major version, in place of the default. */
     postgres: { type: 'string' },
@@ -37,21 +43,9 @@ const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
 }
-const rounds = numberOf('rounds', values.rounds);
-const hours = numberOf('hours', values.hours);
+const usualHours = values.matrix ? 24 : 1;
+const hours = values.hours === undefined ? usualHours : numberOf('hours', values.hours);
 const seed = values.seed === undefined ? Math.floor(Date.now() / 1000) : numberOf('seed', values.seed);
-
-const engine = engineNamed(values.engine);
-const titles = new Set(killMatrixOf(engine.name).flatMap((row) => row.scenarios));
-const chosen = scenarios(engine.name)
-  .filter(({ title }) => titles.has(title))
-  .filter(
-    ({ title }) => wanted.length === 0 || wanted.some((word) => title.toLowerCase().includes(word.toLowerCase())),
-  );
-if (chosen.length === 0) {
-  say(`No scenario of the kill matrix has ${wanted.join(' or ')} in its title.`);
-  process.exit(2);
-}
 if (values.publish && values.postgres !== undefined) {
   say('The page shows the default version of PostgreSQL: publish without --postgres.');
   process.exit(2);
@@ -60,79 +54,77 @@ const access = chooseCluster();
 if (access.kind === 'own')
   throw new Error('The soak switches nodes off: it runs on the local cluster only. Unset KUBECONFIG.');
 
-say(`soak: engine=${engine.name} seed=${seed} rounds=${rounds} hours=${hours} scenarios=${chosen.length}`);
-const end = performance.now() + hours * 3_600_000;
-const total = { rounds: 0, scenarios: 0, writes: 0, lost: 0, late: 0, longestGapMs: 0 };
-const measured: Record<string, Measured> = {};
-
+const run = values.matrix ? matrix() : overlapping();
 if (!values.deployed) await deploy(access, { say: (line) => say(`  ${line}`), signal: stop.signal });
 const api = apiServer(access.kubeconfig);
-const stage = await openStage(access, api, stop.signal, { engine, version: values.postgres });
-let failure: string | undefined;
-try {
-  failure = await playRounds();
-} finally {
-  await stage.remove();
-  api.close();
-}
-if (values.publish) await publishKillMatrix(engine.name, measured);
-const { writes, lost, late } = total;
-say(
-  `soak: rounds=${total.rounds} scenarios=${total.scenarios} writes=${writes} lost=${lost} late=${late} ` +
-    `longest-gap-ms=${total.longestGapMs} seed=${seed} ${failure !== undefined ? 'FAILED' : isStopped() ? 'stopped' : 'ok'}`,
-);
-if (failure !== undefined) {
-  say(`        ${failure}`);
-  process.exitCode = 1;
+const failures = await run().finally(() => api.close());
+for (const failure of failures) say(`FAILED  ${failure}`);
+if (failures.length > 0) process.exitCode = 1;
+
+function matrix(): () => Promise<readonly string[]> {
+  const engine = engineNamed(values.engine);
+  const rounds = values.rounds === undefined ? 1 : numberOf('rounds', values.rounds);
+  const titles = new Set(killMatrixOf(engine.name).flatMap((row) => row.scenarios));
+  const all = scenarios(engine.name).filter(({ title }) => titles.has(title));
+  const chosen = pick<Scenario>(all, ({ title }) => title, 'scenario of the kill matrix');
+  say(`soak: matrix engine=${engine.name} seed=${seed} rounds=${rounds} hours=${hours} scenarios=${chosen.length}`);
+  return async () => {
+    const failure = await soakMatrix({
+      ...{ access, api, engine, version: values.postgres, seed, chosen, rounds },
+      ...{ endMs: endAfter(hours), publish: values.publish, say, signal: stop.signal },
+    });
+    return failure === undefined ? [] : [failure];
+  };
 }
 
-/** Resolves with the first failure. */
-async function playRounds(): Promise<string | undefined> {
-  for (const round of drawnRounds(chosen, rounds, createRandom(seed))) {
-    for (const { scenario, ...drawn } of round) {
-      if (isOver()) return undefined;
-      const played = await play(scenario, { access, stage, say, signal: stop.signal, ...drawn });
-      count(played.reports);
-      // What a person has ended is no violation; what took longer than the hours given is judged all the same.
-      if (played.outcome === 'failed') return isStopped() ? undefined : `${scenario.title}: ${played.message}`;
-      keep(scenario.title, played.reports);
+function overlapping(): () => Promise<readonly string[]> {
+  const engines: readonly TestedEngine[] =
+    values.engine === undefined ? Object.values(testedEngines) : [engineNamed(values.engine)];
+  const rounds = values.rounds === undefined ? Infinity : numberOf('rounds', values.rounds);
+  const from = numberOf('from', values.from);
+  const among = pick<FaultName>(faultNames, (name) => name, 'fault');
+  const names = engines.map(({ name }) => name).join('+');
+  say(`soak: engines=${names} seed=${seed} hours=${hours} from=${from} kinds=${among.length}`);
+  return async () => {
+    const soaked: Soaked[] = [];
+    const startMs = performance.now();
+    for (const engine of engines) {
+      if (isStopped()) break;
+      say(`soak: ${engine.product}`);
+      const version = engine.name === 'postgres' ? values.postgres : undefined;
+      const one = await soakOverlapping({
+        ...{ access, api, engine, version, seed, among, from, rounds: from - 1 + rounds },
+        ...{ endMs: endAfter(hours / engines.length), say, signal: stop.signal },
+      });
+      soaked.push(one);
+      const { tally, failure } = one;
+      say(
+        `soak: ${engine.name} rounds=${tally.rounds} overlapping=${tally.overlapping} failovers=${tally.failovers} ` +
+          `writes=${tally.acked} lost=${tally.lost} late=${tally.late} reads=${tally.reads.rw + tally.reads.ro + tally.reads.r} ` +
+          `seed=${seed} ${failure !== undefined ? 'FAILED' : isStopped() ? 'stopped' : 'ok'}`,
+      );
     }
-    total.rounds += 1;
-  }
-  return undefined;
+    const minutes = Math.round((performance.now() - startMs) / 60_000);
+    if (values.publish) await publishSoak({ seed, minutes, tallies: soaked.map(({ tally }) => tally) });
+    return soaked.flatMap(({ failure }) => (failure === undefined ? [] : [`${failure} (seed ${seed})`]));
+  };
+}
+
+function pick<T>(all: readonly T[], nameOf: (one: T) => string, what: string): readonly T[] {
+  const found = all.filter(
+    (one) => wanted.length === 0 || wanted.some((word) => nameOf(one).toLowerCase().includes(word.toLowerCase())),
+  );
+  if (found.length > 0) return found;
+  say(`No ${what} has ${wanted.join(' or ')} in its name:\n${all.map((one) => `  ${nameOf(one)}`).join('\n')}`);
+  process.exit(2);
 }
 
 function isStopped(): boolean {
   return stop.signal.aborted;
 }
 
-function isOver(): boolean {
-  return isStopped() || performance.now() > end;
-}
-
-function count(reports: readonly FinalReport[]): void {
-  total.scenarios += 1;
-  for (const { acked, lost, late } of reports) {
-    total.writes += acked;
-    total.lost += lost;
-    total.late += late;
-  }
-  total.longestGapMs = Math.max(total.longestGapMs, gapOf(reports));
-}
-
-function keep(title: string, reports: readonly FinalReport[]): void {
-  const before = measured[title];
-  measured[title] = {
-    date: new Date().toISOString().slice(0, 10),
-    plays: (before?.plays ?? 0) + 1,
-    longestGapMs: Math.max(before?.longestGapMs ?? 0, gapOf(reports)),
-    writes: (before?.writes ?? 0) + reports.reduce((sum, { acked }) => sum + acked, 0),
-  };
-}
-
-/** Of the first client, which follows the primary. */
-function gapOf([first]: readonly FinalReport[]): number {
-  return first?.state.longestGapMs ?? 0;
+function endAfter(time: number): number {
+  return performance.now() + time * 3_600_000;
 }
 
 function numberOf(name: string, text: string): number {

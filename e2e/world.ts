@@ -12,6 +12,7 @@ import { operatorOf } from '../hack/testbed/operator-deployment.ts';
 import { databaseCluster, type Primary } from '../hack/testbed/database-cluster.ts';
 import { startWriter, type FinalReport, type WriterOptions, type WriterPod } from '../hack/testbed/writer.ts';
 import { notYet, until, yes } from '../hack/testbed/until.ts';
+import { readServices } from '../hack/writer/reads.ts';
 import type { ClusterIdentity } from '../operator/api/cluster-state.ts';
 import type { ClusterRuntime } from '../operator/controllers/cluster-runtime.ts';
 import type { Random } from '../operator/simulation/random.ts';
@@ -200,10 +201,18 @@ function prepared(
       api: context.api,
       signal: context.signal,
       writeBeside: async (primary, how) => {
-        const hosts = how === undefined ? [] : (await orders.pods()).map(({ ip }) => ip);
+        const { readers, awayFrom = [] } = how ?? {};
+        const hosts = how?.hosts === undefined ? [] : (await orders.pods()).map(({ ip }) => ip);
+        const apart = (await nodes.names()).filter((one) => !awayFrom.includes(one));
+        const away = apart.find((one) => one !== primary.node) ?? apart[0];
         // One after another, each numbers its writes from 1.
         const own = clients.length === 0 ? table : `${table}_${clients.length + 1}`;
-        const options = { lanes, table: own, ...(how === undefined ? {} : { hosts, reach: 'direct' as const }) };
+        const options = {
+          ...{ lanes, table: own },
+          ...(awayFrom.length > 0 && away !== undefined && { node: away }),
+          ...(how !== undefined && { hosts, reach: 'direct' as const }),
+          ...(readers !== undefined && { readers: readServices }),
+        };
         return writing(await start(primary, options));
       },
       clientOf: async (primary) => {

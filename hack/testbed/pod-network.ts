@@ -11,7 +11,12 @@ export async function cutPod(podUid: string, addresses: readonly string[], direc
   await run('nsenter', [...(await networkOf(podUid)), 'nft', '-f', '-'], { input: cutRules(addresses, direction) });
 }
 
-/** Ends all cuts of the Pod; one that is gone has none. */
+/** Loses so many of a hundred packets that the Pod sends, and as many that it receives. */
+export async function losePackets(podUid: string, percent: number): Promise<void> {
+  await run('nsenter', [...(await networkOf(podUid)), 'nft', '-f', '-'], { input: lossRules(percent) });
+}
+
+/** Ends all cuts and losses of the Pod; one that is gone has none. */
 export async function healPod(podUid: string): Promise<void> {
   const network = await networkOf(podUid).catch(() => undefined);
   if (network !== undefined) await tryRun('nsenter', [...network, 'nft', 'delete', 'table', ...table.split(' ')]);
@@ -27,6 +32,17 @@ export function cutRules(addresses: readonly string[], direction: Direction): st
     ...(direction === 'receiving'
       ? []
       : [`  chain leaving { type filter hook postrouting priority 200; ip daddr ${set} drop; }`]),
+    '}',
+    '',
+  ].join('\n');
+}
+
+export function lossRules(percent: number): string {
+  const lost = `numgen random mod 100 < ${percent} drop`;
+  return [
+    `table ${table} {`,
+    `  chain arriving { type filter hook prerouting priority raw; iifname != "lo" ${lost}; }`,
+    `  chain leaving { type filter hook postrouting priority 200; oifname != "lo" ${lost}; }`,
     '}',
     '',
   ].join('\n');

@@ -32,6 +32,11 @@ export function agentOf(podUid: string): Promise<PodProcess> {
   return theOne(podUid, 'agent', /^\S*node .*agent\.mjs run$/);
 }
 
+/** The shell that kills the database when its agent goes silent. */
+export function deadmanOf(podUid: string): Promise<PodProcess> {
+  return theOne(podUid, 'deadman', /^bash -c limit=.* deadman /);
+}
+
 export function etcdOf(podUid: string): Promise<PodProcess> {
   return theOne(podUid, 'etcd', /^\S*etcd /);
 }

@@ -37,6 +37,9 @@ export interface Moment {
 }
 
 export interface Ledger {
+  readonly sent: (id: number) => void;
+  /** Of a lane; undefined: nothing yet. */
+  readonly newestSent: (lane: number) => number | undefined;
   /** `timeline`: under which the server says it wrote the row. */
   readonly acknowledged: (id: number, timeline: number, sentAt: Moment, at: Moment) => void;
   readonly unknown: (id: number, why: string) => void;
@@ -64,6 +67,7 @@ interface Mark {
 export function createLedger(): Ledger {
   const acked = laneSets();
   const unknown = laneSets();
+  const sent = new Map<number, number>();
   const acknowledgements: Acknowledgement[] = [];
   const gaps: Gap[] = [];
   const marks = new Map<string, Mark>();
@@ -77,6 +81,10 @@ export function createLedger(): Ledger {
   };
 
   return {
+    sent: (id) => {
+      sent.set(Math.floor(id / idsOfLane), id);
+    },
+    newestSent: (lane) => sent.get(lane),
     acknowledged: (id, timeline, sentAt, at) => {
       acked.add(id);
       acknowledgements.push({ id, timeline, sentMs: sentAt.monotonicMs, ackedMs: at.monotonicMs });

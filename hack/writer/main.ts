@@ -2,26 +2,38 @@
  * A client that writes all the time and remembers what it was promised. Runs as a Pod beside a cluster under test.
  *
  * GET /state · GET /history (acknowledged and unknown ids as ranges) · POST /mark?name=… ·
- * POST /stop (ends writing, then reads everything back) · POST /verify (body: a history; reads it back)
+ * POST /stop (ends writing, then reads everything back) · POST /verify?table=… (body: a history; reads it back) ·
+ * POST /compare (body: addresses of instances; waits until each holds what the primary holds)
  */
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import path from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../operator/platform/clock.ts';
 import { createLogger } from '../../operator/platform/log.ts';
 import { createLedger, idsOfLane, type LedgerState } from './ledger.ts';
+import { read } from './reading.ts';
+import { judgeReads, readServices, type Read, type ReadService, type ReadVerdict } from './reads.ts';
 import { openSession, openSessionAtAny, reasonOf } from './session.ts';
 import { openSoonest } from './soonest.ts';
-import { judge, type History, type Verdict } from './verdict.ts';
+import { differenceOf, judge, type Difference, type History, type Row, type Verdict } from './verdict.ts';
 import { write } from './writing.ts';
 
-export type FinalReport = Verdict & { readonly state: LedgerState; readonly history: History };
+export type FinalReport = Verdict & {
+  readonly state: LedgerState;
+  readonly history: History;
+  readonly reads: ReadVerdict;
+};
+
+/** By address: how what an instance holds differs from what the primary holds; null: not at all. */
+export type Comparison = Readonly<Record<string, Difference | null>>;
 
 const access = process.env['WRITER_ACCESS'] ?? '/etc/writer/app';
 const table = process.env['WRITER_TABLE'] ?? 'writes';
 const port = Number(process.env['WRITER_PORT'] ?? '9090');
-if (!/^[a-z_][a-z0-9_]*$/.test(table))
-  throw new Error(`WRITER_TABLE is "${table}": use lower-case letters, digits and _`);
+const tableName = /^[a-z_][a-z0-9_]*$/;
+if (!tableName.test(table)) throw new Error(`WRITER_TABLE is "${table}": use lower-case letters, digits and _`);
 
 const log = createLogger('writer');
 const clock = systemClock;
@@ -44,20 +56,39 @@ const written = Promise.all(
   ),
 );
 
+/** Through which Services it reads all the time. */
+const services = (process.env['WRITER_READERS'] ?? '').split(',').filter(isReadService);
+const reads: Read[] = [];
+const haveRead = Promise.all(
+  services.map(async (service) => {
+    const host = (await readFile(path.join(access, 'host'), 'utf8')).trim().replace('-rw.', `-${service}.`);
+    const opened = () => openSoonest(() => openSession(access, table, host), stopping.signal);
+    await read({ service, open: opened, ledger, lanes, clock, keep: (one) => reads.push(one) }, stopping.signal);
+  }),
+);
+
+function isReadService(name: string): name is ReadService {
+  return readServices.some((service) => service === name);
+}
+
 /** How long a cluster that has just failed over may take until everything can be read back. */
 const readBackWithinMs = 60_000;
 
-async function verify(history: History): Promise<Verdict> {
+/** By the Service, unless a host is named: one that was given to write to may be a replica by now. */
+async function rowsOf(from: string, host?: string): Promise<readonly Row[]> {
+  const session = await openSession(access, from, host);
+  try {
+    return await session.rows(host === undefined ? 'primary' : 'any');
+  } finally {
+    session.drop();
+  }
+}
+
+async function readBack(from = table): Promise<readonly Row[]> {
   const end = clock.now() + readBackWithinMs;
   for (;;) {
     try {
-      // By the Service: a host that was given may be a replica by now.
-      const session = await openSession(access, table);
-      try {
-        return judge(history, await session.rows());
-      } finally {
-        session.drop();
-      }
+      return await rowsOf(from);
     } catch (error) {
       if (clock.now() > end) throw error;
       await delay(200);
@@ -65,14 +96,44 @@ async function verify(history: History): Promise<Verdict> {
   }
 }
 
+async function verify(history: History, from: string): Promise<Verdict> {
+  if (!tableName.test(from)) throw new Error(`table is "${from}": use lower-case letters, digits and _`);
+  return judge(history, await readBack(from));
+}
+
+/** Once nobody writes any more. */
+async function compare(addresses: readonly string[]): Promise<Comparison> {
+  const end = clock.now() + readBackWithinMs;
+  const primary = await readBack();
+  const compared = addresses.map(async (address) => {
+    for (;;) {
+      const difference = await rowsOf(table, address).then(
+        (rows) => differenceOf(primary, rows),
+        (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+      );
+      if (difference === undefined) return [address, null] as const;
+      if (clock.now() > end) {
+        if (difference instanceof Error) throw difference;
+        return [address, difference] as const;
+      }
+      await delay(200);
+    }
+  });
+  return Object.fromEntries(await Promise.all(compared));
+}
+
 async function stop(): Promise<FinalReport> {
   const state = ledger.state(moment());
   stopping.abort();
-  await written;
+  await Promise.all([written, haveRead]);
   const history = { acked: ledger.ackedRanges(), unknown: ledger.unknownRanges() };
-  const verdict = await verify({ ...history, acknowledgements: ledger.acknowledgements() });
-  log.info(verdict, 'read back');
-  return { ...verdict, state: { ...state, acked: verdict.acked }, history };
+  const acknowledgements = ledger.acknowledgements();
+  const rows = await readBack();
+  const verdict = judge({ ...history, acknowledgements }, rows);
+  const present = new Set(rows.map(({ id }) => id));
+  const shown = judgeReads(reads, { acknowledgements, unknown: history.unknown, present });
+  log.info({ ...verdict, shown }, 'read back');
+  return { ...verdict, state: { ...state, acked: verdict.acked }, history, reads: shown };
 }
 let stopped: Promise<FinalReport> | undefined;
 
@@ -91,7 +152,9 @@ async function answer(method: string, url: URL, body: () => Promise<string>): Pr
     case 'POST /stop':
       return (stopped ??= stop());
     case 'POST /verify':
-      return verify(JSON.parse(await body()) as History);
+      return verify(JSON.parse(await body()) as History, url.searchParams.get('table') ?? table);
+    case 'POST /compare':
+      return compare(JSON.parse(await body()) as readonly string[]);
     default:
       return undefined;
   }

@@ -52,14 +52,23 @@ export async function openMysqlSession(where: Access, table: string): Promise<Se
           statementMs,
         );
       },
-      rows: async () => {
-        if (!(await isPrimary())) throw new Error('the host of -rw answers as a replica');
+      rows: async (from = 'primary') => {
+        if (from === 'primary' && !(await isPrimary())) throw new Error('the host of -rw answers as a replica');
         const rows = await query(`SELECT id, timeline, seq FROM ${table} IGNORE INDEX (seq)`, [], readBackMs);
         return rows.map((row) => ({
           id: Number(row['id']),
           timeline: Number(row['timeline']),
           xid: Number(row['seq']),
         }));
+      },
+      see: async (from, to) => {
+        const [seen] = await query(
+          `SELECT count(*) AS count, max(id) AS newest FROM ${table} WHERE id BETWEEN ? AND ?`,
+          [from, to],
+          statementMs,
+        );
+        const newest = seen?.['newest'];
+        return { count: Number(seen?.['count']), newest: newest === null ? undefined : Number(newest) };
       },
       drop,
     };

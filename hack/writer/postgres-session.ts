@@ -61,13 +61,21 @@ export async function openPostgresSession(where: Access, table: string): Promise
         statementMs,
       );
     },
-    rows: async () => {
+    rows: async (from = 'primary') => {
       // Not through the index: a row that only the index still knows must not pass for present.
       await query('SET enable_indexscan = off', [], statementMs);
       await query('SET enable_indexonlyscan = off', [], statementMs);
-      if (!(await isPrimary())) throw new Error('the host of -rw answers as a replica');
+      if (from === 'primary' && !(await isPrimary())) throw new Error('the host of -rw answers as a replica');
       const rows = await query(`SELECT id, timeline, xmin::text FROM ${table}`, [], readBackMs);
       return rows.map(([id, timeline, xid]) => ({ id: Number(id), timeline: Number(timeline), xid: Number(xid) }));
+    },
+    see: async (from, to) => {
+      const [seen] = await query(
+        `SELECT count(*), max(id) FROM ${table} WHERE id BETWEEN $1 AND $2`,
+        [from, to],
+        statementMs,
+      );
+      return { count: Number(seen?.[0]), newest: seen?.[1] === null ? undefined : Number(seen?.[1]) };
     },
     drop,
   };

@@ -15,7 +15,10 @@ export interface Session {
   readonly insert: (id: number) => Promise<Insert>;
   readonly makeTable: () => Promise<void>;
   readonly isPrimary: () => Promise<boolean>;
-  readonly rows: () => Promise<readonly Row[]>;
+  /** All of them; `any`: also from a replica. */
+  readonly rows: (from?: 'primary' | 'any') => Promise<readonly Row[]>;
+  /** Of the ids between these, both included: how many are there, and the newest. */
+  readonly see: (from: number, to: number) => Promise<{ readonly count: number; readonly newest: number | undefined }>;
   /** Drops the connection without a word: a server that doesn't answer must not delay the next one. */
   readonly drop: () => void;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { judge, violationsOf, type Acknowledgement, type Row } from './verdict.ts';
+import { differenceOf, judge, violationsOf, type Acknowledgement, type Row } from './verdict.ts';
 
 describe('presence', () => {
   const history = { acked: [[1, 4]], unknown: [[5, 6]] } as const;
@@ -116,4 +116,15 @@ describe('histories that must fail', () => {
   ])('%s', (_, acknowledged, found, expected) => {
     expect(violationsOf(verdictOn(acknowledged, found))).toContain(expected);
   });
+});
+
+test.each<readonly [string, readonly Held[], ReturnType<typeof differenceOf>]>([
+  ['the same', held, undefined],
+  ['the same in another order', held.toReversed(), undefined],
+  ['one short', held.slice(1), { missing: 1, extra: 0, different: 0 }],
+  ['one more', [...held, [9, 2, 710]], { missing: 0, extra: 1, different: 0 }],
+  ['another transaction', [[1, 1, 700], ...held.slice(1)], { missing: 0, extra: 0, different: 1 }],
+])('a replica compared with its primary: %s', (_, found, expected) => {
+  const rows = (all: readonly Held[]) => all.map(([id, timeline, xid]): Row => ({ id, timeline, xid }));
+  expect(differenceOf(rows(held), rows(found))).toEqual(expected);
 });

@@ -78,6 +78,28 @@ export function judge(history: History, rows: readonly Row[]): Verdict {
   };
 }
 
+export interface Difference {
+  readonly missing: number;
+  readonly extra: number;
+  /** There on both sides, but not the same row. */
+  readonly different: number;
+}
+
+/** Undefined: the same rows, each written by the same transaction. */
+export function differenceOf(ofPrimary: readonly Row[], ofReplica: readonly Row[]): Difference | undefined {
+  const theirs = new Map(ofReplica.map((row) => [row.id, row]));
+  const both = ofPrimary.filter(({ id }) => theirs.has(id));
+  const different = both.filter(
+    ({ id, timeline, xid }) => theirs.get(id)?.timeline !== timeline || theirs.get(id)?.xid !== xid,
+  );
+  const difference = {
+    missing: ofPrimary.length - both.length,
+    extra: ofReplica.length - both.length,
+    different: different.length,
+  };
+  return Object.values(difference).every((count) => count === 0) ? undefined : difference;
+}
+
 /** What must never be, in words; empty = the history is right. */
 export function violationsOf(verdict: Verdict): readonly string[] {
   const { acked, lost, lostIds, duplicates, foreign, reordered, misdated, interleaved, usurped, lateLost } = verdict;

@@ -33,6 +33,7 @@ export async function write({ open, ledger, clock, log, periodMs, from }: Writin
       await pause(clock, due - clock.now(), signal);
       id += 1;
       const sentAt = moment();
+      ledger.sent(id);
       const insert = await session.insert(id);
       if (insert.outcome === 'unknown') {
         ledger.unknown(id, insert.why);

@@ -1,6 +1,6 @@
-/** In which order the soak plays its scenarios, and under which conditions: all of it from one seed. */
-import type { Random } from '../operator/simulation/random.ts';
-import type { Scenario } from './scenario.ts';
+/** In which order the soak plays the kill matrix, and under which conditions: all of it from one seed. */
+import type { Random } from '../../operator/simulation/random.ts';
+import type { Scenario } from '../scenario.ts';
 
 export interface Drawn {
   readonly scenario: Scenario;
