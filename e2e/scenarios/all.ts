@@ -35,6 +35,7 @@ import './disk-faults.ts';
 import './replica-damaged.ts';
 import './etcd-replaced.ts';
 import './mysql.ts';
+import './mysql-group.ts';
 import './node-fenced.ts';
 import './volume-growth.ts';
 import './settings-restart.ts';

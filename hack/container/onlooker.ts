@@ -20,8 +20,7 @@ export interface Acknowledged {
 }
 
 export type Reply =
-  | { readonly id: number; readonly value?: unknown; readonly error?: string }
-  | { readonly acknowledged: Acknowledged };
+  { readonly id: number; readonly value?: unknown; readonly error?: string } | { readonly acknowledged: Acknowledged };
 
 const tell = (reply: Reply): void => void process.stdout.write(`${JSON.stringify(reply)}\n`);
 const dcs = etcdDcs({ endpoints: [process.argv[2] ?? ''], clock });
@@ -74,8 +73,7 @@ async function write(hosts: readonly string[], table: string, password: string):
 createInterface({ input: process.stdin }).on('line', (line) => {
   const question = JSON.parse(line) as Question;
   const answer = async (): Promise<unknown> => {
-    if ('put' in question)
-      return (await dcs.txn([], [{ put: question.put, value: question.value }], deadline)).outcome;
+    if ('put' in question) return (await dcs.txn([], [{ put: question.put, value: question.value }], deadline)).outcome;
     if ('read' in question) {
       const { entries } = await dcs.read(question.read, deadline);
       return Object.fromEntries([...entries].map(([key, { value }]) => [key.slice(question.read.length), value]));

@@ -28,6 +28,8 @@ export interface ReplicationGroup {
   /** Its data are gone. */
   loseVolume(name: string): Promise<void>;
   sql(name: string, text: string, timeoutMs?: number): { readonly ok: boolean; readonly output: string };
+  /** While others are asked as well. */
+  sqlAsync(name: string, text: string): Promise<{ readonly ok: boolean; readonly output: string }>;
   view(): Promise<ClusterView>;
   members(): Promise<ReadonlyMap<string, Member>>;
   put(key: string, value: object): Promise<void>;
@@ -73,6 +75,8 @@ export async function replicationGroup(
   const etcd = startContainer({
     ownNetwork: true,
     argv: [
+      // It ends where it can't listen: only once it is plugged in.
+      ...['bash', '-c', 'until ip -o link show lo up | grep -q lo; do sleep 0.05; done; exec "$@"', 'etcd'],
       ...[etcdBinary, `--data-dir=${path.join(folder, 'etcd')}`, '--listen-client-urls=http://0.0.0.0:2379'],
       ...[`--advertise-client-urls=${url}`, '--listen-peer-urls=http://127.0.0.1:2380', '--log-level=error'],
       '--unsafe-no-fsync',
@@ -82,7 +86,15 @@ export async function replicationGroup(
   network.plug(etcdProcess, etcdAddress);
   const onlooker = spawn(
     'nsenter',
-    ['--target', String(etcdProcess), '--net', process.execPath, '--no-warnings', path.join(import.meta.dirname, 'onlooker.ts'), url],
+    [
+      '--target',
+      String(etcdProcess),
+      '--net',
+      process.execPath,
+      '--no-warnings',
+      path.join(import.meta.dirname, 'onlooker.ts'),
+      url,
+    ],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   const replies = new Map<number, (reply: Extract<Reply, { readonly id: number }>) => void>();
@@ -120,7 +132,12 @@ export async function replicationGroup(
       user,
       ownNetwork: true,
       mounts: { [volume(name)]: '/var/lib/mainstay' },
-      argv: [insideNode, '--no-warnings', `${insideRepository}/hack/container/group-member.ts`, JSON.stringify(options)],
+      argv: [
+        insideNode,
+        '--no-warnings',
+        `${insideRepository}/hack/container/group-member.ts`,
+        JSON.stringify(options),
+      ],
     });
     containers.set(name, started);
     createInterface({ input: started.child.stderr as NodeJS.ReadableStream }).on('line', (line) => {
@@ -150,6 +167,17 @@ export async function replicationGroup(
     application: { database: 'app', owner: 'app' },
     paused: false,
     group: { mode },
+  };
+  const inside = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+  const client = (name: string, text: string): readonly string[] => {
+    const pid = container(name)
+      .processes()
+      .find(({ innerPid }) => innerPid === 1)?.pid;
+    return [
+      ...['--target', String(pid), '--mount', '--pid', '--net', '--root', '--wd=/'],
+      ...['--setuid', String(user), '--setgid', String(user), '--'],
+      ...['mysql', '--no-defaults', '-S', '/run/mainstay/mysqld.sock', '-u', 'root', '-N', '-B', '-e', text],
+    ];
   };
   // etcd may not listen yet.
   for (let attempt = 1; ; attempt++)
@@ -183,19 +211,21 @@ export async function replicationGroup(
       await rm(volume(name), { recursive: true });
     },
     sql: (name, text, timeout = 30_000) => {
-      const pid = container(name)
-        .processes()
-        .find(({ innerPid }) => innerPid === 1)?.pid;
-      const done = spawnSync(
-        'nsenter',
-        [
-          ...['--target', String(pid), '--mount', '--pid', '--net', '--root', '--wd=/'],
-          ...['--setuid', String(user), '--setgid', String(user), '--'],
-          ...['mysql', '--no-defaults', '-S', '/run/mainstay/mysqld.sock', '-u', 'root', '-N', '-B', '-e', text],
-        ],
-        { encoding: 'utf8', timeout, killSignal: 'SIGKILL', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } },
-      );
+      const done = spawnSync('nsenter', client(name, text), {
+        encoding: 'utf8',
+        timeout,
+        killSignal: 'SIGKILL',
+        env: inside,
+      });
       return { ok: done.status === 0, output: (done.stdout + done.stderr).trim() };
+    },
+    sqlAsync: async (name, text) => {
+      const child = spawn('nsenter', client(name, text), { stdio: ['ignore', 'pipe', 'pipe'], env: inside });
+      let output = '';
+      for (const stream of [child.stdout, child.stderr])
+        stream.on('data', (data: Buffer) => (output += data.toString()));
+      const code = await new Promise((resolve) => child.once('close', resolve));
+      return { ok: code === 0, output: output.trim() };
     },
     view,
     members: async () => (await view()).members,

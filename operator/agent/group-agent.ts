@@ -35,9 +35,9 @@ const dcsDeadline = 1000;
 const repeatPeriod = 60_000;
 const routePeriod = 250;
 const routeResync = 5000;
-/** What the server said counts for so long. */
-const sightLasts = 2000;
-const lookLimit = 1500;
+/** What the server said counts for so long: a group takes as long to notice silence. */
+const sightLasts = 5000;
+const lookLimit = 2500;
 /** Before what has failed is tried again. */
 const retryAfter = 1000;
 const hours = 24 * 3600_000;
@@ -163,7 +163,8 @@ export async function startGroupAgent(parts: AgentParts): Promise<RunningAgent> 
       node: settings.node,
       ...{ version, versions },
       message: because,
-      ...(now && { group: {
+      ...(now && {
+        group: {
           ...{ number: now.number, view: now.view, taking: takesPart(now) },
           online: takesPart(now) && now.state === 'ONLINE',
         },
@@ -245,7 +246,10 @@ export async function startGroupAgent(parts: AgentParts): Promise<RunningAgent> 
     inFlight.delete(action.type);
     if (effect === abort) effect = undefined;
     if (action.type !== 'txn')
-      log.info({ action: action.type, ok: failure === undefined, ms: Math.round(clock.now() - started) }, `${action.type} ended`);
+      log.info(
+        { action: action.type, ok: failure === undefined, ms: Math.round(clock.now() - started) },
+        `${action.type} ended`,
+      );
     metrics.effects.inc({ effect: action.type, outcome: failure === undefined ? 'ok' : 'failed' });
     lookDue.ring();
     publishDue.ring();

@@ -37,12 +37,7 @@ interface Spec {
   readonly mysql: { readonly parameters: Readonly<Record<string, string>> };
 }
 
-const inGroup = (
-  field: string,
-  test: string,
-  message: string,
-  holds: (spec: Spec) => boolean,
-): Rule<Spec> => ({
+const inGroup = (field: string, test: string, message: string, holds: (spec: Spec) => boolean): Rule<Spec> => ({
   cel: `self.topology != 'Group' || (${test})`,
   fieldPath: field,
   message,
@@ -68,7 +63,9 @@ export const topologyRules: readonly Rule<Spec>[] = [
     '!self.failover.instances.exists(one, one.noFailover || one.noSync || has(one.replayDelay))',
     'can’t have noFailover, noSync or replayDelay with topology Group, whose members all vote, acknowledge and may be elected: use priority, or topology Replicas',
     ({ failover }) =>
-      !failover.instances.some(({ noFailover, noSync, replayDelay }) => noFailover || noSync || replayDelay !== undefined),
+      !failover.instances.some(
+        ({ noFailover, noSync, replayDelay }) => noFailover || noSync || replayDelay !== undefined,
+      ),
   ),
   {
     cel: "self.topology == 'Group' || self.group.mode == 'SinglePrimary'",

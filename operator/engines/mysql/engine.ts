@@ -13,14 +13,7 @@ import type { Logger } from '../../platform/log.ts';
 import { command } from '../command.ts';
 import { diskCanary } from '../disk-canary.ts';
 import { keepDiskSpace, type Disks } from '../disk-space.ts';
-import type {
-  CopyProgress,
-  EffectInContext,
-  Engine,
-  EngineContext,
-  GroupServer,
-  Observation,
-} from '../engine.ts';
+import type { CopyProgress, EffectInContext, Engine, EngineContext, GroupServer, Observation } from '../engine.ts';
 import { exists, replaceFile } from '../files.ts';
 import { watchHealth, type HealthWatch } from '../health.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
@@ -32,7 +25,7 @@ import { initialize } from './bootstrap.ts';
 import { settingsOf, writeConfiguration } from './config.ts';
 import { heldCredentials, mountedPasswords } from './credentials.ts';
 import { initConnect, shut, type Gate } from './gate.ts';
-import { handOver, joinGroup, leaveGroup, lookAtGroup, renewGroupPassword } from './group.ts';
+import { handOver, joinGroup, leaveGroup, lookAtGroup } from './group.ts';
 import { isBinaryLog, systemFile, type Layout } from './layout.ts';
 import { backlogOf, heldBy, timelineOf, type Held } from './log-end.ts';
 import { newServerUuid, ordinalOf, syncAccount } from './names.ts';
@@ -709,7 +702,6 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
 
   /** One of a group: the epoch of its log is the number of that group. */
   async function measureMember(context: EngineContext, signal: AbortSignal): Promise<Observation> {
-    const { replication } = await mountedPasswords(layout);
     const { sight, held } = await accessTo(signal).control(async (session) => ({
       sight: await lookAtGroup(session, gate.clients),
       held: await heldBy(session),
@@ -717,8 +709,6 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     const isTaking = takesPart(sight);
     if (isTaking && sight.state === 'ONLINE') {
       await discardFormer(layout);
-      if (passwordInUse !== replication) await accessTo(signal).control((s) => renewGroupPassword(s, replication));
-      passwordInUse = replication;
       if (sight.writable) await keepOwnAccounts(context, true, signal);
     }
     const position = positionAt(sight.number, held.all);
@@ -737,8 +727,8 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
       const link = await tls.link(definition);
       const order = { ...joining, systemIdentifier, password, tls: link };
       try {
+        // Another password later is no matter: a member that can't come back to the others by this one joins anew.
         await alone(signal, (session) => joinGroup(session, order, bootstrap));
-        passwordInUse = password;
       } catch (error) {
         // It may be about to found the group all the same, when another has the right to.
         if (bootstrap) state = await end('kill', AbortSignal.timeout(limits.dying));

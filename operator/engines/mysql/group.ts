@@ -108,13 +108,6 @@ export async function joinGroup(session: Session, joining: Joining, bootstrap: b
   }
 }
 
-/** For connections that are made from now on. */
-export async function renewGroupPassword(session: Session, password: string): Promise<void> {
-  await session.query(
-    `CHANGE REPLICATION SOURCE TO SOURCE_USER = ${literal(groupAccount)}, SOURCE_PASSWORD = ${literal(password)} FOR CHANNEL 'group_replication_recovery'`,
-  );
-}
-
 const drainPeriod = 50;
 
 /** Out of the group, read-only, and all that was received from it applied: its set of GTIDs is final when this resolves. */

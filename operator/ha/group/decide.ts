@@ -11,7 +11,7 @@ import { hasMajority, isIn, onlineIn, takesPart, type SeenMember, type Sight } f
 import type { MemberDecision, MemberFacts } from './state.ts';
 
 /** Then what the group has thrown away of its log is taken to be the reason. */
-const hopelessJoins = 3;
+const hopelessJoins = 5;
 
 export function decideMember(facts: MemberFacts): MemberDecision {
   const { view, database, health, sight } = facts;
@@ -54,9 +54,7 @@ function leaveIfAsked(facts: Known): MemberDecision | undefined {
   const { view, self, sight, database, wall } = facts;
   const fence = view.fences.get(self.instance)?.value;
   const out = (because: string): MemberDecision =>
-    sight && sight.state !== 'OFFLINE'
-      ? act(because, { type: 'leave' })
-      : act(because, { type: 'stop' });
+    sight && sight.state !== 'OFFLINE' ? act(because, { type: 'leave' }) : act(because, { type: 'stop' });
   if (fence?.incarnation === self.incarnation)
     return database.status === 'replica' ? out(`fenced: ${fence.reason}`) : wait(`fenced: ${fence.reason}`);
   if (view.definition?.instances.includes(self.instance) === false)
@@ -114,7 +112,8 @@ function withoutData(facts: Known): MemberDecision {
   const source = donor(view, self.instance);
   if (source !== undefined) return act(`cloning ${source}`, { type: 'clone', source });
   // What it held is nowhere else for certain: its word that it holds nothing would pass for the end of its log.
-  if (counts(view, self)) return wait('blocked: its data are gone, and may have been the only copy of acknowledged writes');
+  if (counts(view, self))
+    return wait('blocked: its data are gone, and may have been the only copy of acknowledged writes');
   // Only who knows that all others are out of the group may form it anew, those without data among them.
   return promise(facts, '') ?? wait(whyNoGroup(view));
 }
@@ -178,11 +177,16 @@ function running(facts: Known, sight: Sight, systemIdentifier: string): MemberDe
   if (view.initialize.etcdClusterId !== view.etcdClusterId || (group?.value.number ?? 0) < vow)
     return shutOr(
       sight,
-      wait('etcd is not as this instance knows it (restored, or replaced): the group goes on, nobody forms or joins one'),
+      wait(
+        'etcd is not as this instance knows it (restored, or replaced): the group goes on, nobody forms or joins one',
+      ),
     );
   if (isIn(sight) && sight.number < (group?.value.number ?? 0))
     return act('leaving a group that is over', { type: 'leave' });
-  if (!isIn(sight)) return sight.state === 'OFFLINE' ? outside(facts, sight) : act('leaving the group, which has excluded it', { type: 'leave' });
+  if (!isIn(sight))
+    return sight.state === 'OFFLINE'
+      ? outside(facts, sight)
+      : act('leaving the group, which has excluded it', { type: 'leave' });
   if (!hasMajority(sight))
     return shutOr(sight, wait(`not in touch with a majority of the group: ${absent(facts, sight)}`));
   if (sight.state === 'RECOVERING') return shutOrWait(sight, 'catching up with the group');
@@ -238,7 +242,8 @@ function afterFailedJoins(facts: Known, sight: Sight, seeds: readonly InstanceNa
   const isPart = others.some((gtids) => contains(gtids, own));
   if (failedJoins < hopelessJoins) return undefined;
   const source = donor(view, facts.self.instance);
-  if (isPart && source !== undefined && !counts(view, facts.self)) return act(`cloning ${source}: the group has thrown away what this log lacks`, { type: 'clone', source });
+  if (isPart && source !== undefined && !counts(view, facts.self))
+    return act(`cloning ${source}: the group has thrown away what this log lacks`, { type: 'clone', source });
   return isPart
     ? undefined
     : wait(
@@ -291,13 +296,13 @@ function online(facts: Known, sight: Sight): MemberDecision {
   const { view } = facts;
   // What it acknowledges would be on no other machine.
   const isAlone = sight.members.length === 1 && (view.definition?.instances.length ?? 1) > 1;
-  if (isAlone) return shutOrWait(sight, 'keeping clients out: it is the only member, and a write would be nowhere else');
+  if (isAlone)
+    return shutOrWait(sight, 'keeping clients out: it is the only member, and a write would be nowhere else');
   if (!sight.open) return act('letting clients in', { type: 'open' });
   return lead(facts, sight) ?? serveRequests(facts, sight) ?? record(facts, sight) ?? wait(describe(facts, sight));
 }
 
-const isMine = (facts: Known, member: SeenMember): boolean =>
-  facts.self.incarnation.slice(0, 8) === member.incarnation;
+const isMine = (facts: Known, member: SeenMember): boolean => facts.self.incarnation.slice(0, 8) === member.incarnation;
 
 const isPrimary = (facts: Known, sight: Sight): boolean =>
   sight.writable && sight.members.some((member) => member.primary && isMine(facts, member));
@@ -373,7 +378,10 @@ function lifeOf(view: ClusterView, instance: InstanceName, seen: SeenMember): st
   const live = view.members.get(instance)?.incarnation;
   if (live?.slice(0, 8) === seen.incarnation) return live;
   const sync = view.sync?.value;
-  return sync && [sync.primary, ...sync.members].find((voter) => voter.incarnation.slice(0, 8) === seen.incarnation)?.incarnation;
+  return (
+    sync &&
+    [sync.primary, ...sync.members].find((voter) => voter.incarnation.slice(0, 8) === seen.incarnation)?.incarnation
+  );
 }
 
 function record(facts: Known, sight: Sight): MemberDecision | undefined {
@@ -381,21 +389,30 @@ function record(facts: Known, sight: Sight): MemberDecision | undefined {
   if (!isLeader(facts) || !view.sync) return undefined;
   const wanted = recorded(facts, sight, view.epoch);
   if (JSON.stringify(wanted) === JSON.stringify(view.sync.value)) return undefined;
-  return transact(facts, `recording who takes part: ${wanted.members.map(({ instance }) => instance).join(', ') || 'nobody else'}`, 'record', {
-    compare: [
-      { key: keys.epoch, is: 'value', value: String(view.epoch) },
-      { key: keys.sync, is: 'modRevision', modRevision: view.sync.modRevision },
-      { key: keys.leader, is: 'modRevision', modRevision: view.leader?.modRevision ?? 0 },
-    ],
-    writes: [{ put: keys.sync, value: wanted }],
-  });
+  return transact(
+    facts,
+    `recording who takes part: ${wanted.members.map(({ instance }) => instance).join(', ') || 'nobody else'}`,
+    'record',
+    {
+      compare: [
+        { key: keys.epoch, is: 'value', value: String(view.epoch) },
+        { key: keys.sync, is: 'modRevision', modRevision: view.sync.modRevision },
+        { key: keys.leader, is: 'modRevision', modRevision: view.leader?.modRevision ?? 0 },
+      ],
+      writes: [{ put: keys.sync, value: wanted }],
+    },
+  );
 }
 
 /** Of whoever speaks for the group. */
 function serveRequests(facts: Known, sight: Sight): MemberDecision | undefined {
   const { view, self, wall } = facts;
   if (!isLeader(facts)) return undefined;
-  const refuse = (key: string, request: { readonly value: { readonly id: string }; readonly modRevision: number }, why: string) =>
+  const refuse = (
+    key: string,
+    request: { readonly value: { readonly id: string }; readonly modRevision: number },
+    why: string,
+  ) =>
     transact(facts, `refusing a request: ${why}`, 'answer', {
       compare: [{ key, is: 'modRevision', modRevision: request.modRevision }],
       writes: [{ delete: key }, answer(facts, request.value.id, 'refused', why)],

@@ -1,5 +1,11 @@
 /** From nothing, or after a full outage, to a group: at most one is ever formed of a number, and none while another may be alive. */
-import { keys, type FailoverRequest, type GroupRecord, type HistoryEntry, type SyncState } from '../../api/cluster-state.ts';
+import {
+  keys,
+  type FailoverRequest,
+  type GroupRecord,
+  type HistoryEntry,
+  type SyncState,
+} from '../../api/cluster-state.ts';
 import type { Versioned } from '../view.ts';
 import { transact, type Known } from './decision.ts';
 import { electorate, judgeForming, longest, nextNumber, promiseOf, takingPart } from './promises.ts';
@@ -72,7 +78,12 @@ function forceIfAsked(facts: Known): MemberDecision | undefined {
   const holdsAll = best.verdict === 'may' && best.instance === self.instance;
   if (!request.value.acceptDataLoss && (missing.length > 0 || !holdsAll))
     return refuse('writes could be lost: accept that, or bring back the missing instances');
-  return claim(facts, given, { reason: 'Forced', forced: { request: request.value.id, reason: request.value.reason, missing } }, request);
+  return claim(
+    facts,
+    given,
+    { reason: 'Forced', forced: { request: request.value.id, reason: request.value.reason, missing } },
+    request,
+  );
 }
 
 function claim(

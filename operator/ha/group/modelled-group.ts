@@ -93,19 +93,17 @@ export function modelledGroup(size: number, bugs: { readonly trustsReads?: boole
       group: { mode: 'SinglePrimary' },
     }),
   );
-  const members = names.map(
-    (instance, index): Modelled => ({
-      instance,
-      incarnation: `0000000${index + 1}`,
-      life: 1,
-      agentUp: true,
-      lease: `${instance}/1`,
-      view: undefined,
-      ...{ spent: 0, permit: undefined, vow: 0, failedJoins: 0 },
-      log: undefined,
-      ...{ serverUp: false, number: 0, state: 'OFFLINE', open: false, told: false },
-    }),
-  );
+  const members = names.map((instance, index): Modelled => ({
+    instance,
+    incarnation: `0000000${index + 1}`,
+    life: 1,
+    agentUp: true,
+    lease: `${instance}/1`,
+    view: undefined,
+    ...{ spent: 0, permit: undefined, vow: 0, failedJoins: 0 },
+    log: undefined,
+    ...{ serverUp: false, number: 0, state: 'OFFLINE', open: false, told: false },
+  }));
   const groups: Live[] = [];
   const late: (() => void)[] = [];
   const violations: string[] = [];
@@ -187,8 +185,21 @@ export function modelledGroup(size: number, bugs: { readonly trustsReads?: boole
       one.log === undefined
         ? { status: 'absent' }
         : one.serverUp
-          ? { status: 'replica', systemIdentifier: system, following: undefined, sealed: undefined, diverged: undefined, highestTimeline: 1 }
-          : { status: 'stopped', systemIdentifier: system, highestTimeline: 1, needsPrimary: false, initializedHere: true },
+          ? {
+              status: 'replica',
+              systemIdentifier: system,
+              following: undefined,
+              sealed: undefined,
+              diverged: undefined,
+              highestTimeline: 1,
+            }
+          : {
+              status: 'stopped',
+              systemIdentifier: system,
+              highestTimeline: 1,
+              needsPrimary: false,
+              initializedHere: true,
+            },
     health: { status: 'well' },
     sight: sightOf(one),
     right: `${one.instance}/${one.life}`,
@@ -294,7 +305,8 @@ export function modelledGroup(size: number, bugs: { readonly trustsReads?: boole
   function form(one: Modelled): void {
     for (const other of members) {
       const group = groupOf(other);
-      if (group) violations.push(`${one.instance} forms group ${one.number} while ${other.instance} is in ${group.number}`);
+      if (group)
+        violations.push(`${one.instance} forms group ${one.number} while ${other.instance} is in ${group.number}`);
     }
     if (groups.some(({ number }) => number === one.number)) violations.push(`group ${one.number} is formed twice`);
     const lacking = [...acknowledged].filter((n) => one.log?.has(n) !== true);
@@ -406,7 +418,8 @@ export function modelledGroup(size: number, bugs: { readonly trustsReads?: boole
           return;
         case 'notice':
           notice();
-          for (const group of groups) if (group.members.some((name) => runs(group, name) && hasQuorum(group, name))) catchUp(group);
+          for (const group of groups)
+            if (group.members.some((name) => runs(group, name) && hasQuorum(group, name))) catchUp(group);
       }
     },
     settle() {

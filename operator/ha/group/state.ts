@@ -29,16 +29,7 @@ export interface MemberFacts {
   readonly failedJoins: number;
 }
 
-export type Purpose =
-  | 'bootstrap'
-  | 'found'
-  | 'promise'
-  | 'permit'
-  | 'form'
-  | 'lead'
-  | 'release'
-  | 'record'
-  | 'answer';
+export type Purpose = 'bootstrap' | 'found' | 'promise' | 'permit' | 'form' | 'lead' | 'release' | 'record' | 'answer';
 
 export type MemberAction =
   | { readonly type: 'wait' }
