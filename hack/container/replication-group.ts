@@ -144,7 +144,16 @@ export async function replicationGroup(
       if (process.env['MAINSTAY_TEST_LOG']) process.stderr.write(`${line}\n`);
       if (line.startsWith('{')) log.push(JSON.parse(line) as Record<string, unknown>);
     });
-    network.plug(await first(started), address(name));
+    const pid = await first(started);
+    // The kernel takes the former container's network away by and by, its cable with it.
+    for (let attempt = 1; ; attempt++)
+      try {
+        network.plug(pid, address(name));
+        break;
+      } catch (error) {
+        if (attempt === 100 || !String(error).includes('File exists')) throw error;
+        await sleep(100);
+      }
   };
   const kill = async (name: string): Promise<void> => {
     await containers.get(name)?.kill();

@@ -25,7 +25,7 @@ import { initialize } from './bootstrap.ts';
 import { settingsOf, writeConfiguration } from './config.ts';
 import { heldCredentials, mountedPasswords } from './credentials.ts';
 import { initConnect, shut, type Gate } from './gate.ts';
-import { handOver, joinGroup, leaveGroup, lookAtGroup } from './group.ts';
+import { applyReceived, handOver, joinGroup, leaveGroup, lookAtGroup } from './group.ts';
 import { isBinaryLog, systemFile, type Layout } from './layout.ts';
 import { backlogOf, heldBy, timelineOf, type Held } from './log-end.ts';
 import { newServerUuid, ordinalOf, syncAccount } from './names.ts';
@@ -737,7 +737,14 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     },
     leave: async (context, signal) => {
       await group.setOpen(false, context, signal);
-      await alone(signal, (session) => leaveGroup(session, clock, signal));
+      try {
+        await alone(signal, leaveGroup);
+      } catch (error) {
+        // Nothing less is known to be out.
+        state = await end('kill', AbortSignal.timeout(limits.dying));
+        throw error;
+      }
+      await alone(signal, (session) => applyReceived(session, clock, signal));
     },
     setOpen: async (open, { definition }, signal) => {
       await setGate({ members: [], clients: open }, definition, signal);

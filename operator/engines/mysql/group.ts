@@ -2,11 +2,11 @@
  * Group Replication on one server: it is told to join, to bootstrap, to leave and to hand over; who is primary is the group's.
  * Members talk over the server's own port (communication stack MYSQL): the same certificates, accounts and network policy hold.
  */
-import { contains, formatGtidSet } from '../../ha/gtid-set.ts';
+import { formatGtidSet } from '../../ha/gtid-set.ts';
 import { memberStates, type MemberState, type Sight } from '../../ha/group/sight.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { MainstayError } from '../../platform/errors.ts';
-import { heldBy } from './log-end.ts';
+import { heldBy, isApplied } from './log-end.ts';
 import { groupAccount, groupName, numberOfGroup } from './names.ts';
 import { literal, textOf, type Session } from './sql.ts';
 import type { LinkTls } from './tls.ts';
@@ -63,7 +63,7 @@ export async function lookAtGroup(session: Session, open: boolean): Promise<Sigh
   );
   const uuid = textOf(own, 'uuid');
   const mine = rows.find((row) => textOf(row, 'id') === uuid);
-  const { all } = await heldBy(session);
+  const held = await heldBy(session);
   return {
     state: stateOf(textOf(mine, 'state')),
     number: numberOfGroup(textOf(own, 'name')),
@@ -77,7 +77,8 @@ export async function lookAtGroup(session: Session, open: boolean): Promise<Sigh
       })),
     writable: textOf(own, 'read_only') === '0',
     open,
-    gtids: formatGtidSet(all),
+    gtids: formatGtidSet(held.all),
+    applied: isApplied(held),
   };
 }
 
@@ -110,14 +111,17 @@ export async function joinGroup(session: Session, joining: Joining, bootstrap: b
 
 const drainPeriod = 50;
 
-/** Out of the group, read-only, and all that was received from it applied: its set of GTIDs is final when this resolves. */
-export async function leaveGroup(session: Session, clock: Clock, signal: AbortSignal): Promise<void> {
+/** Out of the group, and read-only. */
+export async function leaveGroup(session: Session): Promise<void> {
   await session.query('STOP GROUP_REPLICATION');
   await session.query('SET GLOBAL super_read_only = ON');
+}
+
+/** Of a server that is out: all that it had received from the group is applied, so that its set of GTIDs is final. */
+export async function applyReceived(session: Session, clock: Clock, signal: AbortSignal): Promise<void> {
   let applying = false;
   for (;;) {
-    const { executed, all } = await heldBy(session);
-    if (contains(executed, all)) break;
+    if (isApplied(await heldBy(session))) break;
     if (!applying) await session.query("START REPLICA SQL_THREAD FOR CHANNEL 'group_replication_applier'");
     applying = true;
     const [row] = await session.query(

@@ -209,6 +209,7 @@ export function nameOf(view: ClusterView, { incarnation }: SeenMember): Instance
 
 function outside(facts: Known, sight: Sight): MemberDecision {
   if (sight.open) return act('keeping clients out: not a member of the group', { type: 'shut' });
+  if (!sight.applied) return act('applying what it had received from the group', { type: 'leave' });
   const { view, self, right, spent, permit, vow } = facts;
   const group = view.group?.value;
   if (group && group.right === right && group.number > spent) {
@@ -293,13 +294,19 @@ const gtidsOf = ({ position }: PromiseRecord): string => ('gtids' in position ? 
 // ---- a member ---------------------------------------------------------------------------------------------------------------
 
 function online(facts: Known, sight: Sight): MemberDecision {
-  const { view } = facts;
-  // What it acknowledges would be on no other machine.
-  const isAlone = sight.members.length === 1 && (view.definition?.instances.length ?? 1) > 1;
-  if (isAlone)
+  if (isAlone(facts, sight))
     return shutOrWait(sight, 'keeping clients out: it is the only member, and a write would be nowhere else');
   if (!sight.open) return act('letting clients in', { type: 'open' });
   return lead(facts, sight) ?? serveRequests(facts, sight) ?? record(facts, sight) ?? wait(describe(facts, sight));
+}
+
+/** What it acknowledges would be on no other machine. One that serves alone goes on while the first of the others still come. */
+function isAlone({ view, self }: Known, { members, number, open }: Sight): boolean {
+  if (members.length > 1 || (view.definition?.instances.length ?? 1) === 1) return false;
+  const hadOthers = [...view.promises.values()].some(
+    ({ value }) => value.instance !== self.instance && value.epoch === number,
+  );
+  return hadOthers || !open;
 }
 
 const isMine = (facts: Known, member: SeenMember): boolean => facts.self.incarnation.slice(0, 8) === member.incarnation;

@@ -172,6 +172,7 @@ export function modelledGroup(size: number, bugs: { readonly trustsReads?: boole
       writable: group?.members[0] === one.instance,
       open: one.open,
       gtids: gtids(one.log),
+      applied: true,
     };
   }
 

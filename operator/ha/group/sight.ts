@@ -25,6 +25,8 @@ export interface Sight {
   readonly open: boolean;
   /** Executed, or received from the group and waiting to be. */
   readonly gtids: string;
+  /** All of it is executed. */
+  readonly applied: boolean;
 }
 
 /** Whether it is in touch with a majority of the group, as far as it has noticed: that takes about five seconds. */
