@@ -25,7 +25,8 @@ export type Reply =
 const tell = (reply: Reply): void => void process.stdout.write(`${JSON.stringify(reply)}\n`);
 const dcs = etcdDcs({ endpoints: [process.argv[2] ?? ''], clock });
 const deadline = { milliseconds: 5000 };
-const writing = new AbortController();
+let isStopped = false;
+const stopped = (): boolean => isStopped;
 
 async function isPrimary(host: string): Promise<boolean> {
   return fetch(`http://${host}:8008/primary`, { signal: AbortSignal.timeout(300) }).then(
@@ -36,7 +37,7 @@ async function isPrimary(host: string): Promise<boolean> {
 
 async function write(hosts: readonly string[], table: string, password: string): Promise<void> {
   let n = 0;
-  while (!writing.signal.aborted) {
+  while (!stopped()) {
     const open = (await Promise.all(hosts.map(async (host) => ((await isPrimary(host)) ? host : undefined)))).find(
       (host) => host !== undefined,
     );
@@ -52,7 +53,7 @@ async function write(hosts: readonly string[], table: string, password: string):
       });
       connection.on('error', () => undefined);
       try {
-        while (!writing.signal.aborted) {
+        while (!stopped()) {
           n += 1;
           await Promise.race([
             connection.query(`INSERT INTO ${table} VALUES (?)`, [n]),
@@ -83,8 +84,9 @@ createInterface({ input: process.stdin }).on('line', (line) => {
         ({ status }) => status,
         () => 0,
       );
-    if ('write' in question) return void write(question.write, question.table, question.password);
-    return writing.abort();
+    if ('write' in question) void write(question.write, question.table, question.password);
+    else isStopped = true;
+    return undefined;
   };
   void answer().then(
     (value) => tell({ id: question.id, value }),

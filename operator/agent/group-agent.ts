@@ -257,7 +257,10 @@ export async function startGroupAgent(parts: AgentParts): Promise<RunningAgent> 
 
   async function perform(action: Exclude<MemberAction, { readonly type: 'wait' }>, limit: AbortSignal): Promise<void> {
     const known = context();
-    if (action.type === 'kill') return void (await engine.kill(limit));
+    if (action.type === 'kill') {
+      await engine.kill(limit);
+      return;
+    }
     if (action.type === 'txn') return transact(action.purpose, action.txn);
     if (action.type === 'vow') return within(limits.vow, clock, 'the vow', volume.writeVow(action.number));
     if (!known) throw new MainstayError('DcsUnreachable', 'the definition is gone', { retryable: true });

@@ -410,7 +410,8 @@ export function modelledGroup(size: number, bugs: { readonly trustsReads?: boole
           one.lease = undefined;
           return;
         case 'write':
-          return write();
+          write();
+          return;
         case 'cut':
           cut = one?.instance;
           return;
