@@ -8,6 +8,8 @@ export interface TestNetwork {
   /** Pulls the cable of this address out: nothing arrives any more, and nobody is told. */
   cut(address: string): void;
   mend(address: string): void;
+  /** Of a container that is no more: its network may live on for minutes, as long as a connection in it is not closed. */
+  unplug(address: string): void;
   remove(): Promise<void>;
 }
 
@@ -33,6 +35,10 @@ export async function testNetwork(): Promise<TestNetwork> {
     },
     cut: (address) => inside(holder.pid, 'link', 'set', port(address), 'nomaster'),
     mend: (address) => inside(holder.pid, 'link', 'set', port(address), 'master', 'switch'),
+    unplug: (address) => {
+      const args = ['--target', String(holder.pid), '--net', 'ip', 'link', 'del', port(address)];
+      spawnSync('nsenter', args, { stdio: 'ignore' }); // gone already
+    },
     remove: async () => {
       const ended = once(holder, 'exit');
       holder.kill('SIGKILL');

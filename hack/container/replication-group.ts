@@ -144,20 +144,12 @@ export async function replicationGroup(
       if (process.env['MAINSTAY_TEST_LOG']) process.stderr.write(`${line}\n`);
       if (line.startsWith('{')) log.push(JSON.parse(line) as Record<string, unknown>);
     });
-    const pid = await first(started);
-    // The kernel takes the former container's network away by and by, its cable with it.
-    for (let attempt = 1; ; attempt++)
-      try {
-        network.plug(pid, address(name));
-        break;
-      } catch (error) {
-        if (attempt === 100 || !String(error).includes('File exists')) throw error;
-        await sleep(100);
-      }
+    network.plug(await first(started), address(name));
   };
   const kill = async (name: string): Promise<void> => {
     await containers.get(name)?.kill();
     containers.delete(name);
+    network.unplug(address(name));
   };
   const view = async (): Promise<ClusterView> => {
     const entries = (await ask({ read: prefix })) as Readonly<Record<string, string>>;
@@ -214,6 +206,7 @@ export async function replicationGroup(
       process.kill(await first(container(name)), 'SIGTERM');
       await ended;
       containers.delete(name);
+      network.unplug(address(name));
     },
     loseVolume: async (name) => {
       await kill(name);
