@@ -24,6 +24,10 @@ export const budgets = {
   streamingMs: noise * seconds(2),
   /** A major upgrade of a small database: stop, pg_upgrade, a clone that may acknowledge; expected ≤ 20 s. */
   upgradeMs: noise * seconds(20),
+  /** A replication group notices silence after five seconds and elects: expected ≤ 12 s, routing included. */
+  groupOutageMs: noise * seconds(12),
+  /** Members that were away are let in one after the other: expected ≤ 60 s. */
+  groupRedundantMs: noise * seconds(60),
   /** Planned, and nobody has to be elected. */
   undisturbedMs: seconds(5),
 } as const;

@@ -14,16 +14,37 @@ export interface TestNetwork {
   mend(address: string): void;
   /** A port of this machine's loopback that leads to that one in the network. */
   forward(address: string, port: number): Promise<number>;
+  /** Of a container that is no more: its network may live on for minutes, as long as a connection in it is not closed. */
+  unplug(address: string): void;
   remove(): Promise<void>;
+}
+
+/** A network of its own for who joins it (`networkOf`, `plug`), with nothing in it yet. */
+export interface EmptyNetwork {
+  /** Of the process that holds it. */
+  readonly pid: number;
+  remove(): Promise<void>;
+}
+
+export async function emptyNetwork(): Promise<EmptyNetwork> {
+  const holder = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', '--net', 'bash', '-c', 'echo made; exec cat'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const ended = once(holder, 'exit');
+  await once(holder.stdout, 'data');
+  return {
+    pid: holder.pid ?? 0,
+    remove: async () => {
+      holder.kill('SIGKILL');
+      await ended;
+    },
+  };
 }
 
 /** Addresses of 10.9.0.0/24. */
 export async function testNetwork(): Promise<TestNetwork> {
-  const holder = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', '--net', 'bash', '-c', 'echo made; exec cat'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  await once(holder.stdout, 'data');
-  const inside = (pid: number | undefined, ...args: readonly string[]): void =>
+  const holder = await emptyNetwork();
+  const inside = (pid: number, ...args: readonly string[]): void =>
     ip('nsenter', '--target', String(pid), '--net', 'ip', ...args);
   const port = (address: string): string => `port${address.split('.').at(-1) ?? ''}`;
   inside(holder.pid, 'link', 'add', 'switch', 'type', 'bridge');
@@ -95,14 +116,16 @@ export async function testNetwork(): Promise<TestNetwork> {
       doors.set(to, made);
       return made;
     },
+    unplug: (address) => {
+      const args = ['--target', String(holder.pid), '--net', 'ip', 'link', 'del', port(address)];
+      spawnSync('nsenter', args, { stdio: 'ignore' }); // gone already
+    },
     remove: async () => {
       const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)));
       for (const socket of sockets) socket.destroy();
       await Promise.all(closed);
       await rm(folder, { recursive: true, force: true });
-      const ended = once(holder, 'exit');
-      holder.kill('SIGKILL');
-      await ended;
+      await holder.remove();
     },
   };
 }

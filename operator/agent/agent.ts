@@ -32,7 +32,7 @@ import { identityIn } from './peer-credentials.ts';
 import { mayAskPlainly } from './plain-words.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { isNews } from './news.ts';
-import { routeToSelf } from './routing.ts';
+import { routeTo } from './routing.ts';
 import type { AgentSettings } from './settings.ts';
 import type { Volume } from './volume.ts';
 import { clusterReader } from './watch.ts';
@@ -454,10 +454,11 @@ export async function startAgent(parts: AgentParts): Promise<RunningAgent> {
   async function keepRoute(): Promise<void> {
     const client = parts.kubernetes;
     if (!client || !settings.serviceRw) return;
+    const self = { instance: settings.instance, address: settings.podIp, node: settings.node };
     while (!ended()) {
       const epoch = state.view?.epoch ?? 0;
       if (!routeIsDue()) await routeDue.wait(routeResync);
-      else if (await routeToSelf(client, settings, epoch, engine.databasePort, log, signal)) routedEpoch = epoch;
+      else if (await routeTo([self], client, settings, epoch, engine.databasePort, log, signal)) routedEpoch = epoch;
       else await clock.sleep(routeRetry, signal).catch(() => undefined);
     }
   }

@@ -10,6 +10,7 @@ import { systemClock } from '../platform/clock.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
 import { profileWhenAsked, usualProfiling } from '../platform/profile.ts';
 import { startAgent, type RunningAgent } from './agent.ts';
+import { startGroupAgent } from './group-agent.ts';
 import { install } from './install.ts';
 import { agentMetrics } from './metrics.ts';
 import { readSettings } from './settings.ts';
@@ -55,7 +56,8 @@ async function run(): Promise<void> {
   );
   await untilUnlocked(engine.lock, clock, log, patience);
   const [volume, kubernetes] = await Promise.all([openVolume(settings.volume), clientInCluster(log)]);
-  agent = startAgent({
+  const start = settings.topology === 'Group' ? startGroupAgent : startAgent;
+  agent = start({
     settings,
     dcs: etcdDcs({
       endpoints: settings.etcdEndpoints,

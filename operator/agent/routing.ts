@@ -1,5 +1,5 @@
-/** Points the `-rw` Service at this instance: its EndpointSlice is written by the elected agent, not by the operator. */
-import type { Epoch } from '../api/cluster-state.ts';
+/** Points the `-rw` Service at who accepts writes: its EndpointSlice is written by the elected agent, not by the operator. */
+import type { Epoch, Member } from '../api/cluster-state.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { endpointSlices } from '../kubernetes/kinds.ts';
 import type { Logger } from '../platform/log.ts';
@@ -10,8 +10,11 @@ const callLimit = 2000;
 
 const fieldManager = 'mainstay-agent';
 
-/** True when clients are sent here, or a newer primary has written already. */
-export async function routeToSelf(
+export type Route = Pick<Member, 'instance' | 'address' | 'node'>;
+
+/** True when clients are sent there, or a newer primary has written already. */
+export async function routeTo(
+  routes: readonly Route[],
   client: KubernetesClient,
   settings: AgentSettings,
   epoch: Epoch,
@@ -24,8 +27,9 @@ export async function routeToSelf(
     if (!slice) return false;
     const written = writtenEpoch(slice);
     if (written > epoch) return true;
-    const here = slice.endpoints?.length === 1 && slice.endpoints[0]?.addresses[0] === settings.podIp;
-    if (written === epoch && here) return true;
+    const there = (slice.endpoints ?? []).map(({ addresses }) => addresses[0]);
+    const isThere = there.length === routes.length && routes.every(({ address }) => there.includes(address));
+    if (written === epoch && isThere) return true;
     await client.update(
       endpointSlices,
       {
@@ -34,23 +38,22 @@ export async function routeToSelf(
           ...slice.metadata,
           annotations: { ...slice.metadata?.annotations, [epochAnnotation]: String(epoch) },
         },
-        endpoints: [
-          {
-            addresses: [settings.podIp],
-            conditions: { ready: true, serving: true, terminating: false },
-            ...(settings.node ? { nodeName: settings.node } : {}),
-            targetRef: { kind: 'Pod', namespace: settings.namespace, name: settings.instance },
-          },
-        ],
+        endpoints: routes.map(({ instance, address, node }) => ({
+          addresses: [address],
+          conditions: { ready: true, serving: true, terminating: false },
+          ...(node ? { nodeName: node } : {}),
+          targetRef: { kind: 'Pod', namespace: settings.namespace, name: instance },
+        })),
         ports: [{ name: settings.engine, port: databasePort, protocol: 'TCP' }],
       },
       { fieldManager },
       { signal, timeoutMs: callLimit },
     );
-    log.info({ epoch, service: settings.serviceRw }, 'the service points here');
+    const to = routes.map(({ instance }) => instance).join(', ');
+    log.info({ epoch, service: settings.serviceRw }, `the service points to ${to}`);
     return true;
   } catch (error) {
-    log.warn({ err: error, service: settings.serviceRw }, 'could not point the service here; trying again');
+    log.warn({ err: error, service: settings.serviceRw }, 'could not point the service; trying again');
     return false;
   }
 }

@@ -16,6 +16,7 @@ const Environment = z.object({
   MAINSTAY_SERVICE_RW: z.string().default(''),
   MAINSTAY_VOLUME: z.string().default('/var/lib/mainstay'),
   MAINSTAY_WAL_VOLUME: z.string().default(''),
+  MAINSTAY_TOPOLOGY: z.enum(['Replicas', 'Group']).default('Replicas'),
   MAINSTAY_TLS: z.string().default('/etc/mainstay/tls'),
   MAINSTAY_AGENT_PORT: z.coerce.number().int().default(8008),
   MAINSTAY_DEADMAN_SECONDS: z.coerce.number().positive().default(3),
@@ -37,6 +38,8 @@ export interface AgentSettings {
   readonly volume: string;
   /** Where the write-ahead log of new data is to be; undefined: with the data. */
   readonly walVolume: string | undefined;
+  /** Group: the database elects its primary itself. */
+  readonly topology: 'Replicas' | 'Group';
   /** Folder with the cluster's certificates (operator/api/tls-files.ts). */
   readonly tls: string;
   readonly agentPort: number;
@@ -65,6 +68,7 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
     serviceRw: e.MAINSTAY_SERVICE_RW,
     volume: e.MAINSTAY_VOLUME,
     walVolume: e.MAINSTAY_WAL_VOLUME || undefined,
+    topology: e.MAINSTAY_TOPOLOGY,
     tls: e.MAINSTAY_TLS,
     agentPort: e.MAINSTAY_AGENT_PORT,
     deadmanLimit: e.MAINSTAY_DEADMAN_SECONDS * 1000,

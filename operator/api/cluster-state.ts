@@ -27,6 +27,7 @@ export const keys = {
   bootstrap: 'bootstrap',
   initialize: 'initialize',
   epoch: 'epoch',
+  group: 'group',
   leader: 'leader',
   release: 'release',
   sync: 'sync',
@@ -165,6 +166,11 @@ export const Definition = z
     /** Of instances that have any. */
     tags: z.record(instance, Tags).readonly().optional(),
     tls: TlsRules.optional(),
+    /** MySQL's Group Replication elects, not the agents; absent: they do. */
+    group: z
+      .object({ mode: z.enum(['SinglePrimary', 'MultiPrimary']) })
+      .readonly()
+      .optional(),
   })
   .readonly();
 export type Definition = z.output<typeof Definition>;
@@ -217,6 +223,22 @@ export type Initialize = z.output<typeof Initialize>;
 /** `leader`, attached to the holder's lease. */
 export const Leader = z.object({ instance, incarnation: z.string(), epoch, lease: z.string() }).readonly();
 export type Leader = z.output<typeof Leader>;
+
+/**
+ * `group`: the last replication group that somebody was allowed to bootstrap. Its number is the epoch with which it began, part
+ * of the group's name, and so of every GTID given in it: no member of another group can join it, and no number comes twice.
+ */
+export const GroupRecord = z
+  .object({
+    number: epoch,
+    instance,
+    incarnation: z.string(),
+    /** Of the one process that may bootstrap it, and only once: whoever comes later can but join. */
+    right: z.string(),
+    at: z.string(),
+  })
+  .readonly();
+export type GroupRecord = z.output<typeof GroupRecord>;
 
 /** `release`: the holder of `epoch` gave up leadership after its database had ended; no write of that epoch can follow. */
 export const Release = z
@@ -349,6 +371,19 @@ export const Member = z
     copy: z.object({ doneBytes: z.number(), totalBytes: z.number() }).readonly().optional(),
     /** Names of parameters that wait for a restart. */
     pendingRestart: z.array(z.string()).readonly().optional(),
+    /** Where its database takes part in a replication group: as it sees that. */
+    group: z
+      .object({
+        number: epoch,
+        /** ONLINE or RECOVERING, and in touch with a majority. */
+        taking: z.boolean(),
+        /** And up to date. */
+        online: z.boolean(),
+        /** Counts the changes of the group's membership. */
+        view: z.int().nonnegative(),
+      })
+      .readonly()
+      .optional(),
     /** Primary: values in force of the parameters that Mainstay has defaults for. */
     effective: z.record(z.string(), z.string()).readonly().optional(),
     /** A successor could not bring them about: this primary has to come back with them itself. */

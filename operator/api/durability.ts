@@ -17,14 +17,21 @@ export const Durability = z.object({
   ),
 });
 
-type Durability = DeepReadonly<z.output<typeof Durability>>;
 export type DurabilityMode = 'Strict' | 'Preferred' | 'Async';
 
-/** The durability that a spec asks for, defaults resolved: never more acknowledgements than there are replicas. */
-export function effectiveDurability(spec: { readonly instances: number; readonly durability: Durability }): {
+/**
+ * The durability that a spec asks for, defaults resolved: never more acknowledgements than there are replicas. In a group a
+ * majority must have a write, whoever gave it.
+ */
+export function effectiveDurability(spec: {
+  readonly instances: number;
+  readonly durability: DeepReadonly<z.output<typeof Durability>>;
+  readonly topology?: 'Replicas' | 'Group';
+}): {
   readonly mode: DurabilityMode;
   readonly acknowledgements: number;
 } {
+  if (spec.topology === 'Group') return { mode: 'Strict', acknowledgements: Math.floor(spec.instances / 2) };
   const mode = spec.durability.mode ?? (spec.instances >= 3 ? 'Strict' : 'Preferred');
   const acknowledgements = mode === 'Async' ? 0 : Math.min(spec.durability.acknowledgements, spec.instances - 1);
   return { mode, acknowledgements };

@@ -17,6 +17,7 @@ import { mysqlParameterRules } from './mysql-parameters.ts';
 import { parseResource } from './parse-resource.ts';
 import { described, matching } from './rules.ts';
 import { Tls } from './tls.ts';
+import { Group, topology, topologyRules } from './topology.ts';
 import { declaredMysqlRules, MySQLDatabases, Users } from './users-and-databases.ts';
 
 const prefixes = ['mainstay'];
@@ -31,6 +32,8 @@ const Spec = z.object({
   version: described(z.enum(['8.4', '9.7']).default('9.7'), 'Release series of MySQL: both get fixes for years (LTS).'),
   image: image('MySQL', 'mainstay.dev/mysql:9.7'),
   storage: described(storage('MySQL'), 'Volume of each instance.', [sameClass]),
+  topology,
+  group: described(Group.prefault({}), 'Options of topology Group.'),
   ...placement,
   mysql: described(
     z
@@ -65,7 +68,7 @@ const Spec = z.object({
 export const MySQLClusterResource = clusterResource(
   'MySQLCluster',
   'A highly available MySQL cluster: one primary, replicas that follow it, and agents that fail over by themselves.',
-  described(Spec, 'What is wanted.', [...commonRules, ...declaredMysqlRules]),
+  described(Spec, 'What is wanted.', [...commonRules, ...declaredMysqlRules, ...topologyRules]),
   described(ClusterStatusSchema.prefault({}), 'What is; written by the operator only.'),
 );
 

@@ -147,11 +147,20 @@ export const restrictedVariables: readonly RestrictedParameter[] = [
     reason: 'up to 9 instances and their agents must get in beside the clients',
   },
   {
+    name: 'group_replication_consistency',
+    allowed: { values: ['BEFORE_ON_PRIMARY_FAILOVER', 'BEFORE', 'AFTER', 'BEFORE_AND_AFTER'] },
+    reason: 'with less, a new primary shows old data until it has applied what its predecessor acknowledged',
+  },
+  {
     name: 'replica_parallel_workers',
     allowed: { minimum: 1 },
     reason: 'without workers a replica falls behind, and MySQL means to give that up',
   },
 ];
+
+/** Those of Group Replication that people may set. */
+const ofGroup =
+  /^group_replication_(consistency|flow_control_[a-z_]+|message_cache_size|transaction_size_limit|compression_threshold|member_expel_timeout)$/;
 
 export const mysqlParameterRules = [
   ...rulesOf(
@@ -162,6 +171,13 @@ export const mysqlParameterRules = [
     lockedVariables,
     restrictedVariables,
   ),
+  {
+    cel: `self.all(name, !name.startsWith('group_replication_') || name.matches('${ofGroup.source}'))`,
+    message:
+      'group_replication_*: only consistency, flow_control_*, message_cache_size, transaction_size_limit, compression_threshold and member_expel_timeout are yours, remove the others (the agent forms the group by them)',
+    holds: (self: Readonly<Record<string, string>>) =>
+      Object.keys(self).every((name) => !name.startsWith('group_replication_') || ofGroup.test(name)),
+  },
   {
     // Another way to write almost any variable, those that belong to Mainstay included.
     cel: "self.all(name, !name.matches('^(loose|skip|enable|disable|maximum)_'))",

@@ -376,6 +376,53 @@ const ofMysql: readonly RefusedSpec[] = [
     spec: { storage, application: { owner: 'root' } },
     says: ['spec.application.owner', 'root is reserved', 'choose another'],
   },
+  {
+    title: 'a group of two',
+    spec: { storage, topology: 'Group', instances: 2 },
+    says: ['spec.instances', 'must not be 2 with topology Group', 'use 3'],
+  },
+  {
+    title: 'a durability for a group',
+    spec: { storage, topology: 'Group', durability: { mode: 'Async' } },
+    says: ['spec.durability', 'has no meaning with topology Group', 'remove it'],
+  },
+  {
+    title: 'an instance of a group that may not lead',
+    spec: { storage, topology: 'Group', failover: { instances: [{ ordinal: 1, noFailover: true }] } },
+    says: ['spec.failover.instances', 'with topology Group', 'use priority'],
+  },
+  {
+    title: 'many primaries without a group',
+    spec: { storage, group: { mode: 'MultiPrimary' } },
+    says: ['spec.group.mode', 'needs topology Group'],
+  },
+  {
+    title: 'variables of a group without one',
+    spec: { storage, mysql: { parameters: { group_replication_consistency: 'AFTER' } } },
+    says: ['spec.mysql.parameters', 'need topology Group'],
+  },
+  {
+    title: 'a variable by which the agent forms the group',
+    spec: { storage, topology: 'Group', mysql: { parameters: { group_replication_bootstrap_group: 'ON' } } },
+    says: ['spec.mysql.parameters', 'only consistency', 'remove the others'],
+  },
+  {
+    title: 'less consistency than a failover needs',
+    spec: { storage, topology: 'Group', mysql: { parameters: { group_replication_consistency: 'EVENTUAL' } } },
+    says: ['spec.mysql.parameters', 'group_replication_consistency is EVENTUAL', 'use BEFORE_ON_PRIMARY_FAILOVER'],
+  },
+  {
+    title: 'a change of topology',
+    before: { storage },
+    spec: { storage, topology: 'Group' },
+    says: ['spec.topology', 'can’t be changed', 'make a new cluster'],
+  },
+  {
+    title: 'a change of the group’s mode',
+    before: { storage, topology: 'Group' },
+    spec: { storage, topology: 'Group', group: { mode: 'MultiPrimary' } },
+    says: ['spec.group.mode', 'can’t be changed'],
+  },
 ];
 
 export const refusedSpecsOf: Readonly<Record<ClusterKind, readonly RefusedSpec[]>> = {

@@ -10,6 +10,7 @@ import type {
   Voter,
 } from '../api/cluster-state.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../ha/state.ts';
+import type { Sight } from '../ha/group/sight.ts';
 import type { ReplicaHealth } from '../ha/sync-set.ts';
 
 export type EffectInContext = Exclude<DatabaseEffect, { readonly type: 'kill' }>;
@@ -56,7 +57,33 @@ export interface CopyProgress {
   readonly totalBytes: number;
 }
 
+/** How a member comes into a group. */
+export interface Joining {
+  readonly number: number;
+  /** Its own, as others reach it. */
+  readonly address: string;
+  /** Members that are there. */
+  readonly seeds: readonly string[];
+  /** Among members that could be elected, the highest is; 0 to 100. */
+  readonly weight: number;
+}
+
+/** A database that elects its primary itself: what its agent can tell it. */
+export interface GroupServer {
+  look(signal: AbortSignal): Promise<Sight>;
+  /** With `bootstrap` as the first member: to be done once for each number. A server of which it isn't known whether it did is ended. */
+  join(joining: Joining, bootstrap: boolean, context: EngineContext, signal: AbortSignal): Promise<void>;
+  /** Resolves when it is out, read-only, and its log final. */
+  leave(context: EngineContext, signal: AbortSignal): Promise<void>;
+  /** Lets clients in, or shuts them out and ends their sessions. */
+  setOpen(open: boolean, context: EngineContext, signal: AbortSignal): Promise<void>;
+  /** Another member becomes primary. */
+  handOver(incarnation: string, signal: AbortSignal): Promise<void>;
+}
+
 export interface Engine {
+  /** Where the database can elect by itself. */
+  readonly group?: GroupServer;
   /** Looks at the data directory; no process may be running on it. */
   inspect(): Promise<DatabaseState>;
   /**

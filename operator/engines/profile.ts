@@ -51,7 +51,9 @@ export interface EngineProfile {
   /** Field, value and remedy of each; none: the database will take them. */
   settingsProblems(cluster: DatabaseCluster): readonly string[];
   /** What of the definition is this engine's alone. */
-  definition(cluster: DatabaseCluster, settings: Settings): Pick<Definition, 'defaults' | 'bootstrap'>;
+  definition(cluster: DatabaseCluster, settings: Settings): Pick<Definition, 'defaults' | 'bootstrap' | 'group'>;
+  /** The database elects its primary itself, and the agents follow. */
+  electsItself(cluster: DatabaseCluster): boolean;
   /** Files of the user's that the agent finds in its folder for the first start, in order. */
   initFiles(cluster: DatabaseCluster): readonly InitFile[];
   /** A volume of its own for the log, where the spec has one. */

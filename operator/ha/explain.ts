@@ -1,5 +1,6 @@
 /** Why there is a primary or none, and what the loss of each instance would mean now: for status, the CLI and people. */
 import type { InstanceName, Member } from '../api/cluster-state.ts';
+import { lossInGroup, verdictInGroup, whyNoPrimary } from './group/explain.ts';
 import { awaitedVoters, bestCandidate, tagsOf } from './successor.ts';
 import { judgeTakeover, promisesFor, sameVoter, takeoverQuorum } from './takeover.ts';
 import type { ClusterView } from './view.ts';
@@ -49,6 +50,8 @@ const reasons: Readonly<Record<string, string>> = {
   PrimaryUnreachable: 'enough replicas had lost its predecessor',
   LeaseExpired: 'the lease of its predecessor had expired',
   PrimaryAlive: 'it was voted out, and claimed again before anybody else',
+  ElectedByGroup: 'the group elected it',
+  Restarted: 'after a full outage its log contained all others',
   Forced: 'a person forced the failover and accepted the loss of writes',
   Adopted: 'it had the longest log when another etcd was adopted',
 };
@@ -65,6 +68,7 @@ const instancesOf = (view: ClusterView): readonly InstanceName[] => view.definit
 
 function whyNobody(view: ClusterView): string {
   if (!view.definition) return 'The operator has not published the cluster’s definition yet.';
+  if (view.definition.group) return whyNoPrimary(view);
   if (!view.initialize)
     return view.bootstrap ? `${view.bootstrap.value} initialises the cluster.` : 'No instance has started yet.';
   if (view.initialize.etcdClusterId !== view.etcdClusterId)
@@ -88,6 +92,7 @@ function whyNobody(view: ClusterView): string {
 }
 
 function verdictOn(view: ClusterView, instance: InstanceName): string {
+  if (view.definition?.group) return verdictInGroup(view, instance);
   const takeover = judgeTakeover(view, instance);
   switch (takeover.verdict) {
     case 'allowed':
@@ -109,6 +114,7 @@ function verdictOn(view: ClusterView, instance: InstanceName): string {
 }
 
 function consequenceOf(view: ClusterView, lost: InstanceName): Consequence {
+  if (view.definition?.group) return lossInGroup(view, lost);
   const sync = view.sync?.value;
   const leader = view.leader?.value.instance;
   if (!sync || !leader) return { outcome: 'blocked', text: 'There is no primary now.' };

@@ -7,6 +7,7 @@ import {
   Definition,
   Fence,
   FailoverRequest,
+  GroupRecord,
   HistoryEntry,
   Initialize,
   Leader,
@@ -41,6 +42,7 @@ export interface ClusterView {
   readonly bootstrap: Versioned<string> | undefined;
   readonly initialize: Initialize | undefined;
   readonly epoch: Epoch;
+  readonly group?: Versioned<GroupRecord>;
   readonly leader: Versioned<Leader> | undefined;
   readonly release: Release | undefined;
   readonly sync: Versioned<SyncState> | undefined;
@@ -107,6 +109,7 @@ export function parseView(
   const bootstrap = entries.get(keys.bootstrap);
   const declaration = entries.get(keys.declaration);
   const declared = lenient(keys.declared, Declared);
+  const group = parsed(keys.group, GroupRecord);
   return {
     revision: at.revision,
     etcdClusterId: at.clusterId,
@@ -116,6 +119,7 @@ export function parseView(
     bootstrap: bootstrap && { value: bootstrap.value, modRevision: bootstrap.modRevision, lease: bootstrap.lease },
     initialize: parsed(keys.initialize, Initialize)?.value,
     epoch: Number(entries.get(keys.epoch)?.value ?? '0'),
+    ...(group && { group }),
     leader: parsed(keys.leader, Leader),
     release: parsed(keys.release, Release)?.value,
     sync: parsed(keys.sync, SyncState),

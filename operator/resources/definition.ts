@@ -51,6 +51,7 @@ export function definitionFor(
     version: dataVersion(cluster),
     instances: [...wanted, ...leaving.filter((instance) => !wanted.includes(instance)).sort()],
     durability: effectiveDurability(spec),
+    ...(own.group && { group: own.group }),
     parameters: { ...settings.parameters },
     ...(own.defaults && { defaults: own.defaults }),
     ...(settings.postgres && { postgres: settings.postgres }),

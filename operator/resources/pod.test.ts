@@ -93,6 +93,13 @@ test('credentials of etcd are mounted where there are any; a renewal leaves the 
   expect(intent({})).not.toBe(podIntent(sampleCluster(), 'orders-2', facts));
 });
 
+test('agents of a replication group are told that it elects, and others nothing that would replace their Pods', () => {
+  const env = (spec: Readonly<Record<string, unknown>>) =>
+    podFor(sampleCluster(spec, {}, {}, 'MySQLCluster'), 'orders-2', facts).spec?.containers[0]?.env;
+  expect(env({ topology: 'Group' })).toContainEqual({ name: 'MAINSTAY_TOPOLOGY', value: 'Group' });
+  expect(JSON.stringify(env({}))).not.toContain('MAINSTAY_TOPOLOGY');
+});
+
 test('a write-ahead log of its own is mounted, and the agent told where', () => {
   const { spec } = podFor(sampleCluster({ walStorage: { size: '10Gi' } }), 'orders-2', facts);
   expect(spec?.volumes).toContainEqual({ name: 'wal', persistentVolumeClaim: { claimName: 'orders-2-wal' } });

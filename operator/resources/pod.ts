@@ -195,6 +195,7 @@ function environment(cluster: DatabaseCluster, instance: InstanceName, facts: Po
     ...(withEtcdSecret(facts) ? [{ name: 'MAINSTAY_ETCD_CREDENTIALS', value: etcdCredentials }] : []),
     { name: 'MAINSTAY_SERVICE_RW', value: serviceNames.primary(name) },
     ...(profileOf(cluster).logVolume(cluster) ? [{ name: 'MAINSTAY_WAL_VOLUME', value: walVolume }] : []),
+    ...(profileOf(cluster).electsItself(cluster) ? [{ name: 'MAINSTAY_TOPOLOGY', value: 'Group' }] : []),
   ];
 }
 

@@ -2,7 +2,7 @@
 import { userInfo } from 'node:os';
 import type { InstanceName } from '../../api/cluster-state.ts';
 import type { Passwords } from './credentials.ts';
-import { agentAccount, asyncAccount, cloneAccount, syncAccount } from './names.ts';
+import { agentAccount, asyncAccount, cloneAccount, groupAccount, syncAccount } from './names.ts';
 import { identifier, literal, textOf, type Session } from './sql.ts';
 
 /** Of new data: nobody gets in from the network but by what is made here; root only as the agent does. */
@@ -11,6 +11,7 @@ export async function makeAccounts(
   instances: readonly InstanceName[],
   passwords: Passwords,
   systemIdentifier: string,
+  inGroup: boolean,
 ): Promise<void> {
   const me = literal(userInfo().username);
   await session.query(`CREATE USER ${agentAccount}@localhost IDENTIFIED WITH auth_socket AS ${me}`);
@@ -22,7 +23,16 @@ export async function makeAccounts(
     `CREATE USER ${cloneAccount}@'%' IDENTIFIED BY ${literal(passwords.clone)} ATTRIBUTE ${attribute}`,
   );
   await session.query(`GRANT BACKUP_ADMIN ON *.* TO ${cloneAccount}@'%'`);
+  // Members of a group are all alike: the group counts their votes, not their accounts.
+  if (inGroup) return makeGroupAccount(session, passwords);
   for (const instance of instances) await makeInstanceAccounts(session, instance, passwords);
+}
+
+/** With CONNECTION_ADMIN: clients that take up every connection must not keep members from each other. */
+async function makeGroupAccount(session: Session, { replication }: Passwords): Promise<void> {
+  const name = `${groupAccount}@'%'`;
+  await session.query(`CREATE USER ${name} IDENTIFIED BY ${literal(replication)} PASSWORD EXPIRE NEVER`);
+  await session.query(`GRANT REPLICATION SLAVE, CONNECTION_ADMIN, GROUP_REPLICATION_STREAM ON *.* TO ${name}`);
 }
 
 /** Without CONNECTION_ADMIN, with which they would pass the gate, and without an end to their passwords. */
@@ -47,7 +57,7 @@ export async function keepAccounts(
 ): Promise<void> {
   const rows = await session.query(
     `SELECT user, CONVERT(x509_subject USING utf8mb4) AS subject FROM mysql.user
-      WHERE host = '%' AND (user = ${literal(cloneAccount)} OR user LIKE 'mainstay\\\\_%sync\\\\_%')`,
+      WHERE host = '%' AND (user IN (${literal(cloneAccount)}, ${literal(groupAccount)}) OR user LIKE 'mainstay\\\\_%sync\\\\_%')`,
   );
   const there = new Map(rows.map((row) => [textOf(row, 'user'), textOf(row, 'subject')]));
   for (const instance of instances)

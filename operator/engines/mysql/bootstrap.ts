@@ -50,7 +50,8 @@ export async function initialize(
   try {
     await untilConnectable(server, layout, clock, log.lastWords, signal, 'root');
     await withSession(localAgent(layout, 'root'), 60_000, signal, async (session) => {
-      await makeAccounts(session, definition.instances, await mountedPasswords(layout), systemIdentifier);
+      const passwords = await mountedPasswords(layout);
+      await makeAccounts(session, definition.instances, passwords, systemIdentifier, definition.group !== undefined);
       const { database, owner } = definition.application;
       await session.query(`CREATE DATABASE ${identifier(database)}`);
       // Without a password it would be open to everybody; it has one as soon as the operator has declared it.

@@ -57,6 +57,19 @@ test('what a user sets of the rest is set, init_connect behind the gate', () => 
   expect(set.get('init_connect')).toMatch(/^"do if\(.*, 1\); SET NAMES utf8mb4"$/);
 });
 
+test('a member of a group never starts, joins or bootstraps by itself, whatever its variables say', () => {
+  const group = { mode: 'MultiPrimary' } as const;
+  const parameters = { group_replication_start_on_boot: 'ON', group_replication_consistency: 'AFTER' };
+  const lines = myCnf({ ...definition, group, parameters }, places, 3, {}).split('\n');
+  const last = (name: string) => lines.findLast((line) => line.startsWith(`loose_group_replication_${name}=`));
+  expect(lines).toContain('plugin_load_add=group_replication.so');
+  expect(last('start_on_boot')).toMatch(/OFF$/);
+  expect(last('bootstrap_group')).toMatch(/OFF$/);
+  expect(last('single_primary_mode')).toMatch(/OFF$/);
+  expect(last('consistency')).toMatch(/AFTER$/);
+  expect(myCnf(definition, places, 3, {})).not.toContain('group_replication');
+});
+
 test.each([
   ['1G', '1073741824'],
   ['77', '77'],

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Definition } from '../../api/cluster-state.ts';
 import { replaceFile } from '../files.ts';
 import { initConnect, shut } from './gate.ts';
+import { groupDefaults, groupSettings } from './group.ts';
 import { configFile, socket, type Layout } from './layout.ts';
 
 /** Milliseconds: never falls back to asynchronous by itself. */
@@ -71,6 +72,7 @@ export function lockedSettings(layout: Layout, ordinal: number): Readonly<Record
 
 /** Loaded at each start rather than installed: a clone would bring the other's, and needs no write. */
 const plugins = ['semisync_source.so', 'semisync_replica.so', 'mysql_clone.so', 'auth_socket.so'];
+const groupPlugin = 'group_replication.so';
 
 /** Options may be written with dashes, in either case, and as `loose_`; all mean the same. */
 export const optionName = (name: string): string =>
@@ -94,6 +96,7 @@ function userSettings({ parameters, defaults: given }: Definition): Readonly<Rec
 /** What isn't ours: the user's, and our defaults where there is nothing of the user's. */
 export const settingsOf = (definition: Definition): Readonly<Record<string, string>> => ({
   ...defaults,
+  ...(definition.group && groupDefaults),
   ...userSettings(definition),
 });
 
@@ -105,15 +108,19 @@ export function myCnf(
   tls: Readonly<Record<string, string>>,
 ): string {
   const { init_connect: own, ...users } = settingsOf(definition);
+  const { group } = definition;
   const locked = lockedSettings(layout, ordinal);
   const lines = (settings: Readonly<Record<string, string>>): readonly string[] =>
-    Object.entries(settings).map(([name, value]) => `${name}=${quote(value)}`);
+    // Unknown to `--initialize`, which loads no plugins.
+    Object.entries(settings).map(
+      ([name, value]) => `${name.startsWith('group_replication_') ? 'loose_' : ''}${name}=${quote(value)}`,
+    );
   return [
     '# Written by Mainstay: changes are lost.',
     '[mysqld]',
     ...lines(users),
-    ...plugins.map((plugin) => `plugin_load_add=${plugin}`),
-    ...lines({ ...locked, ...tls, init_connect: initConnect(shut, own) }),
+    ...[...plugins, ...(group ? [groupPlugin] : [])].map((plugin) => `plugin_load_add=${plugin}`),
+    ...lines({ ...locked, ...(group && groupSettings(group.mode)), ...tls, init_connect: initConnect(shut, own) }),
     '',
   ].join('\n');
 }

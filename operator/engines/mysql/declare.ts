@@ -78,7 +78,11 @@ async function bringSystem(
 ): Promise<void> {
   const differ = [...present].flatMap(([name, user]) => {
     const wanted =
-      name === cloneAccount ? system.clone : /^mainstay_a?sync_\d+$/.test(name) ? system.replication : undefined;
+      name === cloneAccount
+        ? system.clone
+        : /^mainstay_(a?sync_\d+|group)$/.test(name)
+          ? system.replication
+          : undefined;
     return wanted && wanted.verifier !== user.verifier ? [{ name, wanted }] : [];
   });
   if (differ.length === 0) return;

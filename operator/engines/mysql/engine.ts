@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { CutTail, Voter } from '../../api/cluster-state.ts';
 import { contains, formatGtidSet, parseGtidSet, type GtidSet } from '../../ha/gtid-set.ts';
+import { takesPart } from '../../ha/group/sight.ts';
 import type { DatabaseEffect, DatabaseState, Health } from '../../ha/state.ts';
 import { epochOfEnd, epochOfTimeline } from '../../ha/view.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -12,7 +13,7 @@ import type { Logger } from '../../platform/log.ts';
 import { command } from '../command.ts';
 import { diskCanary } from '../disk-canary.ts';
 import { keepDiskSpace, type Disks } from '../disk-space.ts';
-import type { CopyProgress, EffectInContext, Engine, EngineContext, Observation } from '../engine.ts';
+import type { CopyProgress, EffectInContext, Engine, EngineContext, GroupServer, Observation } from '../engine.ts';
 import { exists, replaceFile } from '../files.ts';
 import { watchHealth, type HealthWatch } from '../health.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
@@ -24,6 +25,7 @@ import { initialize } from './bootstrap.ts';
 import { settingsOf, writeConfiguration } from './config.ts';
 import { heldCredentials, mountedPasswords } from './credentials.ts';
 import { initConnect, shut, type Gate } from './gate.ts';
+import { applyReceived, handOver, joinGroup, leaveGroup, lookAtGroup } from './group.ts';
 import { isBinaryLog, systemFile, type Layout } from './layout.ts';
 import { backlogOf, heldBy, timelineOf, type Held } from './log-end.ts';
 import { newServerUuid, ordinalOf, syncAccount } from './names.ts';
@@ -41,7 +43,7 @@ import {
 import { firstToKeep } from './retention.ts';
 import { serverLog, type LogRecord } from './server-log.ts';
 import { followSlowLog } from './slow-log.ts';
-import { quiesce } from './shutdown.ts';
+import { endClients, quiesce } from './shutdown.ts';
 import { gtidsIn, lastBinaryLog, readBinaryLog } from './binlog.ts';
 import { clone, clonedFile, discardFormer, discardUnfinished } from './clone.ts';
 import { watchFitness } from './fitness.ts';
@@ -49,7 +51,7 @@ import { gtidsOf, positionAt } from './position.ts';
 import { applyChanges, noteAccepted, takeAccepted, writeIfValid, type Settings } from './settings.ts';
 import { cutTail, judgeTail, lastCutTail, logThatWon, theirs, withoutBeats, type Tail } from './tail.ts';
 import { declare } from './declare.ts';
-import { canary, isLetIn, keptSession, localAgent, withSession } from './sql.ts';
+import { canary, isLetIn, keptSession, localAgent, withSession, type Session } from './sql.ts';
 import { stallWatch } from './stall.ts';
 import { applySyncSet, replicaWatch, semiSync, type Primary } from './sync-set.ts';
 import { keepTls } from './tls.ts';
@@ -734,6 +736,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
       };
     }
     if (state.status !== 'replica') return { member: {}, streaming: false, replicas: [] };
+    if (context.definition.group) return measureMember(context, signal);
     await keepPart(context, signal);
     await keepDelay(context, signal);
     const isFollowing = state.following !== undefined && !state.diverged && told.status === 'well';
@@ -754,6 +757,59 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     const message = state.diverged && unfit !== undefined ? { message: `${unfit}: it is to be copied anew` } : {};
     return { member: { timeline, position, backlog, ...message }, streaming, replicas: [] };
   }
+
+  /** One of a group: the epoch of its log is the number of that group. */
+  async function measureMember(context: EngineContext, signal: AbortSignal): Promise<Observation> {
+    const { sight, held } = await accessTo(signal).control(async (session) => ({
+      sight: await lookAtGroup(session, gate.clients),
+      held: await heldBy(session),
+    }));
+    const isTaking = takesPart(sight);
+    if (isTaking && sight.state === 'ONLINE') {
+      await discardFormer(layout);
+      if (sight.writable) await keepOwnAccounts(context, true, signal);
+    }
+    const position = positionAt(sight.number, held.all);
+    return { member: { position }, streaming: isTaking && sight.state === 'ONLINE', replicas: [] };
+  }
+
+  /** A session of its own: what it is asked may take minutes, and others must be answered meanwhile. */
+  const alone = <T>(signal: AbortSignal, use: (session: Session) => Promise<T>): Promise<T> =>
+    withSession(localAgent(layout), signalLimit, signal, use);
+
+  const group: GroupServer = {
+    look: (signal) => accessTo(signal).control((session) => lookAtGroup(session, gate.clients)),
+    join: async (joining, bootstrap, { definition }, signal) => {
+      const { systemIdentifier } = asReplica('join');
+      const password = (await mountedPasswords(layout)).replication;
+      const link = await tls.link(definition);
+      const order = { ...joining, systemIdentifier, password, tls: link };
+      try {
+        // Another password later is no matter: a member that can't come back to the others by this one joins anew.
+        await alone(signal, (session) => joinGroup(session, order, bootstrap));
+      } catch (error) {
+        // It may be about to found the group all the same, when another has the right to.
+        if (bootstrap) state = await end('kill', AbortSignal.timeout(limits.dying));
+        throw error;
+      }
+    },
+    leave: async (context, signal) => {
+      await group.setOpen(false, context, signal);
+      try {
+        await alone(signal, leaveGroup);
+      } catch (error) {
+        // Nothing less is known to be out.
+        state = await end('kill', AbortSignal.timeout(limits.dying));
+        throw error;
+      }
+      await alone(signal, (session) => applyReceived(session, clock, signal));
+    },
+    setOpen: async (open, { definition }, signal) => {
+      await setGate({ members: [], clients: open }, definition, signal);
+      if (!open) await accessTo(signal).control(endClients);
+    },
+    handOver: (incarnation, signal) => alone(signal, (session) => handOver(session, incarnation)),
+  };
 
   /**
    * A member of the sync set acknowledges, others don't: each with its own account. Where nobody counts yet, whoever the primary
@@ -820,7 +876,10 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     if (!isSafe) return;
     const subject = await tls.requiredSubject(definition);
     await accessTo(signal)
-      .control((session) => keepAccounts(session, definition.instances, () => mountedPasswords(layout), subject))
+      .control((session) =>
+        // A group has one account for all of them.
+        keepAccounts(session, definition.group ? [] : definition.instances, () => mountedPasswords(layout), subject),
+      )
       .catch((error: unknown) => log.warn({ err: error }, 'accounts of instances could not be brought about'));
   }
 
@@ -858,8 +917,19 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
 
   const runAlone = oneAtATime(run, dirname(layout.data), clock, log);
 
+  /** Commits don't have to wait for ever: in a group while it has a majority, else while enough replicas follow. */
+  async function isSafeToDeclare(signal: AbortSignal): Promise<boolean> {
+    if (state.status === 'replica') {
+      const sight = await group.look(signal);
+      return sight.writable && takesPart(sight);
+    }
+    const { applied } = asPrimary('declare');
+    return (await accessTo(signal).control(semiSync)).clients >= (applied?.acknowledgements ?? 1);
+  }
+
   return {
     databasePort,
+    group,
     state: () => state,
     standing: () => ({ disks: space.use(), ...(kept && { cutTail: kept }) }),
     inspect: async () => (state = await inspect()),
@@ -878,12 +948,10 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     copyProgress: () => copied,
     observe,
     configure,
-    declare: async (declaration, lacking, signal) => {
-      const { applied } = asPrimary('declare');
-      const isSafe = async (): Promise<boolean> =>
-        (await accessTo(signal).control(semiSync)).clients >= (applied?.acknowledgements ?? 1);
+    declare: (declaration, lacking, signal) => {
+      if (state.status !== 'replica') asPrimary('declare');
       return withSession(localAgent(layout), limits.declaration, signal, (session) =>
-        declare(declaration, session, isSafe, lacking),
+        declare(declaration, session, () => isSafeToDeclare(signal), lacking),
       );
     },
     onChange: (listener) => (changeListener = listener),

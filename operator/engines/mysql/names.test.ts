@@ -10,6 +10,8 @@ import {
   syncAccount,
   systemIn,
   voterOf,
+  groupName,
+  numberOfGroup,
 } from './names.ts';
 import { addressOf } from './peers.ts';
 import { recordOf } from './server-log.ts';
@@ -61,4 +63,11 @@ test('a line of the log is taken apart, anything else is a message', () => {
     message: 'Aborting',
   });
   expect(recordOf('mysqld: something')).toMatchObject({ level: 'info', message: 'mysqld: something' });
+});
+
+test('a group’s name is a uuid of its cluster and its number, which can be read back', () => {
+  const name = groupName('6d61696e-7374-6179-8aaa-0123456789ab', 258);
+  expect(name).toBe('67726f75-5678-49ab-8000-000000000102');
+  expect(numberOfGroup(name)).toBe(258);
+  expect(numberOfGroup('')).toBe(0);
 });

@@ -9,6 +9,8 @@ export const reservedPrefix = 'mainstay';
 /** Of the agent, over the socket, by the operating system's user. */
 export const agentAccount = 'mainstay';
 export const cloneAccount = 'mainstay_clone';
+/** With which members of a replication group talk to each other. */
+export const groupAccount = 'mainstay_group';
 
 /**
  * Each instance has two: one with which its acknowledgements count, shut out where it is no member of the sync set, and one
@@ -61,3 +63,16 @@ export const isOurs = (source: string): boolean => source.startsWith(`${ours}-`)
 /** The cluster whose log this is. */
 export const systemIn = (gtids: GtidSet): string | undefined =>
   [...gtids.keys()].find((source) => source.startsWith(`${ours}-8`));
+
+/** "group" in hexadecimal: every transaction of a group has such a source, with the cluster in the middle and its number at the end. */
+const groups = '67726f75';
+
+/** A name of its own for each bootstrap: members of two groups can't meet, and no GTID can be given by both. */
+export function groupName(systemIdentifier: string, number: number): string {
+  const cluster = systemIdentifier.slice(-7);
+  return `${groups}-${cluster.slice(0, 4)}-4${cluster.slice(4)}-8000-${number.toString(16).padStart(12, '0')}`;
+}
+
+/** 0 for what is no such name. */
+export const numberOfGroup = (name: string): number =>
+  name.startsWith(`${groups}-`) ? Number.parseInt(name.slice(-12), 16) : 0;

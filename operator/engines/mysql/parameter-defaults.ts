@@ -10,6 +10,8 @@ const mebibyte = 2 ** 20;
 const agentBytes = 128 * mebibyte;
 /** What an idle server takes besides its buffer pool, performance_schema included: 430 MiB measured (mysql-lab.md §10). */
 const serverBytes = 448 * mebibyte;
+/** Messages that a member of a group keeps for those that were away (group.ts). */
+const groupBytes = 128 * mebibyte;
 /** MySQL's own defaults: with less there is nothing to divide. */
 const leastPool = 128 * mebibyte;
 const leastRedo = 100 * mebibyte;
@@ -17,11 +19,12 @@ const leastRedo = 100 * mebibyte;
 export function parameterDefaults({
   resources,
   storage,
-}: Pick<MySQLCluster['spec'], 'resources' | 'storage'>): Readonly<Record<string, string>> {
+  topology,
+}: Pick<MySQLCluster['spec'], 'resources' | 'storage' | 'topology'>): Readonly<Record<string, string>> {
   // Without a limit or request nobody knows what there is.
   const memory = quantityValue(resources?.limits?.memory ?? resources?.requests?.memory ?? 0) ?? 0;
   // The rest is for connections, sorts and temporary tables.
-  const pool = (memory - agentBytes - serverBytes) * 0.7;
+  const pool = (memory - agentBytes - serverBytes - (topology === 'Group' ? groupBytes : 0)) * 0.7;
   if (pool < leastPool) return {};
   // Changes of half the pool, so that it need not be written out in haste; a twentieth of the volume at most.
   const redo = Math.min(pool / 2, (quantityValue(storage.size) ?? 0) / 20, 4096 * mebibyte);

@@ -39,8 +39,12 @@ export const mysqlProfile: EngineProfile = {
   },
   definition: ({ spec }: MySQLCluster) => {
     const defaults = parameterDefaults(spec);
-    return Object.keys(defaults).length > 0 ? { defaults } : {};
+    return {
+      ...(Object.keys(defaults).length > 0 && { defaults }),
+      ...(spec.topology === 'Group' && { group: { mode: spec.group.mode } }),
+    };
   },
+  electsItself: ({ spec }: MySQLCluster) => spec.topology === 'Group',
   initFiles: () => [],
   logVolume: () => undefined,
 

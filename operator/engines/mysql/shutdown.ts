@@ -35,7 +35,7 @@ async function shutForWriting(session: Session): Promise<boolean> {
   }
 }
 
-async function endClients(session: Session): Promise<void> {
+export async function endClients(session: Session): Promise<void> {
   const rows = await session.query(
     `SELECT processlist_id AS id FROM performance_schema.threads
       WHERE type = 'FOREGROUND' AND processlist_user IS NOT NULL AND processlist_user NOT LIKE 'mainstay%'

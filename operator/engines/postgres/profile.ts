@@ -70,6 +70,7 @@ export const postgresProfile: EngineProfile = {
     return { ...(Object.keys(defaults).length > 0 && { defaults }), bootstrap: bootstrapFor(spec) };
   },
 
+  electsItself: () => false,
   initFiles: ({ spec }: PostgresCluster): readonly InitFile[] => spec.bootstrap.postInitSql,
   logVolume: ({ spec }: PostgresCluster) => spec.walStorage,
 
