@@ -346,18 +346,20 @@ async function resizePod(
   const annotate = (added: Readonly<Record<string, string>>) =>
     client.patch(pods, ref, { metadata: { uid, annotations: added } }, { fieldManager }, options);
   const container = { name: profileOf(cluster).engine, resources: inFull(resources) };
-  try {
-    await client.patch(
+  const resize = (): Promise<unknown> =>
+    client.patch(
       pods,
       ref,
       { metadata: { uid }, spec: { containers: [container] } },
       { fieldManager, subresource: 'resize', lists: 'merged' },
       options,
     );
-  } catch (error) {
-    if (!isUnsupported(error)) throw error;
+  const refusal = await unsupported(resize());
+  // A Pod is not replaced for one word of one webhook.
+  const again = refusal && (await unsupported(resize()));
+  if (again) {
     await annotate({ [annotations.resizeRefused]: intentHash(resources) });
-    note('ResizeRefused', `${instance} can’t get other resources while it runs, and is replaced: ${error.message}`);
+    note('ResizeRefused', `${instance} can’t get other resources while it runs, and is replaced: ${again.message}`);
     return;
   }
   await annotate(action.annotations);
@@ -365,9 +367,18 @@ async function resizePod(
 }
 
 /** Before Kubernetes 1.33 there is no such path; and some changes are refused for reasons of its own. */
-const isUnsupported = (error: unknown): error is KubernetesApiError =>
-  error instanceof KubernetesApiError &&
-  (isInvalid(error) || error.status === 405 || (error.status === 404 && !error.namesObject));
+async function unsupported(call: Promise<unknown>): Promise<KubernetesApiError | undefined> {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    const isSo =
+      error instanceof KubernetesApiError &&
+      (isInvalid(error) || error.status === 405 || (error.status === 404 && !error.namesObject));
+    if (isSo) return error;
+    throw error;
+  }
+}
 
 function describeChange({ server, client }: FilesPlan): string {
   const replaced = [...(server === 'keep' ? [] : ['the servers']), ...(client === 'keep' ? [] : ['replication'])];

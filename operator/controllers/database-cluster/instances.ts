@@ -2,7 +2,7 @@
 import type { InstanceName } from '../../api/cluster-state.ts';
 import { effectiveDurability } from '../../api/durability.ts';
 import { databaseImage } from '../../resources/installation.ts';
-import { instanceNames, instanceNumber } from '../../resources/names.ts';
+import { instanceNames, instanceNumber, volumeName } from '../../resources/names.ts';
 import { podInputs, podIntent } from '../../resources/pod.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { publishedTags } from '../switchover-candidate.ts';
@@ -37,6 +37,7 @@ export function runningPrimary(runtime: ClusterRuntime): InstanceName | undefine
 
 /** Its Pod shall be replaced: somebody has changed what it is made from, or it does not run and we would make it differently. */
 export function isOutdated(facts: Facts, pod: ObservedPod): boolean {
+  if (isOnFormerVolume(facts, pod)) return false;
   const resize = resizeOf(facts, pod);
   if (resize.verdict === 'replace') return true;
   if (!isDifferent(facts, pod)) return false;
@@ -56,6 +57,15 @@ export function isDifferent(facts: Facts, pod: ObservedPod): boolean {
   const { installation, dataUid } = facts;
   const volumeSerial = volumeSerialOf(facts, pod.instance);
   return pod.intent !== podIntent(facts.cluster, pod.instance, { installation, image, dataUid, volumeSerial });
+}
+
+/**
+ * It runs on a volume in whose place there is another, as when a node comes back that was thought gone. To move it is more than to
+ * replace its Pod: what it holds may count.
+ */
+export function isOnFormerVolume({ volumes }: Facts, { instance, claim, running }: ObservedPod): boolean {
+  const inUse = volumes.find((volume) => volume.instance === instance);
+  return running && claim !== undefined && inUse !== undefined && claim !== volumeName(inUse);
 }
 
 /** What a change of spec.resources asks for, if nothing else of its Pod has changed. */

@@ -427,6 +427,27 @@ describe('a volume that is gone with its node', () => {
     expect(next.verdict === 'wait' || next.verdict === 'stuck' ? next.message : '').toMatch(says);
   });
 
+  test('its node comes back when another volume is made already: what it holds is given up only when nobody depends on it', () => {
+    const world = after(stranded(), 10);
+    for (const action of decide(factsOf(world))) carryOut(world, action);
+    world.stranded = new Map();
+    world.runtime = { ...world.runtime, definition: undefined };
+    settle(world);
+    expect(world.pods.get('orders-2')).toMatchObject({ claim: 'orders-2', running: true });
+    const counted = [{ instance: 'orders-2', incarnation: 'orders-2' }];
+    for (const action of decide(factsOf(world)).filter(({ type }) => type === 'publish-definition'))
+      carryOut(world, action);
+    settle(world);
+    expect(decide(factsOf(world)).map(({ type }) => type)).toEqual(['publish-definition']);
+    step(world);
+    const { sync } = world.runtime;
+    world.runtime = { ...world.runtime, sync: sync && { ...sync, members: counted } };
+    expect(decide(factsOf(world)).filter(isRisky)).toEqual([]);
+    world.runtime = { ...world.runtime, sync };
+    expect(story(converge(world))).toEqual(['stop orders-2', 'keep-volume orders-2/data/1']);
+    expect(world.pods.get('orders-2')?.claim).toBe('orders-2-v2');
+  });
+
   test('the claim deleted by hand: another is made, under another name if there is a former one', () => {
     const world = converged();
     respec(world, fast);

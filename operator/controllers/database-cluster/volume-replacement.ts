@@ -12,7 +12,15 @@ import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { publishedTags, switchoverCandidate } from '../switchover-candidate.ts';
 import { currentRuntime, type Facts, type ObservedPod, type ObservedVolume } from './facts.ts';
 import { standingForce } from './forced-failover.ts';
-import { canSpare, eligibleForSwitchover, isOutdated, podOf, runningPrimary, wantedInstances } from './instances.ts';
+import {
+  canSpare,
+  eligibleForSwitchover,
+  isOnFormerVolume,
+  isOutdated,
+  podOf,
+  runningPrimary,
+  wantedInstances,
+} from './instances.ts';
 import { hasSettled } from './pending-restart.ts';
 
 export type VolumeReplacement =
@@ -37,12 +45,15 @@ export function isMisplaced({ cluster }: Facts, { holds, storageClassName }: Obs
   return wanted !== undefined && storageClassName !== undefined && storageClassName !== wanted;
 }
 
-/** Instances with a volume of another class than the spec asks for. Data and log are one: both are made anew. */
+/** Instances with a volume of another class than the spec asks for, data or log; and those that run on a former one. */
 export function misplacedInstances(facts: Facts): readonly InstanceName[] {
   const misplaced = [...facts.volumes, ...facts.walVolumes].filter(
     (volume) => volume.ours && !volume.deleting && isMisplaced(facts, volume),
   );
-  return wantedInstances(facts).filter((name) => misplaced.some(({ instance }) => instance === name));
+  const elsewhere = facts.pods.filter((pod) => pod.ours && isOnFormerVolume(facts, pod));
+  return wantedInstances(facts).filter((name) =>
+    [...misplaced, ...elsewhere].some(({ instance }) => instance === name),
+  );
 }
 
 /** Instances of the spec that the agents shall do without: nobody depends on them until their new volumes are there. */
@@ -115,7 +126,8 @@ function nextToLeave(facts: Facts, runtime: ClusterRuntime, misplaced: readonly 
   const primary = runningPrimary(runtime);
   if (primary === undefined) return wait('there is no primary now');
   if (runtime.switchover) return wait('a switchover is under way');
-  if (runtime.restarts.size > 0) return wait('a database is being restarted');
+  if ([...runtime.requests.keys()].some((key) => key.startsWith('requests/')))
+    return wait('something else is asked of the agents');
   if (facts.pods.some((pod) => pod.deleting || isOutdated(facts, pod))) return wait('Pods are being replaced');
 
   const wanted = wantedInstances(facts);
