@@ -93,6 +93,8 @@ function replaceMisplaced(facts: Facts, runtime: ClusterRuntime): VolumeReplacem
   }
   const leftOut = misplaced.find((instance) => isLeftOut(runtime, instance));
   if (leftOut === undefined) return misplaced.length === 0 ? nothing : nextToLeave(facts, runtime, misplaced);
+  // What it holds may be needed yet, and nobody could fill another volume.
+  if (runningPrimary(runtime) === undefined) return wait('there is no primary now');
   if (!mayLeave(runtime, leftOut)) return wait(`${leftOut} is leaving the sync set`);
   const pod = podOf(facts, leftOut);
   if (!pod) return { verdict: 'make', instance: leftOut, because: 'another-class' };

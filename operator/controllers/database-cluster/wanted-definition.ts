@@ -31,15 +31,15 @@ const hasHadPrimary = ({ cluster: { metadata, status } }: Facts): boolean =>
   (status.epoch ?? 0) > 0 || (status.dataUid !== undefined && status.dataUid !== metadata.uid);
 
 /** The agents know what the spec asks for, and nobody beyond it is left. */
-export const isPublished = (facts: Facts, runtime: ClusterRuntime): boolean =>
-  runtime.definition?.text ===
-  definitionText(
-    definitionFor(facts.cluster, {
-      settings: judgeSettings(facts.cluster, runtime).settings,
-      zones: zonesOf(facts),
-      certificatesOnly: certificatesOnly(facts, runtime),
-    }),
-  );
+export function isPublished(facts: Facts, runtime: ClusterRuntime): boolean {
+  const cluster = asSized(facts, (pod) => isOutdated(facts, pod));
+  const definition = definitionFor(cluster, {
+    settings: judgeSettings(cluster, runtime).settings,
+    zones: zonesOf(facts),
+    certificatesOnly: certificatesOnly(facts, runtime),
+  });
+  return runtime.definition?.text === definitionText(definition);
+}
 
 /** Surplus instances that lead, or whose log is the recorded one, stay members until they have handed over. */
 function leavingLeaders(facts: Facts, runtime: ClusterRuntime): readonly InstanceName[] {
