@@ -1,4 +1,4 @@
-/** What a user does to a cluster, and when all of it is done. Each begins and ends with a healthy cluster of three, but for the last. */
+/** What a user does to a cluster, and when all of it is done. Each begins and ends with a healthy cluster, but for the last. */
 import type { KubernetesClient } from '../../operator/kubernetes/client.ts';
 import { clusterOperations, postgresClusters, type Observer, type Seen } from './observer.ts';
 
@@ -98,7 +98,7 @@ export const stories: readonly Story[] = [
   },
   {
     name: 'other resources, and back',
-    spec: { resources: resources('1') },
+    spec: { instances: 2, resources: resources('1') },
     async tell(stage) {
       for (const cpu of ['2', '1']) {
         await change(stage, { resources: resources(cpu) });
