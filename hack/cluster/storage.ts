@@ -1,4 +1,4 @@
-/** The default StorageClass `local` and its provisioner: a volume is a directory on its node's disk. */
+/** The default StorageClass `local`, `local-2` for those who change it, and their provisioner: a volume is a directory on its node's disk. */
 import { join } from 'node:path';
 import { apply } from './api.ts';
 import { binFolder, controlPlaneCgroup, stateFolder } from './layout.ts';
@@ -15,19 +15,23 @@ export const provisioner: Daemon = {
 export async function startStorage(signal: AbortSignal): Promise<void> {
   const name = 'mainstay:local-provisioner';
   const rbac = 'rbac.authorization.k8s.io';
-  await apply(
-    {
-      apiVersion: 'storage.k8s.io/v1',
-      kind: 'StorageClass',
-      metadata: { name: 'local', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
-      provisioner: 'mainstay.dev/local',
-      volumeBindingMode: 'WaitForFirstConsumer',
-      reclaimPolicy: 'Delete',
-      allowVolumeExpansion: true,
-    },
-    'storageclasses',
-    signal,
-  );
+  for (const [className, isDefault] of [
+    ['local', 'true'],
+    ['local-2', 'false'],
+  ] as const)
+    await apply(
+      {
+        apiVersion: 'storage.k8s.io/v1',
+        kind: 'StorageClass',
+        metadata: { name: className, annotations: { 'storageclass.kubernetes.io/is-default-class': isDefault } },
+        provisioner: 'mainstay.dev/local',
+        volumeBindingMode: 'WaitForFirstConsumer',
+        reclaimPolicy: 'Delete',
+        allowVolumeExpansion: true,
+      },
+      'storageclasses',
+      signal,
+    );
   await apply(
     {
       apiVersion: `${rbac}/v1`,

@@ -1,4 +1,4 @@
-/** What a user does to a cluster, and when all of it is done. Each begins and ends with a healthy cluster of three, but for the last. */
+/** What a user does to a cluster, and when all of it is done. Each begins and ends with a healthy cluster, but for the last. */
 import type { KubernetesClient } from '../../operator/kubernetes/client.ts';
 import { clusterOperations, postgresClusters, type Observer, type Seen } from './observer.ts';
 
@@ -28,6 +28,8 @@ export interface Story {
 }
 
 export const clusterName = 'orders';
+
+const resources = (cpu: string) => ({ requests: { cpu, memory: '1Gi' }, limits: { memory: '1Gi' } });
 
 export const stories: readonly Story[] = [
   // First, because it takes longest: databases are given seconds to come back.
@@ -79,6 +81,34 @@ export const stories: readonly Story[] = [
         );
         return small ? `${small.metadata?.name ?? ''} is small` : unready(stage);
       });
+    },
+  },
+  {
+    name: 'another storage class',
+    consumes: true,
+    // Two, as each is one copy and one switchover more to die at.
+    spec: { instances: 2, storage: { size: '1Gi', storageClassName: 'standard' } },
+    async tell(stage) {
+      await change(stage, { storage: { storageClassName: 'standard-2' } });
+      await stage.settled('every instance on another volume', () => {
+        const moved = volumes(stage).filter(({ spec }) => spec?.['storageClassName'] === 'standard-2');
+        return moved.length === 2 ? unready(stage) : `${moved.length} volumes are of that class`;
+      });
+    },
+  },
+  {
+    name: 'other resources, and back',
+    spec: { instances: 2, resources: resources('1') },
+    async tell(stage) {
+      for (const cpu of ['2', '1']) {
+        await change(stage, { resources: resources(cpu) });
+        await stage.settled(`${cpu} CPU each`, () => {
+          const other = stage.observer
+            .pods(stage.namespace)
+            .find(({ spec }) => !JSON.stringify(spec?.['containers']).includes(`"requests":{"cpu":"${cpu}"`));
+          return other ? `${other.metadata?.name ?? ''} has others` : unready(stage);
+        });
+      }
     },
   },
   {

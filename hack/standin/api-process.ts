@@ -166,11 +166,15 @@ async function prepare(client: KubernetesClient, signal: AbortSignal): Promise<v
       },
       status: { conditions: [{ type: 'Ready', status: 'True' }] },
     });
-  await client.create(storageClasses, {
-    metadata: { name: 'standard', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
-    provisioner: 'standin.mainstay.dev/volumes',
-    allowVolumeExpansion: true,
-  });
+  for (const [name, isDefault] of [
+    ['standard', 'true'],
+    ['standard-2', 'false'],
+  ] as const)
+    await client.create(storageClasses, {
+      metadata: { name, annotations: { 'storageclass.kubernetes.io/is-default-class': isDefault } },
+      provisioner: 'standin.mainstay.dev/volumes',
+      allowVolumeExpansion: true,
+    });
 }
 
 async function areEstablished(client: KubernetesClient) {

@@ -129,7 +129,8 @@ export const storage = (product: string) =>
     ),
     storageClassName: described(
       z.string().min(1).max(253).exactOptional(),
-      'Storage class of the volumes; the cluster’s default class if absent. Can’t be changed later.',
+      'Storage class of the volumes; the cluster’s default class if absent. ' +
+        'Change it, and each instance gets a new volume of that class, one at a time, filled from the others. Can’t be removed later.',
       [objectName],
     ),
   });
@@ -172,10 +173,10 @@ export function mayNotShrink(field: 'storage' | 'walStorage', volumes: 'data' | 
   };
 }
 
-export const sameClass: Rule<unknown> = {
-  cel: 'has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)',
+export const keepsClass: Rule<unknown> = {
+  cel: '!has(oldSelf.storageClassName) || has(self.storageClassName)',
   fieldPath: '.storageClassName',
-  message: 'can’t be changed yet: restore the old value, or make a new cluster and move the data',
+  message: 'can’t be removed, because the default class of today may not be that of tomorrow: name the class',
 };
 
 export const instances = described(
@@ -197,7 +198,7 @@ export const placement = {
   replication: described(Replication.prefault({}), 'How replicas get their data.'),
   resources: described(
     Resources.exactOptional(),
-    'CPU and memory of each instance; requests of 250m and 256Mi by default, too little for a database with work to do. Set memory requests equal to limits, so that the database is not the first to be killed.',
+    'CPU and memory of each instance, changed while it runs where Kubernetes can; requests of 250m and 256Mi by default, too little for a database with work to do. Set memory requests equal to limits, so that the database is not the first to be killed.',
     [withinLimits('cpu'), withinLimits('memory'), withinLimits('ephemeral-storage')],
   ),
   affinity: described(Affinity.prefault({}), 'Where instances run.'),

@@ -25,7 +25,11 @@ export const conditionTypes = {
       RemovingInstances: 'True: instances beyond spec.instances are leaving.',
       RestartingInstances: 'True: databases are being restarted one at a time; see the condition PendingRestart.',
       ReplacingInstances: 'True: Pods are being replaced one at a time, replicas first.',
+      ResizingInstances:
+        'True: instances get other resources one at a time while they run; the message says what is waited for.',
       ResizingVolumes: 'True: volumes are being enlarged.',
+      ReplacingVolumes:
+        'True: instances get new volumes one at a time, filled from the others; the message says which, and what is waited for.',
       Hibernating: 'True: Pods are leaving, replicas first, because of spec.hibernated.',
       Deleting: 'True: the cluster is being deleted.',
       Done: 'False: nothing to do.',
@@ -41,6 +45,9 @@ export const conditionTypes = {
       VolumeConflict: 'True: retained volumes do not fit the spec.',
       VolumeNotExpandable:
         'True: the spec asks for larger volumes than there are, and their storage class can’t enlarge them.',
+      VolumeNotReplaceable:
+        'True: the storage class was changed, and the other instances could not do without one while its new volume is filled.',
+      VolumeLost: 'True: a volume is gone with its node, and is not replaced by itself; the message says why.',
       PodsUnschedulable: 'True: no node takes an instance.',
       SecretUnusable: 'True: a Secret that spec.tls names can’t be used, and there are no former certificates.',
       SettingsRefused:

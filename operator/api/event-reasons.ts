@@ -4,10 +4,33 @@ export const eventReasons = {
   InstanceCreated: { type: 'Normal', meaning: 'The Pod of a new instance was created.' },
   InstanceReplaced: { type: 'Normal', meaning: 'The Pod of an instance was replaced, its volume kept.' },
   InstanceRemoved: { type: 'Normal', meaning: 'An instance beyond spec.instances has left the cluster.' },
+  InstanceResized: { type: 'Normal', meaning: 'An instance gets other resources (spec.resources) while it runs.' },
+  ResizeRefused: {
+    type: 'Normal',
+    meaning: 'The API server would not change an instance’s resources while it runs; its Pod is replaced instead.',
+  },
   VolumeCreated: { type: 'Normal', meaning: 'A volume for an instance was requested.' },
   VolumeAdopted: { type: 'Normal', meaning: 'A volume retained from an earlier life of the cluster is used again.' },
-  VolumeRetained: { type: 'Normal', meaning: 'A volume was kept (deletionPolicy: Retain).' },
-  VolumeDeleted: { type: 'Normal', meaning: 'A volume was deleted (deletionPolicy: Delete).' },
+  VolumeRetained: {
+    type: 'Normal',
+    meaning: 'A volume that is no longer used was kept (deletionPolicy: Retain).',
+  },
+  VolumeDeleted: {
+    type: 'Normal',
+    meaning: 'A volume was deleted (deletionPolicy: Delete), or a new one to which nothing was ever written.',
+  },
+  VolumeReplaced: {
+    type: 'Normal',
+    meaning: 'An instance gets a new volume in place of another, of the storage class asked for; the note names both.',
+  },
+  VolumeLost: {
+    type: 'Warning',
+    meaning: 'The volume of an instance is gone with its node; the note says what becomes of the instance.',
+  },
+  VolumeNotReplaceable: {
+    type: 'Warning',
+    meaning: 'The storage class was changed, and no other instance could do without this one while it is copied.',
+  },
   VolumeResized: { type: 'Normal', meaning: 'A larger volume was requested.' },
   ClusterHibernated: { type: 'Normal', meaning: 'No instance runs any more, as asked for by spec.hibernated.' },
   ClusterResumed: { type: 'Normal', meaning: 'spec.hibernated is false again: instances are made on their volumes.' },

@@ -8,7 +8,7 @@ import {
   instances,
   lifeCycle,
   placement,
-  sameClass,
+  keepsClass,
   storage,
 } from './cluster-spec.ts';
 import { ClusterStatusSchema } from './cluster-status.ts';
@@ -31,7 +31,7 @@ const Spec = z.object({
   instances,
   version: described(z.enum(['8.4', '9.7']).default('9.7'), 'Release series of MySQL: both get fixes for years (LTS).'),
   image: image('MySQL', 'mainstay.dev/mysql:9.7'),
-  storage: described(storage('MySQL'), 'Volume of each instance.', [sameClass]),
+  storage: described(storage('MySQL'), 'Volume of each instance.', [keepsClass]),
   topology,
   group: described(Group.prefault({}), 'Options of topology Group.'),
   ...placement,

@@ -30,7 +30,7 @@ test('four lines make a whole cluster', () => {
     instances: 3,
     version: '18',
     storage,
-    replication: { cloneRate: '100Mi' },
+    replication: { cloneRate: '100Mi', replaceLostVolumesAfter: '10m' },
     durability: { acknowledgements: 1 },
     failover: { failback: 'Never', instances: [] },
     affinity: { nodeSpread: 'Preferred', topologyKey: 'topology.kubernetes.io/zone' },

@@ -10,7 +10,7 @@ import {
   lifeCycle,
   mayNotShrink,
   placement,
-  sameClass,
+  keepsClass,
   storage,
 } from './cluster-spec.ts';
 import { ClusterStatusSchema } from './cluster-status.ts';
@@ -44,12 +44,12 @@ const Spec = z.object({
     'Major version of PostgreSQL. A ClusterOperation of type Upgrade changes that of the data (status.version); this one follows by your hand.',
   ),
   image: image('PostgreSQL', 'mainstay.dev/postgres:18'),
-  storage: described(storage('PostgreSQL'), 'Volume of each instance.', [sameClass]),
+  storage: described(storage('PostgreSQL'), 'Volume of each instance.', [keepsClass]),
   walStorage: described(
     storage('PostgreSQL').exactOptional(),
     'A volume of its own for the write-ahead log of each instance: on a faster disk, or so that neither log nor data can fill the other’s. ' +
       'Can’t be added or removed later.',
-    [sameClass],
+    [keepsClass],
   ),
   ...placement,
   postgresql: described(

@@ -204,10 +204,10 @@ const refusedSpecs: readonly RefusedSpec[] = [
     says: ['spec.storage.size', 'is 10Gi but was 20Gi', 'keep 20Gi'],
   },
   {
-    title: 'another storage class',
+    title: 'no storage class any more',
     before: { storage: { ...storage, storageClassName: 'local' } },
-    spec: { storage: { ...storage, storageClassName: 'fast' } },
-    says: ['spec.storage.storageClassName', 'restore the old value'],
+    spec: { storage },
+    says: ['spec.storage.storageClassName', 'name the class'],
   },
   {
     title: 'another version',

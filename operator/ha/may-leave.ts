@@ -1,5 +1,6 @@
-/** Which instances can be removed, with their data (DESIGN §5, rule 11). */
-import type { Definition, InstanceName, Leader, SyncState } from '../api/cluster-state.ts';
+/** Which instances can be removed with their data, or go on without them (DESIGN §5, rule 11). */
+import type { Definition, Epoch, InstanceName, Leader, Member, SyncState } from '../api/cluster-state.ts';
+import { sameVoter } from './takeover.ts';
 
 /** Of what etcd holds. */
 export interface Dependents {
@@ -18,3 +19,32 @@ export const mayLeave = ({ definition, leader, sync }: Dependents, instance: Ins
   leader?.instance !== instance &&
   sync.primary.instance !== instance &&
   !sync.members.some((voter) => voter.instance === instance);
+
+/**
+ * An instance whose volume is gone may begin anew with an empty one: the recorded primary serves, and has every acknowledged
+ * write (I1), whoever else is counted. While nobody does, the volume that is gone may hold what nobody else has.
+ */
+export function mayBeginAnew(
+  {
+    epoch,
+    leader,
+    sync,
+    members,
+  }: Pick<Dependents, 'leader' | 'sync'> & {
+    readonly epoch: Epoch;
+    readonly members: ReadonlyMap<InstanceName, Pick<Member, 'state' | 'incarnation'>>;
+  },
+  instance: InstanceName,
+): boolean {
+  const primary = leader && members.get(leader.instance);
+  return (
+    leader !== undefined &&
+    sync !== undefined &&
+    leader.instance !== instance &&
+    leader.epoch === epoch &&
+    sync.epoch === epoch &&
+    sameVoter(leader, sync.primary) &&
+    primary?.state === 'running' &&
+    primary.incarnation === leader.incarnation
+  );
+}

@@ -71,12 +71,12 @@ export interface KubernetesClient {
     how?: { readonly subresource?: string; readonly fieldManager?: string },
     options?: CallOptions,
   ): Promise<T>;
-  /** JSON merge patch. */
+  /** JSON merge patch, in which a list replaces a list; `lists: 'merged'`: by their keys, as Kubernetes' own kinds define it. */
   patch<T extends ApiObject>(
     kind: ResourceKind<T>,
     ref: ObjectRef,
     mergePatch: object,
-    how: { readonly fieldManager: string; readonly subresource?: string },
+    how: { readonly fieldManager: string; readonly subresource?: string; readonly lists?: 'merged' },
     options?: CallOptions,
   ): Promise<T>;
   /** Resolves too when the object does not exist; preconditions that fail are a Conflict. */
@@ -174,7 +174,7 @@ export function kubernetesClient(access: ClusterAccess, options: KubernetesClien
       kind: ResourceKind<T>,
       ref: ObjectRef,
       mergePatch: object,
-      { fieldManager, subresource }: Parameters<KubernetesClient['patch']>[3],
+      { fieldManager, subresource, lists }: Parameters<KubernetesClient['patch']>[3],
       call?: CallOptions,
     ) {
       const request: ApiRequest = {
@@ -182,7 +182,7 @@ export function kubernetesClient(access: ClusterAccess, options: KubernetesClien
         method: 'PATCH',
         path: pathOf(kind, ref, subresource),
         query: { fieldManager },
-        contentType: 'application/merge-patch+json',
+        contentType: lists === 'merged' ? 'application/strategic-merge-patch+json' : 'application/merge-patch+json',
         body: mergePatch,
         idempotent: false,
       };

@@ -15,6 +15,8 @@ export interface DefinitionFacts {
    * definition may not lead.
    */
   readonly leaving?: readonly InstanceName[];
+  /** Instances of the spec that nothing may depend on for a while. */
+  readonly without?: readonly InstanceName[];
   /** Zone of each instance's node, as far as known. */
   readonly zones?: ReadonlyMap<InstanceName, string>;
   /** No instance needs a password to follow another any more. */
@@ -31,6 +33,7 @@ export function definitionFor(
   cluster: DatabaseCluster,
   {
     leaving = [],
+    without = [],
     zones = new Map(),
     founded = false,
     certificatesOnly = false,
@@ -49,7 +52,10 @@ export function definitionFor(
     generation: metadata.generation,
     engine: profile.engine,
     version: dataVersion(cluster),
-    instances: [...wanted, ...leaving.filter((instance) => !wanted.includes(instance)).sort()],
+    instances: [
+      ...wanted.filter((instance) => !without.includes(instance)),
+      ...leaving.filter((instance) => !wanted.includes(instance)).sort(),
+    ],
     durability: effectiveDurability(spec),
     ...(own.group && { group: own.group }),
     parameters: { ...settings.parameters },

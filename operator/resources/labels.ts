@@ -20,6 +20,12 @@ export const annotations = {
   inputs: 'mainstay.dev/inputs',
   /** Identity of the data on a volume: the UID of the first cluster that owned it. */
   clusterUid: 'mainstay.dev/cluster-uid',
+  /** On a volume that stays although another has taken its place: that other's claim. It is never used again. */
+  supersededBy: 'mainstay.dev/superseded-by',
+  /** On a Pod, spec.resources as it was asked for last, when it was made or since. */
+  resources: 'mainstay.dev/resources',
+  /** On a Pod, hash of resources that the API server would not give it while it runs. */
+  resizeRefused: 'mainstay.dev/resize-refused',
   /** Generation of the spec in force when a Pod was made. */
   generation: 'mainstay.dev/generation',
   /** On a Pod, which certificates there are: a change makes the kubelet look at once, which it else does once a minute. */

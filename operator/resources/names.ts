@@ -14,15 +14,26 @@ export function instanceNumber(cluster: string, instance: InstanceName): number 
 export const instanceNames = (cluster: string, instances: number): readonly InstanceName[] =>
   Array.from({ length: instances }, (_, index) => instanceName(cluster, index + 1));
 
-/** The claim of an instance's volume: of its data, or of its write-ahead log where that has one of its own. */
-export const volumeName = (instance: InstanceName, holds: VolumeContent): string =>
-  holds === 'wal' ? `${instance}-wal` : instance;
+/** A volume of an instance: of its data, or of its write-ahead log where that has one of its own. */
+export interface VolumeId {
+  readonly instance: InstanceName;
+  readonly holds: VolumeContent;
+  /** 1 at first; one more for each volume made in place of another. */
+  readonly serial: number;
+}
 
 export type VolumeContent = 'data' | 'wal';
 
-/** The instance whose write-ahead log a claim of this name holds, if it is such a name. */
-export const instanceOfWal = (name: string): InstanceName | undefined =>
-  name.endsWith('-wal') ? name.slice(0, -'-wal'.length) : undefined;
+/** What its claim is called: `orders-2`, `orders-2-wal`; in their place `orders-2-v2`, `orders-2-v2-wal`. */
+export const volumeName = ({ instance, holds, serial }: VolumeId): string =>
+  `${instance}${serial > 1 ? `-v${serial}` : ''}${holds === 'wal' ? '-wal' : ''}`;
+
+/** The volume of this cluster whose claim is called so; undefined for any other name. */
+export function volumeOfName(cluster: string, name: string): VolumeId | undefined {
+  const [, instance = '', serial, wal] = /^(.+?)(?:-v([2-9]|[1-9][0-9]{1,3}))?(-wal)?$/.exec(name) ?? [];
+  if (instanceNumber(cluster, instance) === undefined) return undefined;
+  return { instance, holds: wal === undefined ? 'data' : 'wal', serial: Number(serial ?? 1) };
+}
 
 export const serviceNames = {
   primary: (cluster: string) => `${cluster}-rw`,

@@ -2,6 +2,7 @@ import type { V1PersistentVolumeClaim } from '@kubernetes/client-node';
 import type { InstanceName } from '../api/cluster-state.ts';
 import type { DatabaseCluster } from '../api/database-cluster.ts';
 import { quantityValue } from '../api/quantity.ts';
+import type { VolumeWish } from '../engines/profile.ts';
 import { profileOf } from '../engines/profiles.ts';
 import type { Wire } from '../platform/wire.ts';
 import { withIntent } from './intent.ts';
@@ -12,25 +13,30 @@ import { dataOwners } from './owner.ts';
 export interface VolumeFacts {
   readonly dataUid: string;
   readonly holds?: VolumeContent;
+  readonly serial?: number;
   /** Of the volume that is there already: a volume never shrinks, and its class never changes. */
   readonly mayGrow?: boolean;
   readonly existing?: { readonly size: string; readonly storageClassName?: string | undefined } | undefined;
 }
 
+/** What the spec asks of a volume. */
+export const wishFor = (cluster: DatabaseCluster, holds: VolumeContent): VolumeWish =>
+  (holds === 'wal' ? profileOf(cluster).logVolume(cluster) : undefined) ?? cluster.spec.storage;
+
 /** A volume of one instance. Without an owner while it is to outlive the cluster. */
 export function volumeFor(
   cluster: DatabaseCluster,
   instance: InstanceName,
-  { dataUid, existing, holds = 'data', mayGrow = true }: VolumeFacts,
+  { dataUid, existing, holds = 'data', serial = 1, mayGrow = true }: VolumeFacts,
 ): Wire<V1PersistentVolumeClaim> {
   const { namespace } = cluster.metadata;
-  const { storage } = cluster.spec;
-  const { size, storageClassName } = holds === 'wal' ? (profileOf(cluster).logVolume(cluster) ?? storage) : storage;
+  const { size, storageClassName } = wishFor(cluster, holds);
+  const storageClass = storageClassName === undefined ? undefined : (existing?.storageClassName ?? storageClassName);
   return withIntent<Wire<V1PersistentVolumeClaim>>({
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
     metadata: {
-      name: volumeName(instance, holds),
+      name: volumeName({ instance, holds, serial }),
       namespace,
       labels: {
         ...instanceLabels(cluster, instance),
@@ -42,7 +48,7 @@ export function volumeFor(
     spec: {
       accessModes: ['ReadWriteOnce'],
       resources: { requests: { storage: mayGrow ? larger(size, existing?.size) : (existing?.size ?? size) } },
-      ...(storageClassName !== undefined && { storageClassName }),
+      ...(storageClass !== undefined && { storageClassName: storageClass }),
     },
   });
 }

@@ -15,14 +15,17 @@ import type { Installation } from './installation.ts';
 import { dataVersion } from '../api/database-cluster.ts';
 import { intentHash } from './intent.ts';
 import { annotations, instanceLabels, podSelector } from './labels.ts';
-import { agentPort, secretNames, serviceNames, volumeName } from './names.ts';
+import { agentPort, secretNames, serviceNames, volumeName, type VolumeContent } from './names.ts';
 import { ownerReference } from './owner.ts';
+import { containerResources } from './pod-resources.ts';
 
 export interface PodFacts {
   readonly installation: Installation;
   readonly image: string;
   /** Identity of the data, part of the prefix in etcd. */
   readonly dataUid: string;
+  /** Of the volumes that it mounts. */
+  readonly volumeSerial?: number | undefined;
 }
 
 const hostname = 'kubernetes.io/hostname';
@@ -43,6 +46,7 @@ export function podFor(cluster: DatabaseCluster, instance: InstanceName, facts: 
         [annotations.intent]: intentHash(wanted),
         [annotations.inputs]: podInputs(cluster, facts),
         [annotations.generation]: String(generation),
+        [annotations.resources]: JSON.stringify(cluster.spec.resources ?? null),
       },
       ownerReferences: [ownerReference(cluster)],
     },
@@ -59,7 +63,10 @@ export function podIntent(cluster: DatabaseCluster, instance: InstanceName, fact
  * Hash of what users and administrators decide about Pods. Beside `podIntent` it tells a change of theirs from one that an
  * upgrade of the operator brings (its images, what it writes into Pods), for which no database needs to stop.
  */
-export function podInputs(cluster: DatabaseCluster, { installation, dataUid }: Omit<PodFacts, 'image'>): string {
+export function podInputs(
+  cluster: DatabaseCluster,
+  { installation, dataUid, volumeSerial = 1 }: Omit<PodFacts, 'image'>,
+): string {
   const { image, pod, resources, affinity } = cluster.spec;
   const profile = profileOf(cluster);
   return intentHash({
@@ -72,6 +79,7 @@ export function podInputs(cluster: DatabaseCluster, { installation, dataUid }: O
     etcd: installation.etcdEndpoints,
     guarded: installation.etcdCredentials !== undefined,
     dataUid,
+    ...(volumeSerial > 1 && { volumeSerial }),
   });
 }
 
@@ -79,7 +87,8 @@ export function podInputs(cluster: DatabaseCluster, { installation, dataUid }: O
 function intent(cluster: DatabaseCluster, instance: InstanceName, facts: PodFacts) {
   const { name } = cluster.metadata;
   const { pod, affinity } = cluster.spec;
-  const resources = quantities(cluster.spec.resources ?? leastResources);
+  const { requests, limits } = containerResources(cluster);
+  const resources = { ...(requests && { requests: { ...requests } }), ...(limits && { limits: { ...limits } }) };
   const profile = profileOf(cluster);
   return {
     labels: { ...pod?.labels },
@@ -223,11 +232,11 @@ function volumes(cluster: DatabaseCluster, instance: InstanceName, facts: PodFac
   const {
     metadata: { name },
   } = cluster;
+  const { volumeSerial: serial = 1 } = facts;
+  const claim = (holds: VolumeContent) => ({ claimName: volumeName({ instance, holds, serial }) });
   return [
-    { name: 'data', persistentVolumeClaim: { claimName: instance } },
-    ...(profileOf(cluster).logVolume(cluster)
-      ? [{ name: 'wal', persistentVolumeClaim: { claimName: volumeName(instance, 'wal') } }]
-      : []),
+    { name: 'data', persistentVolumeClaim: claim('data') },
+    ...(profileOf(cluster).logVolume(cluster) ? [{ name: 'wal', persistentVolumeClaim: claim('wal') }] : []),
     { name: 'mainstay', emptyDir: {} },
     // Sockets, passwords and keys, and what of the database's log is not yet told: on no disk, and never waiting for one.
     { name: 'run', emptyDir: { medium: 'Memory' } },
@@ -298,24 +307,4 @@ function tolerations(cluster: DatabaseCluster): Wire<V1Toleration[]> {
     .filter((key) => !own.some((toleration) => toleration.key === key))
     .map((key) => ({ key, operator: 'Exists', effect: 'NoExecute' }));
   return [...own.map((toleration) => ({ ...toleration })), ...patient];
-}
-
-type Resources = NonNullable<DatabaseCluster['spec']['resources']>;
-
-/**
- * Where the spec says nothing. Without any request a Pod is the first to starve and to be killed on a busy node, and an agent
- * that starves loses elections it should never have had.
- */
-const leastResources: Resources = { requests: { cpu: '250m', memory: '256Mi' } };
-
-function quantities(resources: Resources): {
-  requests?: Record<string, string>;
-  limits?: Record<string, string>;
-} {
-  const asStrings = (list: Resources['requests']) =>
-    Object.fromEntries(Object.entries(list ?? {}).map(([name, quantity]) => [name, String(quantity)]));
-  return {
-    ...(resources.requests && { requests: asStrings(resources.requests) }),
-    ...(resources.limits && { limits: asStrings(resources.limits) }),
-  };
 }

@@ -1,7 +1,8 @@
 /** Everything the controller of clusters can do to the world. */
 import type { InstanceName } from '../../api/cluster-state.ts';
 import type { FilesPlan } from '../../certificates/plan.ts';
-import type { VolumeContent } from '../../resources/names.ts';
+import type { VolumeId } from '../../resources/names.ts';
+import type { ContainerResources } from '../../resources/pod-resources.ts';
 import type { Desired, OnceObject, optionalKinds } from './desired-objects.ts';
 
 /** An object as it was seen: a deletion holds only for exactly that. */
@@ -19,6 +20,8 @@ export type PodRemoval =
   | 'outdated'
   /** The instance is beyond spec.instances and no longer counts. */
   | 'surplus'
+  /** Another volume shall be made for it. */
+  | 'volume-replacement'
   | 'hibernated'
   | 'cluster-deleted';
 
@@ -45,14 +48,31 @@ export type Action =
       readonly name: string;
       readonly seen: Seen;
     }
-  | {
+  | (VolumeId & {
       readonly type: 'apply-volume';
-      readonly instance: InstanceName;
-      readonly holds: VolumeContent;
       readonly desired: Desired;
       readonly what: 'create' | 'resize' | 'retain' | 'update';
-    }
+    })
+  /** In place of another, which stays as it is. */
+  | (VolumeId & {
+      readonly type: 'replace-volume';
+      readonly desired: Desired;
+      readonly because: 'another-class' | 'lost';
+      /** Claim of the other, and the class of the new one; undefined: the default, or none there. */
+      readonly former: string | undefined;
+      readonly storageClass: string | undefined;
+    })
+  /** One that was replaced: nobody uses it any more, and it stays. */
+  | (VolumeId & { readonly type: 'keep-volume'; readonly seen: Seen; readonly supersededBy: string })
   | { readonly type: 'create-pod'; readonly instance: InstanceName; readonly object: object }
+  /** Other resources while it runs; its annotations say so afterwards. */
+  | {
+      readonly type: 'resize-pod';
+      readonly instance: InstanceName;
+      readonly uid: string;
+      readonly resources: ContainerResources;
+      readonly annotations: Readonly<Record<string, string>>;
+    }
   | { readonly type: 'announce-certificates'; readonly instance: InstanceName; readonly fingerprint: string }
   | { readonly type: 'announce-passwords'; readonly instance: InstanceName; readonly digest: string }
   | { readonly type: 'label-role'; readonly instance: InstanceName; readonly role: RoleLabel }
@@ -93,14 +113,18 @@ export type Action =
       /** Its node, to be looked at once more before a Pod is removed by force. */
       readonly node: string | undefined;
     }
-  | {
-      readonly type: 'delete-volume';
-      readonly instance: InstanceName;
-      readonly holds: VolumeContent;
-      readonly seen: Seen;
-    };
+  | (VolumeId & { readonly type: 'delete-volume'; readonly seen: Seen; readonly why: VolumeRemoval });
 
-export type SwitchoverReason = 'PodReplacement' | 'ScaleIn' | 'NodeDrain' | 'Failback' | 'PendingRestart';
+export type VolumeRemoval =
+  /** The instance is beyond spec.instances. */
+  | 'surplus'
+  /** Another is in its place, and follows. */
+  | 'replaced'
+  /** Nothing was ever written to it. */
+  | 'never-used';
+
+export type SwitchoverReason =
+  'PodReplacement' | 'VolumeReplacement' | 'ScaleIn' | 'NodeDrain' | 'Failback' | 'PendingRestart';
 
 /** What can't be taken back: at most one of these at a time. */
 export type RiskyAction = Extract<Action, { readonly type: 'delete-pod' | 'delete-volume' }>;

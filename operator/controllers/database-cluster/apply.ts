@@ -4,7 +4,7 @@ import type { EventReason } from '../../api/event-reasons.ts';
 import type { FilesPlan } from '../../certificates/plan.ts';
 import type { Dcs, Deadline, TxnResult } from '../../dcs/dcs.ts';
 import type { EtcdUsers } from '../../dcs/etcd-users.ts';
-import { isAlreadyExists } from '../../kubernetes/api-error.ts';
+import { isAlreadyExists, isInvalid, KubernetesApiError } from '../../kubernetes/api-error.ts';
 import type { CallOptions, KubernetesClient } from '../../kubernetes/client.ts';
 import {
   endpointSlices,
@@ -18,13 +18,16 @@ import {
 import { MainstayError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { etcdUserOf, givesOwnLogins, ownEtcdSecret } from '../../resources/etcd-secret.ts';
+import { profileOf } from '../../engines/profiles.ts';
+import { intentHash } from '../../resources/intent.ts';
 import { annotations, labels } from '../../resources/labels.ts';
 import { secretNames, volumeName } from '../../resources/names.ts';
+import { inFull } from '../../resources/pod-resources.ts';
 import { applicationContent, applicationSecret, systemSecret } from '../../resources/secrets.ts';
 import { nodeState } from '../node/node-state.ts';
 import type { OperatorMetrics } from '../metrics.ts';
 import type { SwitchoverRequests } from '../switchover-requests.ts';
-import type { Action } from './actions.ts';
+import type { Action, VolumeRemoval } from './actions.ts';
 import { finalizer } from './decide.ts';
 import type { OnceObject } from './desired-objects.ts';
 import type { Facts } from './facts.ts';
@@ -126,6 +129,26 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
       await client.apply(persistentVolumeClaims, action.desired.object, ours, options);
       noteVolume(action, note);
       return;
+    case 'replace-volume':
+      await createVolume(client, action, note, options);
+      return;
+    case 'keep-volume': {
+      const { supersededBy, seen } = action;
+      const name = volumeName(action);
+      await client.patch(
+        persistentVolumeClaims,
+        { namespace, name },
+        // With uid and version, as it was seen.
+        { metadata: { ...seen, annotations: { [annotations.supersededBy]: supersededBy } } },
+        { fieldManager },
+        options,
+      );
+      note(
+        'VolumeRetained',
+        `Volume ${name} is kept, and nobody uses it any more: ${supersededBy} is in its place. Delete it when you don’t need it.`,
+      );
+      return;
+    }
     case 'create-pod':
       if (await created(client.create(pods, action.object, options))) {
         const volume = facts.volumes.find((candidate) => candidate.instance === action.instance);
@@ -133,6 +156,9 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
         if (isNew) note('InstanceCreated', `Pod ${action.instance} created.`);
         else note('InstanceReplaced', `Pod ${action.instance} created anew on its volume.`);
       }
+      return;
+    case 'resize-pod':
+      await resizePod(client, facts, action, note, options);
       return;
     case 'announce-certificates':
       await client.patch(
@@ -221,13 +247,8 @@ async function applyOne(effector: Effector, facts: Facts, action: Action, note: 
         note('VolumeRetained', `Volume ${action.instance} is kept (deletionPolicy: Retain).`);
       return;
     case 'delete-volume':
-      await client.delete(
-        persistentVolumeClaims,
-        { namespace, name: volumeName(action.instance, action.holds) },
-        action.seen,
-        options,
-      );
-      note('VolumeDeleted', `Volume ${volumeName(action.instance, action.holds)} is deleted (deletionPolicy: Delete).`);
+      await client.delete(persistentVolumeClaims, { namespace, name: volumeName(action) }, action.seen, options);
+      note('VolumeDeleted', `Volume ${volumeName(action)} is deleted (${volumeRemovals[action.why]}).`);
       return;
   }
 }
@@ -312,6 +333,53 @@ async function createOnce(
     );
 }
 
+/** First the resources, then the word that they were asked for: who dies between the two asks once more. */
+async function resizePod(
+  client: KubernetesClient,
+  { cluster }: Facts,
+  action: Extract<Action, { type: 'resize-pod' }>,
+  note: Note,
+  options: CallOptions,
+): Promise<void> {
+  const { instance, uid, resources } = action;
+  const ref = { namespace: cluster.metadata.namespace, name: instance };
+  const annotate = (added: Readonly<Record<string, string>>) =>
+    client.patch(pods, ref, { metadata: { uid, annotations: added } }, { fieldManager }, options);
+  const container = { name: profileOf(cluster).engine, resources: inFull(resources) };
+  const resize = (): Promise<unknown> =>
+    client.patch(
+      pods,
+      ref,
+      { metadata: { uid }, spec: { containers: [container] } },
+      { fieldManager, subresource: 'resize', lists: 'merged' },
+      options,
+    );
+  const refusal = await unsupported(resize());
+  // A Pod is not replaced for one word of one webhook.
+  const again = refusal && (await unsupported(resize()));
+  if (again) {
+    await annotate({ [annotations.resizeRefused]: intentHash(resources) });
+    note('ResizeRefused', `${instance} can’t get other resources while it runs, and is replaced: ${again.message}`);
+    return;
+  }
+  await annotate(action.annotations);
+  note('InstanceResized', `${instance} gets other resources while it runs.`);
+}
+
+/** Before Kubernetes 1.33 there is no such path; and some changes are refused for reasons of its own. */
+async function unsupported(call: Promise<unknown>): Promise<KubernetesApiError | undefined> {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    const isSo =
+      error instanceof KubernetesApiError &&
+      (isInvalid(error) || error.status === 405 || (error.status === 404 && !error.namesObject));
+    if (isSo) return error;
+    throw error;
+  }
+}
+
 function describeChange({ server, client }: FilesPlan): string {
   const replaced = [...(server === 'keep' ? [] : ['the servers']), ...(client === 'keep' ? [] : ['replication'])];
   return replaced.length > 0
@@ -375,7 +443,7 @@ function settled(result: TxnResult, what: string): void {
 }
 
 function noteVolume(action: Extract<Action, { type: 'apply-volume' }>, note: Note): void {
-  const volume = volumeName(action.instance, action.holds);
+  const volume = volumeName(action);
   switch (action.what) {
     case 'create':
       note('VolumeCreated', `Volume ${volume} requested.`);
@@ -387,6 +455,36 @@ function noteVolume(action: Extract<Action, { type: 'apply-volume' }>, note: Not
     case 'update':
       return;
   }
+}
+
+const volumeRemovals: Readonly<Record<VolumeRemoval, string>> = {
+  surplus: 'deletionPolicy: Delete',
+  replaced: 'another is in its place; deletionPolicy: Delete',
+  'never-used': 'nothing was ever written to it',
+};
+
+async function createVolume(
+  client: KubernetesClient,
+  action: Extract<Action, { type: 'replace-volume' }>,
+  note: Note,
+  options: CallOptions,
+): Promise<void> {
+  const { instance, because, former, storageClass } = action;
+  const name = volumeName(action);
+  // Never by apply: somebody else's claim of this name would become ours.
+  await client.create(persistentVolumeClaims, action.desired.object, options);
+  const ofClass = storageClass === undefined ? '' : ` of storage class ${storageClass}`;
+  const kept = former === undefined ? '' : ` ${former} is kept until then.`;
+  if (because === 'lost')
+    note(
+      'VolumeLost',
+      `${instance} has lost its volume and gets ${name}${ofClass} in its place, to be filled from another instance.${kept}`,
+    );
+  else
+    note(
+      'VolumeReplaced',
+      `${instance} gets ${name}${ofClass} in its place, to be filled from another instance.${kept}`,
+    );
 }
 
 function kindOf(kind: string): ResourceKind<ApiObject> {

@@ -145,6 +145,8 @@ function stalls(before: ClusterStatus, after: ClusterStatus): readonly ClusterEv
     case 'NameConflict':
     case 'VolumeConflict':
     case 'VolumeNotExpandable':
+    case 'VolumeNotReplaceable':
+    case 'VolumeLost':
     case 'SettingsRefused':
     case 'BootstrapFailed':
       return [{ reason: stalled.reason, note: stalled.message }];

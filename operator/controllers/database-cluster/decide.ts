@@ -11,14 +11,15 @@ import { definitionText } from '../../resources/definition.ts';
 import { databaseImage } from '../../resources/installation.ts';
 import { mayLeave } from '../../ha/may-leave.ts';
 import { etcdUserOf, givesOwnLogins, ownEtcdIntent } from '../../resources/etcd-secret.ts';
+import { annotations } from '../../resources/labels.ts';
 import { dataOwners, ownerReference } from '../../resources/owner.ts';
-import { volumeFor } from '../../resources/persistent-volume-claim.ts';
+import { volumeFor, wishFor } from '../../resources/persistent-volume-claim.ts';
 import { podFor } from '../../resources/pod.ts';
-import { instanceNumber, secretNames, type VolumeContent } from '../../resources/names.ts';
+import { instanceNumber, secretNames, volumeName, type VolumeContent, type VolumeId } from '../../resources/names.ts';
 import { authoritiesSecret } from '../../resources/tls-secrets.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { publishedTags, switchoverCandidate } from '../switchover-candidate.ts';
-import type { Action, PodRemoval, RoleLabel, Seen, SwitchoverReason } from './actions.ts';
+import type { Action, PodRemoval, RoleLabel, Seen, SwitchoverReason, VolumeRemoval } from './actions.ts';
 import { describe, desiredObjects, onceObjects, optionalKinds } from './desired-objects.ts';
 import { wantedDeclaration } from './declared.ts';
 import { currentRuntime, objectId, type Facts, type ObservedPod, type ObservedVolume } from './facts.ts';
@@ -30,13 +31,16 @@ import {
   isAvailable,
   isOutdated,
   podOf,
+  resizeOf,
   runningPrimary,
   surplusPods,
+  volumeSerialOf,
   wantedInstances,
 } from './instances.ts';
 import { nextRestart, restartId } from './pending-restart.ts';
 import { lostData } from './stall.ts';
 import { canGrow, shallGrow } from './volume-growth.ts';
+import { instancesLeftOut, nextReplacement, releasedVolume } from './volume-replacement.ts';
 import { wantedDefinition } from './wanted-definition.ts';
 import { withheldBudget } from './withheld-budget.ts';
 
@@ -80,7 +84,8 @@ function decideDeletion(facts: Facts): readonly Action[] {
   const pods = facts.pods.filter((pod) => pod.ours);
   if (pods.length > 0) return pods.filter((pod) => !pod.deleting).map((pod) => deletePod(pod, 'cluster-deleted'));
   // A volume retained from an earlier scale-in outlives the cluster, and the history in etcd belongs to its data.
-  if (facts.volumes.some((volume) => volume.ours && !volume.owners.includes(metadata.uid))) return removal;
+  const volumes = [...facts.volumes, ...facts.formerVolumes];
+  if (volumes.some((volume) => volume.ours && !volume.owners.includes(metadata.uid))) return removal;
   const runtime = currentRuntime(facts);
   if (!runtime) return [];
   return runtime.empty ? removal : [{ type: 'delete-state' }];
@@ -191,8 +196,15 @@ function volumeActions(facts: Facts): readonly Action[] {
     wantedInstances(facts)
       .filter((instance) => !present.some((volume) => volume.instance === instance))
       .map((instance): Action => {
-        const desired = describe(volumeFor(facts.cluster, instance, { dataUid: facts.dataUid, holds }));
-        return { type: 'apply-volume', instance, holds, desired, what: 'create' };
+        const serial = holds === 'wal' ? volumeSerialOf(facts, instance) : undefined;
+        if (serial === 1 || !facts.formerVolumes.some((volume) => volume.instance === instance)) {
+          const id = { instance, holds, serial: serial ?? 1 };
+          const desired = describe(volumeFor(facts.cluster, instance, { dataUid: facts.dataUid, ...id }));
+          return { type: 'apply-volume', ...id, desired, what: 'create' };
+        }
+        return serial === undefined
+          ? replaceVolume(facts, { instance, holds, serial: nextSerial(facts, instance) }, 'lost')
+          : replaceVolume(facts, { instance, holds, serial }, 'another-class');
       });
   return [
     ...missing('data', facts.volumes),
@@ -201,26 +213,53 @@ function volumeActions(facts: Facts): readonly Action[] {
   ];
 }
 
+/** No volume that there is, or was put aside, has it. */
+function nextSerial({ volumes, formerVolumes }: Facts, instance: InstanceName): number {
+  const serials = [...volumes, ...formerVolumes]
+    .filter((volume) => volume.instance === instance)
+    .map(({ serial }) => serial);
+  return Math.max(0, ...serials) + 1;
+}
+
+function replaceVolume(facts: Facts, { instance, holds, serial }: VolumeId, because: 'another-class' | 'lost'): Action {
+  const { cluster, dataUid } = facts;
+  const used = holds === 'wal' ? facts.walVolumes : facts.volumes;
+  const former = used.find((volume) => volume.instance === instance && volume.serial !== serial);
+  // What was on it must find room on the other.
+  const existing = former && { size: former.size };
+  return {
+    type: 'replace-volume',
+    instance,
+    holds,
+    serial,
+    desired: describe(volumeFor(cluster, instance, { dataUid, holds, serial, existing })),
+    because,
+    former: former && volumeName(former),
+    storageClass: wishFor(cluster, holds).storageClassName,
+  };
+}
+
 /** Volumes that are there, brought in line with the spec: size, and whether they go with the cluster. */
 function volumeOwnership(facts: Facts): readonly Action[] {
   const wanted = wantedInstances(facts);
-  return [...facts.volumes, ...facts.walVolumes].flatMap((volume): Action[] => {
+  return [...facts.volumes, ...facts.walVolumes, ...facts.formerVolumes].flatMap((volume): Action[] => {
     if (!volume.ours || volume.deleting) return [];
     if (volume.dataUid !== undefined && volume.dataUid !== facts.dataUid) return [];
-    const { instance, holds, size, storageClassName, owners } = volume;
-    const isWanted = wanted.includes(volume.instance);
-    // A volume left over from scaling in is touched for one reason only: it must not go after all.
+    const { instance, holds, serial, size, storageClassName, owners } = volume;
+    const isWanted = wanted.includes(volume.instance) && !facts.formerVolumes.includes(volume);
+    // A volume that nobody uses, as after scaling in, is touched for one reason only: it must not go after all.
     if (!isWanted && (owners.length === 0 || facts.cluster.spec.deletionPolicy === 'Delete')) return [];
     const desired = describe(
       volumeFor(facts.cluster, instance, {
         dataUid: facts.dataUid,
         holds,
+        serial,
         existing: { size, storageClassName },
         mayGrow: canGrow(facts.growable, volume),
       }),
     );
     if (desired.intent === volume.intent) return [];
-    return [{ type: 'apply-volume', instance, holds, desired, what: volumeChange(facts, volume, isWanted) }];
+    return [{ type: 'apply-volume', instance, holds, serial, desired, what: volumeChange(facts, volume, isWanted) }];
   });
 }
 
@@ -258,15 +297,27 @@ function podActions(facts: Facts): readonly Action[] {
   const image = databaseImage(cluster, installation);
   // The kubelet would wait longer and longer for what a Pod mounts.
   if (image === undefined || !facts.certificates.files || cluster.spec.hibernated) return [];
+  const held = heldBack(facts);
   const created = wantedInstances(facts)
     .filter((instance) => podOf(facts, instance) === undefined && hasVolumes(facts, instance))
+    .filter((instance) => !held.includes(instance))
     .map((instance): Action => {
-      return { type: 'create-pod', instance, object: podFor(cluster, instance, { installation, image, dataUid }) };
+      const volumeSerial = volumeSerialOf(facts, instance);
+      const object = podFor(cluster, instance, { installation, image, dataUid, volumeSerial });
+      return { type: 'create-pod', instance, object };
     });
   const adopted = facts.pods
     .filter((pod) => pod.ours && !pod.deleting && pod.owners.length === 0)
     .map((pod): Action => ({ type: 'set-owners', kind: 'Pod', name: pod.instance, owners: [ownerReference(cluster)] }));
   return [...created, ...adopted];
+}
+
+/** No Pod is made on volumes in whose place others shall be, or which shall go. */
+function heldBack(facts: Facts): readonly InstanceName[] {
+  const runtime = currentRuntime(facts);
+  const next = nextReplacement(facts);
+  const discarded = next.verdict === 'discard' ? [next.volume.instance] : [];
+  return runtime ? [...discarded, ...instancesLeftOut(facts, runtime)] : [];
 }
 
 const hasVolumes = (facts: Facts, instance: InstanceName): boolean =>
@@ -318,9 +369,82 @@ function withdrawal(facts: Facts): readonly Action[] {
 function nextRisk(facts: Facts): readonly Action[] {
   if (facts.cluster.spec.hibernated)
     return [removeDeadPod(facts) ?? hibernate(facts)].filter((step) => step !== undefined);
-  const step =
-    removeDeadPod(facts) ?? scaleIn(facts) ?? replaceOutdated(facts) ?? restartPending(facts) ?? failBack(facts);
-  return step ? [step] : [];
+  const step = removeDeadPod(facts) ?? scaleIn(facts) ?? replaceOutdated(facts) ?? resizeInPlace(facts);
+  if (step) return [step];
+  const volumes = replaceVolumes(facts);
+  if (volumes.length > 0) return volumes;
+  return [restartPending(facts) ?? failBack(facts)].filter((one) => one !== undefined);
+}
+
+/** One at a time and the primary last as well: what goes wrong with it goes wrong once. */
+function resizeInPlace(facts: Facts): Action | undefined {
+  const runtime = currentRuntime(facts);
+  const judged = wantedInstances(facts)
+    .flatMap((instance) => podOf(facts, instance) ?? [])
+    .filter((pod) => pod.ours && !pod.deleting)
+    .map((pod) => ({ pod, resize: resizeOf(facts, pod) }));
+  if (!runtime || judged.some(({ resize }) => resize.verdict === 'under-way')) return undefined;
+  const next = judged
+    .toReversed()
+    .toSorted(
+      (a, b) =>
+        Number(a.pod.instance === runtime.leader?.instance) - Number(b.pod.instance === runtime.leader?.instance),
+    )
+    .find(({ resize }) => resize.verdict === 'in-place');
+  if (next?.resize.verdict !== 'in-place') return undefined;
+  const { pod, resize } = next;
+  const others = wantedInstances(facts).filter((instance) => instance !== pod.instance);
+  if (!others.every((instance) => isAvailable(facts, runtime, instance))) return undefined;
+  return {
+    type: 'resize-pod',
+    instance: pod.instance,
+    uid: pod.uid,
+    resources: resize.resources,
+    annotations: {
+      [annotations.intent]: resize.intent,
+      [annotations.inputs]: resize.inputs,
+      [annotations.resources]: JSON.stringify(facts.cluster.spec.resources ?? null),
+    },
+  };
+}
+
+/** A new volume in place of another; then, when its instance follows, what becomes of the other. */
+function replaceVolumes(facts: Facts): readonly Action[] {
+  const runtime = currentRuntime(facts);
+  const released = runtime && releasedVolume(facts, runtime);
+  if (released) return [letGo(facts, released)];
+  const next = nextReplacement(facts);
+  switch (next.verdict) {
+    case 'remove-pod':
+      return [deletePod(next.pod, 'volume-replacement')];
+    case 'make': {
+      const { instance, because } = next;
+      const serial = nextSerial(facts, instance);
+      const holds = profileOf(facts.cluster).logVolume(facts.cluster)
+        ? (['data', 'wal'] as const)
+        : (['data'] as const);
+      return holds.map((each) => replaceVolume(facts, { instance, holds: each, serial }, because));
+    }
+    case 'discard':
+      return [deleteVolume(next.volume, 'never-used')];
+    case 'hand-over':
+      return [runtime && switchover(facts, runtime, next.from, 'VolumeReplacement')].filter((one) => one !== undefined);
+    case 'nothing':
+    case 'wait':
+    case 'stuck':
+    case 'leave':
+      return [];
+  }
+}
+
+/** Its owner tells whether it was made to go with what uses it. */
+function letGo(facts: Facts, volume: ObservedVolume): Action {
+  const { metadata, spec } = facts.cluster;
+  if (spec.deletionPolicy === 'Delete' && !spec.deletionProtection && volume.owners.includes(metadata.uid))
+    return deleteVolume(volume, 'replaced');
+  const { instance, holds, serial } = volume;
+  const supersededBy = volumeName({ instance, holds, serial: volumeSerialOf(facts, instance) ?? 1 });
+  return { type: 'keep-volume', instance, holds, serial, seen: asSeen(volume), supersededBy };
 }
 
 function hibernate(facts: Facts): Action | undefined {
@@ -355,7 +479,7 @@ function scaleIn(facts: Facts): Action | undefined {
 function removeSurplusVolume(facts: Facts, runtime: ClusterRuntime): Action | undefined {
   const { metadata, spec } = facts.cluster;
   if (spec.deletionPolicy !== 'Delete') return undefined;
-  const volume = [...facts.volumes, ...facts.walVolumes].find(
+  const volume = [...facts.volumes, ...facts.walVolumes, ...facts.formerVolumes].find(
     (candidate) =>
       candidate.ours &&
       !candidate.deleting &&
@@ -365,7 +489,7 @@ function removeSurplusVolume(facts: Facts, runtime: ClusterRuntime): Action | un
       podOf(facts, candidate.instance) === undefined &&
       mayLeave(runtime, candidate.instance),
   );
-  return volume && { type: 'delete-volume', instance: volume.instance, holds: volume.holds, seen: asSeen(volume) };
+  return volume && deleteVolume(volume, 'surplus');
 }
 
 function handOverSurplusLeader(facts: Facts, runtime: ClusterRuntime): Action | undefined {
@@ -454,6 +578,15 @@ const deletePod = (pod: ObservedPod, why: PodRemoval): Action => ({
   seen: asSeen(pod),
   why,
   node: pod.node,
+});
+
+const deleteVolume = (volume: ObservedVolume, why: VolumeRemoval): Action => ({
+  type: 'delete-volume',
+  instance: volume.instance,
+  holds: volume.holds,
+  serial: volume.serial,
+  seen: asSeen(volume),
+  why,
 });
 
 const asSeen = ({ uid, resourceVersion }: Seen): Seen => ({ uid, resourceVersion });

@@ -1,5 +1,5 @@
 /** What a reconcile knows: everything it decides from, and nothing it would have to ask for. */
-import type { VolumeContent } from '../../resources/names.ts';
+import type { VolumeId } from '../../resources/names.ts';
 import type { InstanceName } from '../../api/cluster-state.ts';
 import type { DatabaseCluster } from '../../api/database-cluster.ts';
 import type { Installation } from '../../resources/installation.ts';
@@ -18,9 +18,14 @@ export interface Facts {
   /** By `objectId`; absent means that no such object exists, whoever made it. */
   readonly objects: ReadonlyMap<string, ObservedObject>;
   readonly pods: readonly ObservedPod[];
+  /** Of data: one of each instance, the newest. */
   readonly volumes: readonly ObservedVolume[];
   /** Of their write-ahead logs, where those have their own. */
   readonly walVolumes: readonly ObservedVolume[];
+  /** In whose place there are others. */
+  readonly formerVolumes: readonly ObservedVolume[];
+  /** Instances that no node takes because their volume is tied to one that does not exist any more, with its name. */
+  readonly stranded: ReadonlyMap<InstanceName, string>;
   /** Of the storage classes of volumes that shall grow: whether they can; absent: nobody knows. */
   readonly growable: ReadonlyMap<string, boolean>;
   /** By name; absent means that the Node object is gone. Undefined: nodes can't be seen. */
@@ -62,8 +67,16 @@ export interface ObservedPod extends ObservedObject {
   readonly ready: boolean;
   readonly createdAt: number;
   readonly node: string | undefined;
+  /** The claim of its data. */
+  readonly claim?: string | undefined;
   readonly address: string | undefined;
   readonly roleLabel: string | undefined;
+  /** As `annotations.resources`; undefined: an operator made it that did not say. */
+  readonly resources?: string | undefined;
+  readonly resizeRefused?: string | undefined;
+  /** Bytes that the kubelet says the database's container has. */
+  readonly memory?: number | undefined;
+  readonly resizing?: ObservedResize | undefined;
   /** Fingerprint of the certificates that it was told of last; undefined: of none since it was made. */
   readonly announced: string | undefined;
   /** The passwords among the instances that it was last told of. */
@@ -75,9 +88,14 @@ export interface ObservedPod extends ObservedObject {
   readonly waiting: { readonly reason: string; readonly image: string } | undefined;
 }
 
-export interface ObservedVolume extends ObservedObject {
-  readonly instance: InstanceName;
-  readonly holds: VolumeContent;
+/** What the kubelet makes of other resources; absent: nothing is left to do. */
+export interface ObservedResize {
+  readonly state: 'InProgress' | 'Deferred' | 'Infeasible';
+  readonly since: number;
+  readonly message: string;
+}
+
+export interface ObservedVolume extends ObservedObject, VolumeId {
   readonly createdAt: number;
   readonly dataUid: string | undefined;
   /** As asked for. */
@@ -85,6 +103,10 @@ export interface ObservedVolume extends ObservedObject {
   /** As there is. */
   readonly capacity: string | undefined;
   readonly storageClassName: string | undefined;
+  /** The PersistentVolume that was found for it; until then nothing can have been written to it. */
+  readonly persistentVolume: string | undefined;
+  /** It stays although another has taken its place, and nobody uses it any more. */
+  readonly superseded: boolean;
 }
 
 export const objectId = (kind: string, name: string): string => `${kind}/${name}`;

@@ -2,12 +2,13 @@
 import type { InstanceName } from '../../api/cluster-state.ts';
 import { effectiveDurability } from '../../api/durability.ts';
 import { databaseImage } from '../../resources/installation.ts';
-import { instanceNames, instanceNumber } from '../../resources/names.ts';
+import { instanceNames, instanceNumber, volumeName } from '../../resources/names.ts';
 import { podInputs, podIntent } from '../../resources/pod.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import { publishedTags } from '../switchover-candidate.ts';
 import type { Facts, ObservedPod } from './facts.ts';
 import { opensInMs } from './maintenance.ts';
+import { judgeResize, type Resize } from './pod-resize.ts';
 
 export const wantedInstances = (facts: Facts): readonly InstanceName[] =>
   instanceNames(facts.cluster.metadata.name, facts.cluster.spec.instances);
@@ -36,11 +37,17 @@ export function runningPrimary(runtime: ClusterRuntime): InstanceName | undefine
 
 /** Its Pod shall be replaced: somebody has changed what it is made from, or it does not run and we would make it differently. */
 export function isOutdated(facts: Facts, pod: ObservedPod): boolean {
+  if (isOnFormerVolume(facts, pod)) return false;
+  const resize = resizeOf(facts, pod);
+  if (resize.verdict === 'replace') return true;
   if (!isDifferent(facts, pod)) return false;
   const { installation, dataUid, cluster } = facts;
+  const volumeSerial = volumeSerialOf(facts, pod.instance);
   if (!pod.running && !pod.ready) return true;
+  if (resize.verdict === 'in-place' && !isDifferent(facts, { ...pod, intent: resize.intent })) return false;
   if (cluster.spec.operatorUpgrades === 'ReplacePods' && opensInMs(cluster, facts.now) === 0) return true;
-  return pod.inputs !== podInputs(cluster, { installation, dataUid });
+  if (resize.verdict === 'in-place') return false;
+  return pod.inputs !== podInputs(cluster, { installation, dataUid, volumeSerial });
 }
 
 /** Its Pod is not what we would make today. */
@@ -48,8 +55,26 @@ export function isDifferent(facts: Facts, pod: ObservedPod): boolean {
   const image = databaseImage(facts.cluster, facts.installation);
   if (image === undefined) return false;
   const { installation, dataUid } = facts;
-  return pod.intent !== podIntent(facts.cluster, pod.instance, { installation, image, dataUid });
+  const volumeSerial = volumeSerialOf(facts, pod.instance);
+  return pod.intent !== podIntent(facts.cluster, pod.instance, { installation, image, dataUid, volumeSerial });
 }
+
+/**
+ * It runs on a volume in whose place there is another, as when a node comes back that was thought gone. To move it is more than to
+ * replace its Pod: what it holds may count.
+ */
+export function isOnFormerVolume({ volumes }: Facts, { instance, claim, running }: ObservedPod): boolean {
+  const inUse = volumes.find((volume) => volume.instance === instance);
+  return running && claim !== undefined && inUse !== undefined && claim !== volumeName(inUse);
+}
+
+/** What a change of spec.resources asks for, if nothing else of its Pod has changed. */
+export const resizeOf = (facts: Facts, pod: ObservedPod): Resize =>
+  judgeResize(facts, pod, volumeSerialOf(facts, pod.instance));
+
+/** Of the volumes that its Pod shall mount. */
+export const volumeSerialOf = (facts: Facts, instance: InstanceName): number | undefined =>
+  facts.volumes.find((volume) => volume.instance === instance)?.serial;
 
 /** Replicas that may become primary on purpose: ready, staying, on a node that stays. */
 export function eligibleForSwitchover(facts: Facts): readonly InstanceName[] {

@@ -3,15 +3,17 @@ import { declarationDigest, type Member } from '../../api/cluster-state.ts';
 import { parseDatabaseCluster, type DatabaseCluster } from '../../api/database-cluster.ts';
 import type { PublicTlsFiles } from '../../certificates/plan.ts';
 import { annotations } from '../../resources/labels.ts';
+import { intentHash } from '../../resources/intent.ts';
+import { containerResources, memoryOf } from '../../resources/pod-resources.ts';
 import { sampleInstallation } from '../../resources/sample-cluster.ts';
 import { publishedDefinition, type ClusterRuntime } from '../cluster-runtime.ts';
 import type { NodeState } from '../node/node-state.ts';
-import { volumeName } from '../../resources/names.ts';
+import { volumeName, type VolumeId } from '../../resources/names.ts';
 import type { Action } from './actions.ts';
 import type { ClusterCertificates } from './certificates.ts';
 import { finalizer } from './decide.ts';
 import { objectId, type Facts, type ObservedObject, type ObservedPod, type ObservedVolume } from './facts.ts';
-import { identityOfData } from './observe.ts';
+import { identityOfData, sorted } from './observe.ts';
 import type { ObservedPasswords } from './passwords.ts';
 
 interface Manifest {
@@ -19,7 +21,14 @@ interface Manifest {
     readonly annotations?: Readonly<Record<string, string>>;
     readonly ownerReferences?: readonly { readonly uid: string }[];
   };
-  readonly spec?: { readonly resources?: { readonly requests?: { readonly storage?: string } } };
+  readonly spec?: {
+    readonly resources?: { readonly requests?: { readonly storage?: string } };
+    readonly storageClassName?: string;
+    readonly volumes?: readonly {
+      readonly name: string;
+      readonly persistentVolumeClaim?: { readonly claimName: string };
+    }[];
+  };
 }
 
 export interface World {
@@ -33,6 +42,11 @@ export interface World {
   passwords: ObservedPasswords;
   etcdAnswers: boolean;
   growable: ReadonlyMap<string, boolean>;
+  /** What becomes of a change of resources while a Pod runs. */
+  resize: 'done' | 'refused' | 'InProgress' | 'Deferred' | 'Infeasible';
+  stranded: ReadonlyMap<string, string>;
+  /** Storage classes of which no volume is ever found. */
+  readonly emptyClasses: Set<string>;
   certificates: ClusterCertificates;
   sinceSwitchoverRequestMs: number;
   inSyncForMs: ReadonlyMap<string, number>;
@@ -93,6 +107,9 @@ export function newWorld(cluster: DatabaseCluster): World {
     passwords: { known: new Map(), problems: new Map(), staleApplicationSecret: false },
     etcdAnswers: true,
     growable: new Map(),
+    resize: 'done',
+    stranded: new Map(),
+    emptyClasses: new Set(),
     certificates: settledCertificates,
     sinceSwitchoverRequestMs: Infinity,
     inSyncForMs: new Map(),
@@ -110,8 +127,8 @@ export function factsOf(world: World): Facts {
     dataUid: identityOfData(cluster, [...volumes.values()]),
     objects: new Map(objects),
     pods: [...pods.values()],
-    volumes: [...volumes.values()].filter(({ holds }) => holds === 'data'),
-    walVolumes: [...volumes.values()].filter(({ holds }) => holds === 'wal'),
+    ...sorted([...volumes.values()]),
+    stranded: world.stranded,
     growable: world.growable,
     nodes: new Map(nodes),
     runtime: etcdAnswers ? { status: 'current', state: runtime } : { status: 'lost', last: runtime, forMs: 60_000 },
@@ -163,29 +180,46 @@ export function carryOut(world: World, action: Action): void {
     case 'delete-object':
       world.objects.delete(objectId(action.kind, action.name));
       return;
-    case 'apply-volume': {
-      const manifest = action.desired.object as Manifest;
-      const name = volumeName(action.instance, action.holds);
-      const before = world.volumes.get(name);
-      const size = manifest.spec?.resources?.requests?.storage ?? '';
-      world.volumes.set(name, {
-        ...seen(world, manifest),
-        uid: before?.uid ?? `volume-${++world.serial}`,
-        instance: action.instance,
-        holds: action.holds,
-        createdAt: before?.createdAt ?? world.now,
-        dataUid: manifest.metadata.annotations?.[annotations.clusterUid],
-        size,
-        capacity: size,
-        storageClassName: 'local',
-      });
+    case 'apply-volume':
+      setVolume(world, action, action.desired.object as Manifest);
+      return;
+    case 'replace-volume':
+      if (world.volumes.has(volumeName(action))) throw new Error(`volume ${volumeName(action)} is there already`);
+      setVolume(world, action, action.desired.object as Manifest);
+      return;
+    case 'keep-volume': {
+      const volume = world.volumes.get(volumeName(action));
+      if (volume?.uid !== action.seen.uid) throw new Error('another volume than the one that was seen');
+      world.volumes.set(volumeName(action), { ...volume, superseded: true });
       return;
     }
     case 'create-pod':
       if (world.pods.has(action.instance)) throw new Error(`Pod ${action.instance} is there already`);
-      if (!world.volumes.has(action.instance)) throw new Error(`Pod ${action.instance} has no volume`);
       world.pods.set(action.instance, newPod(world, action.instance, action.object as Manifest));
       return;
+    case 'resize-pod': {
+      const pod = world.pods.get(action.instance);
+      if (pod?.uid !== action.uid) throw new Error('another Pod than the one that was seen');
+      if (world.resize === 'refused') {
+        world.pods.set(action.instance, { ...pod, resizeRefused: intentHash(action.resources) });
+        return;
+      }
+      const {
+        [annotations.intent]: intent,
+        [annotations.inputs]: inputs,
+        [annotations.resources]: resources,
+      } = action.annotations;
+      const isDone = world.resize === 'done';
+      world.pods.set(action.instance, {
+        ...pod,
+        intent,
+        inputs,
+        resources,
+        ...(isDone && { memory: memoryOf(action.resources) }),
+        resizing: isDone ? undefined : { state: world.resize as 'InProgress', since: world.now, message: 'no room' },
+      });
+      return;
+    }
     case 'announce-certificates': {
       const pod = world.pods.get(action.instance);
       if (pod) world.pods.set(action.instance, { ...pod, announced: action.fingerprint });
@@ -255,7 +289,7 @@ export function carryOut(world: World, action: Action): void {
       return;
     }
     case 'delete-volume':
-      world.volumes.delete(volumeName(action.instance, action.holds));
+      world.volumes.delete(volumeName(action));
       return;
   }
 }
@@ -264,8 +298,11 @@ export function carryOut(world: World, action: Action): void {
 export function settle(world: World): void {
   for (const [name, pod] of world.pods)
     if (pod.deleting && world.nodes.get(pod.node ?? '')?.ready !== false) world.pods.delete(name);
-  for (const [name, pod] of world.pods)
-    world.pods.set(name, { ...pod, phase: 'Running', running: !world.sick.has(name), ready: !world.sick.has(name) });
+  for (const [name, pod] of world.pods) {
+    const volume = world.volumes.get(pod.claim ?? '');
+    const works = !world.sick.has(name) && !world.stranded.has(name) && volume?.persistentVolume !== undefined;
+    world.pods.set(name, { ...pod, phase: works ? 'Running' : 'Pending', running: works, ready: works });
+  }
   if (world.etcdAnswers && world.runtime.definition) world.runtime = elected(world, world.runtime.definition.instances);
   world.sinceSwitchoverRequestMs = Infinity;
 }
@@ -347,12 +384,37 @@ function seen(world: World, { metadata }: Manifest): ObservedObject {
   };
 }
 
+function setVolume(world: World, id: VolumeId, manifest: Manifest): void {
+  const { instance, holds, serial } = id;
+  const before = world.volumes.get(volumeName(id));
+  const { resources, storageClassName = 'local' } = manifest.spec ?? {};
+  const size = resources?.requests?.storage ?? '';
+  const owned = seen(world, manifest);
+  world.volumes.set(volumeName(id), {
+    ...owned,
+    uid: before?.uid ?? `volume-${++world.serial}`,
+    instance,
+    holds,
+    serial,
+    createdAt: before?.createdAt ?? world.now,
+    dataUid: manifest.metadata.annotations?.[annotations.clusterUid],
+    size,
+    capacity: size,
+    storageClassName: before?.storageClassName ?? storageClassName,
+    persistentVolume: world.emptyClasses.has(storageClassName) ? undefined : `pv-${owned.uid}`,
+    superseded: before?.superseded ?? false,
+  });
+}
+
 function newPod(world: World, instance: string, manifest: Manifest): ObservedPod {
+  const claim = manifest.spec?.volumes?.find(({ name }) => name === 'data')?.persistentVolumeClaim?.claimName ?? '';
+  if (!world.volumes.has(claim)) throw new Error(`Pod ${instance} has no volume`);
   const used = new Set([...world.pods.values()].map((pod) => pod.node));
   const nodes = [...world.nodes.keys()];
   return {
     ...seen(world, manifest),
     instance,
+    claim,
     generation: world.cluster.metadata.generation,
     phase: 'Pending',
     ready: false,
@@ -361,6 +423,8 @@ function newPod(world: World, instance: string, manifest: Manifest): ObservedPod
     address: '10.0.0.1',
     roleLabel: undefined,
     inputs: manifest.metadata.annotations?.[annotations.inputs],
+    resources: manifest.metadata.annotations?.[annotations.resources],
+    memory: memoryOf(containerResources(world.cluster)),
     announced: undefined,
     running: false,
     unschedulable: undefined,

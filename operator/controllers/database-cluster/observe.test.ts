@@ -83,8 +83,8 @@ describe('a Pod', () => {
 });
 
 describe('identity of the data', () => {
-  const volume = (instance: string, uid: string | undefined, deleting = false) =>
-    observedVolume(
+  const volume = (instance: string, uid: string | undefined, deleting = false) => {
+    const observed = observedVolume(
       {
         metadata: {
           ...metadata,
@@ -96,6 +96,9 @@ describe('identity of the data', () => {
       },
       cluster,
     );
+    if (!observed) throw new Error(`${instance} is no volume of the cluster`);
+    return observed;
+  };
 
   test.each([
     ['no volume', [], sampleUid],

@@ -1,16 +1,18 @@
 /** observe(key) → facts: from local copies, or, before something risky, from the API server and etcd as of now. */
-import { clusterPrefix, type ClusterIdentity } from '../../api/cluster-state.ts';
+import { clusterPrefix, type ClusterIdentity, type InstanceName } from '../../api/cluster-state.ts';
 import { parseDatabaseCluster, type DatabaseCluster } from '../../api/database-cluster.ts';
 import { readAuthoritySecret, readServerSecret } from '../../certificates/own-secret.ts';
 import { profileOf } from '../../engines/profiles.ts';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
-import { persistentVolumeClaims, pods, storageClasses } from '../../kubernetes/kinds.ts';
+import { nodes, persistentVolumeClaims, persistentVolumes, pods, storageClasses } from '../../kubernetes/kinds.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Installation } from '../../resources/installation.ts';
 import { annotations, labels, manager } from '../../resources/labels.ts';
-import { instanceNames, instanceNumber, instanceOfWal, secretNames, volumeName } from '../../resources/names.ts';
+import { instanceNames, instanceNumber, secretNames, volumeName, volumeOfName } from '../../resources/names.ts';
+import { memoryOf } from '../../resources/pod-resources.ts';
 import { nodeState } from '../node/node-state.ts';
+import { goneNodeOf } from '../node/tied-volume.ts';
 import type { RuntimeView } from '../runtime-view.ts';
 import type { SwitchoverRequests } from '../switchover-requests.ts';
 import type { SyncStreaks } from '../sync-streaks.ts';
@@ -71,22 +73,23 @@ export async function observe(
       : [sources.pods.withIndex(key), sources.volumes.withIndex(key)];
 
   const wanted = instanceNames(name, cluster.spec.instances);
-  const wantedVolumes = [
-    ...wanted,
-    ...(profileOf(cluster).logVolume(cluster) ? wanted.map((instance) => volumeName(instance, 'wal')) : []),
-  ];
+  const listed = volumeList.flatMap((volume) => observedVolume(volume, cluster) ?? []);
+  const contents = profileOf(cluster).logVolume(cluster) ? (['data', 'wal'] as const) : (['data'] as const);
+  const unlisted = contents.flatMap((holds) =>
+    wanted
+      .filter((instance) => !listed.some((volume) => volume.instance === instance && volume.holds === holds))
+      .map((instance) => volumeName({ instance, holds, serial: 1 })),
+  );
   const [foundPods, foundVolumes, objects] = await Promise.all([
     withMissing(podList, wanted, (instance) => client.get(pods, { namespace, name: instance }, options)),
-    withMissing(volumeList, wantedVolumes, (volume) =>
+    withMissing(volumeList, unlisted, (volume) =>
       client.get(persistentVolumeClaims, { namespace, name: volume }, options),
     ),
     observeObjects(observer, cluster, options),
   ]);
-  const ourVolumes = foundVolumes
-    .map((volume) => observedVolume(volume, cluster))
-    .filter(({ instance }) => instanceNumber(name, instance) !== undefined);
-  const volumes = ourVolumes.filter(({ holds }) => holds === 'data');
-  const dataUid = identityOfData(cluster, volumes);
+  const allVolumes = foundVolumes.flatMap((volume) => observedVolume(volume, cluster) ?? []);
+  const { volumes, walVolumes, formerVolumes } = sorted(allVolumes);
+  const dataUid = identityOfData(cluster, allVolumes);
   const identity = { namespace, name, uid: dataUid };
   const runtime = await observeRuntime(observer, identity, freshness, signal);
   const now = clock.wall().getTime();
@@ -107,8 +110,10 @@ export async function observe(
     objects,
     pods: ourPods,
     volumes,
-    walVolumes: ourVolumes.filter(({ holds }) => holds === 'wal'),
-    growable: await growableClasses(observer, cluster, ourVolumes, options),
+    walVolumes,
+    formerVolumes,
+    stranded: await strandedInstances(observer, ourPods, [...volumes, ...walVolumes], options),
+    growable: await growableClasses(observer, cluster, [...volumes, ...walVolumes], options),
     nodes: sources.nodes.hasSynced()
       ? new Map(sources.nodes.list().map((node) => [node.metadata?.name ?? '', nodeState(node)]))
       : undefined,
@@ -194,6 +199,36 @@ async function growableClasses(
   return new Map(asked.flat());
 }
 
+/** Asked only while no node takes an instance. What can't be read is not known to be lost. */
+async function strandedInstances(
+  { client, log }: Observer,
+  waiting: readonly ObservedPod[],
+  volumes: readonly ObservedVolume[],
+  options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<Facts['stranded']> {
+  const unscheduled = waiting.filter(({ ours, deleting, unschedulable }) => ours && !deleting && unschedulable);
+  const suspects = volumes.filter(({ instance }) => unscheduled.some((pod) => pod.instance === instance));
+  const names = new Map(
+    suspects.flatMap((one) => (one.persistentVolume ? [[one.persistentVolume, one.instance]] : [])),
+  );
+  if (names.size === 0) return new Map();
+  try {
+    const { items } = await client.list(nodes, {}, options);
+    const found = await Promise.all(
+      [...names].map(async ([name, instance]): Promise<readonly (readonly [InstanceName, string])[]> => {
+        const volume = await client.get(persistentVolumes, { name }, options);
+        const node = volume && goneNodeOf(volume, items);
+        return node === undefined ? [] : [[instance, node]];
+      }),
+    );
+    return new Map(found.flat());
+  } catch (error) {
+    options.signal.throwIfAborted();
+    log.debug({ err: error }, 'what volumes are tied to can’t be read');
+    return new Map();
+  }
+}
+
 /** They are not ours, so that no watch covers them. */
 async function broughtSecrets(
   { client }: Observer,
@@ -233,7 +268,7 @@ export function identityOfData(cluster: DatabaseCluster, volumes: readonly Obser
   const { name, uid } = cluster.metadata;
   const number = (volume: ObservedVolume) => instanceNumber(name, volume.instance) ?? 0;
   const first = volumes
-    .filter((volume) => volume.ours && !volume.deleting && volume.dataUid !== undefined)
+    .filter(({ ours, deleting, holds, dataUid }) => ours && !deleting && holds === 'data' && dataUid !== undefined)
     .sort((a, b) => number(a) - number(b))
     .at(0);
   return first?.dataUid ?? uid;
@@ -270,8 +305,15 @@ export function observedPod(pod: Pod, cluster: DatabaseCluster): ObservedPod {
     ready: condition('Ready')?.status === 'True',
     createdAt: Date.parse(metadata?.creationTimestamp ?? '') || 0,
     node: spec?.nodeName,
+    claim: spec?.volumes?.find((volume) => volume.name === 'data')?.persistentVolumeClaim?.claimName,
     address: status?.podIP,
     inputs: metadata?.annotations?.[annotations.inputs],
+    resources: metadata?.annotations?.[annotations.resources],
+    resizeRefused: metadata?.annotations?.[annotations.resizeRefused],
+    memory: memoryOf(
+      status?.containerStatuses?.find((container) => container.name === profileOf(cluster).engine)?.resources ?? {},
+    ),
+    resizing: observedResize(condition('PodResizePending'), condition('PodResizeInProgress')),
     announced: metadata?.annotations?.[annotations.certificates],
     announcedPasswords: metadata?.annotations?.[annotations.passwords],
     roleLabel: metadata?.labels?.[labels.role],
@@ -286,19 +328,57 @@ export function observedPod(pod: Pod, cluster: DatabaseCluster): ObservedPod {
   };
 }
 
+type PodCondition = NonNullable<NonNullable<Pod['status']>['conditions']>[number];
+
+function observedResize(
+  pending: PodCondition | undefined,
+  inProgress: PodCondition | undefined,
+): ObservedPod['resizing'] {
+  const condition = pending?.status === 'True' ? pending : inProgress?.status === 'True' ? inProgress : undefined;
+  if (!condition) return undefined;
+  const state = condition !== pending ? 'InProgress' : pending.reason === 'Infeasible' ? 'Infeasible' : 'Deferred';
+  return { state, since: Date.parse(condition.lastTransitionTime ?? '') || 0, message: condition.message ?? '' };
+}
+
 const ordinaryWaits = new Set(['PodInitializing', 'ContainerCreating']);
 
-export function observedVolume(volume: Volume, cluster: DatabaseCluster): ObservedVolume {
-  const claim = volume.metadata?.name ?? '';
-  const ofWal = instanceOfWal(claim);
+/** Undefined for a name that no volume of the cluster has. */
+export function observedVolume(volume: Volume, cluster: DatabaseCluster): ObservedVolume | undefined {
+  const id = volumeOfName(cluster.metadata.name, volume.metadata?.name ?? '');
+  if (!id) return undefined;
   return {
     ...observedObject(volume, cluster),
-    instance: ofWal ?? claim,
-    holds: ofWal === undefined ? 'data' : 'wal',
+    ...id,
     createdAt: Date.parse(volume.metadata?.creationTimestamp ?? '') || 0,
     dataUid: volume.metadata?.annotations?.[annotations.clusterUid],
     size: volume.spec?.resources?.requests?.['storage'] ?? '0',
     capacity: volume.status?.capacity?.['storage'],
     storageClassName: volume.spec?.storageClassName,
+    persistentVolume: volume.spec?.volumeName,
+    superseded: volume.metadata?.annotations?.[annotations.supersededBy] !== undefined,
+  };
+}
+
+/** The newest volume of each instance is the one in use, with the log that belongs to it. */
+export function sorted(all: readonly ObservedVolume[]): Pick<Facts, 'volumes' | 'walVolumes' | 'formerVolumes'> {
+  const newest = (candidates: readonly ObservedVolume[]) =>
+    candidates.filter(
+      (volume) =>
+        !volume.superseded &&
+        candidates.every(
+          (other) => other.superseded || other.instance !== volume.instance || other.serial <= volume.serial,
+        ),
+    );
+  const volumes = newest(all.filter(({ holds }) => holds === 'data'));
+  const walVolumes = newest(
+    all.filter(({ holds, instance, serial }) => {
+      const data = volumes.find((volume) => volume.instance === instance);
+      return holds === 'wal' && (data === undefined || data.serial === serial);
+    }),
+  );
+  return {
+    volumes,
+    walVolumes,
+    formerVolumes: all.filter((one) => !volumes.includes(one) && !walVolumes.includes(one)),
   };
 }

@@ -4,7 +4,9 @@ import { judgeFailback } from './failback.ts';
 import { isDifferent } from './instances.ts';
 import { opensInMs } from './maintenance.ts';
 import { nextRestart } from './pending-restart.ts';
+import { resizeChangesInMs } from './pod-resize.ts';
 import { stallMayBeginInMs } from './stall.ts';
+import { nextReplacement } from './volume-replacement.ts';
 import { withheldChangesInMs } from './withheld-budget.ts';
 
 /** When the mere passing of time may change what to do or to say; undefined if only an event can. */
@@ -24,6 +26,8 @@ export function recheckInMs(facts: Facts): number | undefined {
     maintenanceIn(facts),
     withheldChangesInMs(facts),
     nextRestart(facts).verdict === 'wait' ? waitingRestartMs : undefined,
+    replacementIn(facts),
+    resizeChangesInMs(facts),
   ];
   const given = moments.filter((milliseconds) => milliseconds !== undefined);
   return given.length === 0 ? undefined : Math.min(...given);
@@ -36,6 +40,13 @@ function maintenanceIn(facts: Facts): number | undefined {
   return waits && facts.pods.some((pod) => isDifferent(facts, pod)) ? opens : undefined;
 }
 
+/** The node may come back, and nobody tells of what a volume is tied to. */
+function replacementIn(facts: Facts): number | undefined {
+  const next = nextReplacement(facts);
+  if (next.verdict !== 'wait') return undefined;
+  return Math.min(next.milliseconds === undefined ? waitingRestartMs : next.milliseconds + 100, strandedMs);
+}
+
 /** Nobody tells of a renewal in a Secret that is not ours. */
 function certificatesIn({ certificates: { plan }, cluster: { spec }, now }: Facts): number | undefined {
   const { serverSecret, authoritySecret } = spec.tls;
@@ -44,6 +55,7 @@ function certificatesIn({ certificates: { plan }, cluster: { spec }, now }: Fact
 }
 
 const broughtSecretsMs = 30_000;
+const strandedMs = 30_000;
 const waitingRestartMs = 5_000;
 const lostEtcdMs = 5_000;
 const expiryMs = 6_000;

@@ -189,7 +189,11 @@ function stripPod(pod: Pod): Pod {
   const { metadata, spec, status } = pod;
   return {
     ...(metadata && { metadata }),
-    spec: { containers: [], ...(spec?.nodeName !== undefined && { nodeName: spec.nodeName }) },
+    spec: {
+      containers: [],
+      ...(spec?.nodeName !== undefined && { nodeName: spec.nodeName }),
+      volumes: (spec?.volumes ?? []).filter((volume) => volume.persistentVolumeClaim !== undefined),
+    },
     ...(status && { status }),
   };
 }

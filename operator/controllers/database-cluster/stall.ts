@@ -3,11 +3,13 @@ import type { ConditionReason } from '../../api/conditions.ts';
 import { dataVersion } from '../../api/database-cluster.ts';
 import { databaseImage } from '../../resources/installation.ts';
 import { secretNames, volumeName } from '../../resources/names.ts';
+import { wishFor } from '../../resources/persistent-volume-claim.ts';
 import { desiredObjects, onceObjects } from './desired-objects.ts';
 import { currentRuntime, objectId, type Facts } from './facts.ts';
 import { podOf, wantedInstances } from './instances.ts';
 import { judgeSettings } from './settings.ts';
-import { canGrow, shallGrow, wantedSize } from './volume-growth.ts';
+import { canGrow, shallGrow } from './volume-growth.ts';
+import { nextReplacement } from './volume-replacement.ts';
 
 export interface Stall {
   readonly reason: Exclude<ConditionReason<'Stalled'>, 'Progressing'>;
@@ -27,6 +29,7 @@ export function stallOf(facts: Facts): Stall | undefined {
     foreignVolume(facts) ??
     unusedWalVolume(facts) ??
     fixedVolume(facts) ??
+    stuckReplacement(facts) ??
     stuckPod(facts) ??
     failedBootstrap(facts) ??
     refusedSettings(facts)
@@ -95,7 +98,7 @@ function takenName(facts: Facts): Stall | undefined {
   const pod = facts.pods.find((candidate) => !candidate.ours);
   if (pod) return conflict('Pod', pod.instance);
   const volume = [...facts.volumes, ...facts.walVolumes].find((candidate) => !candidate.ours);
-  return volume && conflict('PersistentVolumeClaim', volumeName(volume.instance, volume.holds));
+  return volume && conflict('PersistentVolumeClaim', volumeName(volume));
 
   function conflict(kind: string, name: string): Stall {
     return {
@@ -112,7 +115,7 @@ function noCertificates({ certificates: { problem, files } }: Facts): Stall | un
 
 function unusedWalVolume({ cluster, walVolumes }: Facts): Stall | undefined {
   if (profileOf(cluster).logVolume(cluster) || walVolumes.length === 0) return undefined;
-  const names = walVolumes.map(({ instance, holds }) => volumeName(instance, holds)).sort();
+  const names = walVolumes.map(volumeName).sort();
   return {
     reason: 'VolumeConflict',
     message:
@@ -133,22 +136,12 @@ function foreignVolume(facts: Facts): Stall | undefined {
         `Volume ${foreign.instance} holds data of another cluster (${foreign.dataUid ?? ''}, not ${facts.dataUid}). ` +
         `Delete the PersistentVolumeClaim ${foreign.instance} if nobody needs it; the instance is then cloned anew.`,
     };
-  const { storageClassName } = facts.cluster.spec.storage;
-  const other = facts.volumes.find(
-    (volume) =>
-      wanted.includes(volume.instance) &&
-      storageClassName !== undefined &&
-      volume.storageClassName !== undefined &&
-      volume.storageClassName !== storageClassName,
-  );
-  return (
-    other && {
-      reason: 'VolumeConflict',
-      message:
-        `Volume ${other.instance} is of storage class ${other.storageClassName ?? ''}, not ${storageClassName ?? ''}. ` +
-        'Set spec.storage.storageClassName to the class of the volumes that are there.',
-    }
-  );
+  return undefined;
+}
+
+function stuckReplacement(facts: Facts): Stall | undefined {
+  const next = nextReplacement(facts);
+  return next.verdict === 'stuck' ? { reason: next.reason, message: next.message } : undefined;
 }
 
 function fixedVolume(facts: Facts): Stall | undefined {
@@ -161,7 +154,7 @@ function fixedVolume(facts: Facts): Stall | undefined {
     fixed && {
       reason: 'VolumeNotExpandable',
       message:
-        `Volume ${volumeName(fixed.instance, fixed.holds)} has ${fixed.size} and can’t grow to ${wantedSize(cluster, fixed.holds)}: ` +
+        `Volume ${volumeName(fixed)} has ${fixed.size} and can’t grow to ${wishFor(cluster, fixed.holds).size}: ` +
         `storage class ${fixed.storageClassName ?? ''} does not allow it. Set allowVolumeExpansion: true there if its driver can, or take the size back to ${fixed.size}.`,
     }
   );
@@ -185,6 +178,7 @@ function stuckPod(facts: Facts): Stall | undefined {
         reason: 'ImageUnavailable',
         message: `${pod.instance}: image ${pod.waiting.image} can’t be pulled. Correct spec.image, or make the image available to the nodes.`,
       };
+    if (facts.stranded.has(instance)) continue; // its volume is replaced
     if (pod.unschedulable && facts.now - pod.unschedulable.since >= patienceMs)
       return {
         reason: 'PodsUnschedulable',

@@ -23,6 +23,7 @@ import {
   isDifferent,
   isOutdated,
   podOf,
+  resizeOf,
   runningPrimary,
   surplusPods,
   wantedInstances,
@@ -30,6 +31,7 @@ import {
 import { nextRestart, pendingRestarts } from './pending-restart.ts';
 import { pullFailures, stallOf } from './stall.ts';
 import { largest, shallGrow } from './volume-growth.ts';
+import { misplacedInstances, nextReplacement } from './volume-replacement.ts';
 import { isPublished, zonesOf } from './wanted-definition.ts';
 import { withheldBudget } from './withheld-budget.ts';
 
@@ -99,7 +101,10 @@ export function statusFor(facts: Facts): ClusterStatus {
 }
 
 function earlierPods(facts: Facts): Pick<ClusterStatus, 'earlierPods'> {
-  const earlier = facts.pods.filter((pod) => pod.ours && isDifferent(facts, pod) && !isOutdated(facts, pod));
+  const earlier = facts.pods.filter(
+    (pod) =>
+      pod.ours && isDifferent(facts, pod) && !isOutdated(facts, pod) && resizeOf(facts, pod).verdict !== 'in-place',
+  );
   return earlier.length === 0
     ? {}
     : {
@@ -272,7 +277,14 @@ function judgeReconciling(
     return pod !== undefined && isOutdated(facts, pod);
   });
   if (outdated.length > 0)
-    return working('ReplacingInstances', `Pods to be replaced, one at a time: ${outdated.join(', ')}.`);
+    return working(
+      'ReplacingInstances',
+      `Pods to be replaced, one at a time: ${outdated.map((instance) => withReason(facts, instance)).join(', ')}.`,
+    );
+  const resizing = judgeResizing(facts);
+  if (resizing !== undefined) return working('ResizingInstances', resizing);
+  const replaced = judgeReplacement(facts);
+  if (replaced !== undefined) return working('ReplacingVolumes', replaced);
   const restarting = runtime ? pendingRestarts(facts, runtime).map(({ instance }) => instance) : [];
   if (restarting.length > 0)
     return working('RestartingInstances', `Databases to be restarted, one at a time: ${restarting.join(', ')}.`);
@@ -291,6 +303,43 @@ function judgeReconciling(
   if (unpublished || (missing.length > 0 && !hasConverged(facts)))
     return working('CreatingInstances', `Waiting for ${missing.join(', ') || 'the definition in etcd'}.`);
   return { type, status: 'False', reason: 'Done', message: 'Nothing to do.' };
+}
+
+/** Why other resources can't be had without another Pod, if that is what it is about. */
+function withReason(facts: Facts, instance: InstanceName): string {
+  const pod = podOf(facts, instance);
+  const resize = pod && resizeOf(facts, pod);
+  return resize?.verdict === 'replace' ? `${instance} (${resize.message})` : instance;
+}
+
+function judgeResizing(facts: Facts): string | undefined {
+  const judged = wantedInstances(facts).flatMap((instance) => {
+    const pod = podOf(facts, instance);
+    return pod?.ours === true && !pod.deleting ? [{ instance, resize: resizeOf(facts, pod) }] : [];
+  });
+  const open = judged.filter(({ resize }) => resize.verdict === 'in-place' || resize.verdict === 'under-way');
+  if (open.length === 0) return undefined;
+  const now = open.flatMap(({ resize }) => (resize.verdict === 'under-way' ? [resize.message] : []));
+  return [
+    `Resources to be changed while the databases run, one at a time: ${open.map(({ instance }) => instance).join(', ')}.`,
+    ...now.map((message) => `Now: ${message}.`),
+  ].join(' ');
+}
+
+/** What goes on with volumes that shall be others. */
+function judgeReplacement(facts: Facts): string | undefined {
+  const next = nextReplacement(facts);
+  const misplaced = misplacedInstances(facts);
+  const former = facts.formerVolumes.filter(({ superseded, ours }) => !superseded && ours);
+  const filling = [...new Set(former.map(({ instance }) => instance))].filter((one) => !misplaced.includes(one));
+  const what = [
+    misplaced.length > 0
+      ? `Volumes to be replaced by ones of the class asked for, one at a time: ${misplaced.join(', ')}.`
+      : undefined,
+    filling.length > 0 ? `On a new volume, and not yet whole: ${filling.join(', ')}.` : undefined,
+    next.verdict === 'wait' ? `Now: ${next.message}.` : undefined,
+  ].filter((sentence) => sentence !== undefined);
+  return what.length === 0 ? undefined : what.join(' ');
 }
 
 function hasConverged({ cluster }: Facts): boolean {

@@ -1,16 +1,11 @@
 /** Volumes that shall be larger than they are, and whether their storage class lets them. */
 import type { DatabaseCluster } from '../../api/database-cluster.ts';
 import { quantityValue } from '../../api/quantity.ts';
-import type { VolumeContent } from '../../resources/names.ts';
-import { profileOf } from '../../engines/profiles.ts';
+import { wishFor } from '../../resources/persistent-volume-claim.ts';
 import type { ObservedVolume } from './facts.ts';
 
-/** As the spec asks for it. */
-export const wantedSize = (cluster: DatabaseCluster, holds: VolumeContent): string =>
-  ((holds === 'wal' ? profileOf(cluster).logVolume(cluster) : undefined) ?? cluster.spec.storage).size;
-
 export const shallGrow = (cluster: DatabaseCluster, volume: ObservedVolume): boolean =>
-  (quantityValue(wantedSize(cluster, volume.holds)) ?? 0) > (quantityValue(volume.size) ?? 0);
+  (quantityValue(wishFor(cluster, volume.holds).size) ?? 0) > (quantityValue(volume.size) ?? 0);
 
 /** What nobody knows is tried: the API server has the last word. */
 export const canGrow = (growable: ReadonlyMap<string, boolean>, { storageClassName }: ObservedVolume): boolean =>

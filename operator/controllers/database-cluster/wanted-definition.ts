@@ -4,17 +4,22 @@ import { definitionFor, definitionText } from '../../resources/definition.ts';
 import { instanceNumber } from '../../resources/names.ts';
 import type { ClusterRuntime } from '../cluster-runtime.ts';
 import type { Facts } from './facts.ts';
-import { podOf, wantedInstances } from './instances.ts';
+import { isOutdated, podOf, wantedInstances } from './instances.ts';
+import { asSized } from './pod-resize.ts';
 import { judgeSettings } from './settings.ts';
+import { instancesLeftOut } from './volume-replacement.ts';
 
-export const wantedDefinition = (facts: Facts, runtime: ClusterRuntime): Definition =>
-  definitionFor(facts.cluster, {
-    settings: judgeSettings(facts.cluster, runtime).settings,
+export function wantedDefinition(facts: Facts, runtime: ClusterRuntime): Definition {
+  const cluster = asSized(facts, (pod) => isOutdated(facts, pod));
+  return definitionFor(cluster, {
+    settings: judgeSettings(cluster, runtime).settings,
     leaving: leavingLeaders(facts, runtime),
+    without: instancesLeftOut(facts, runtime),
     zones: zonesOf(facts),
     certificatesOnly: certificatesOnly(facts, runtime),
     founded: !runtime.initialized && hasHadPrimary(facts),
   });
+}
 
 /** From when all have certificates, for good: who lacks one gets no further by a password. */
 const certificatesOnly = (facts: Facts, runtime: ClusterRuntime): boolean =>
@@ -26,15 +31,15 @@ const hasHadPrimary = ({ cluster: { metadata, status } }: Facts): boolean =>
   (status.epoch ?? 0) > 0 || (status.dataUid !== undefined && status.dataUid !== metadata.uid);
 
 /** The agents know what the spec asks for, and nobody beyond it is left. */
-export const isPublished = (facts: Facts, runtime: ClusterRuntime): boolean =>
-  runtime.definition?.text ===
-  definitionText(
-    definitionFor(facts.cluster, {
-      settings: judgeSettings(facts.cluster, runtime).settings,
-      zones: zonesOf(facts),
-      certificatesOnly: certificatesOnly(facts, runtime),
-    }),
-  );
+export function isPublished(facts: Facts, runtime: ClusterRuntime): boolean {
+  const cluster = asSized(facts, (pod) => isOutdated(facts, pod));
+  const definition = definitionFor(cluster, {
+    settings: judgeSettings(cluster, runtime).settings,
+    zones: zonesOf(facts),
+    certificatesOnly: certificatesOnly(facts, runtime),
+  });
+  return runtime.definition?.text === definitionText(definition);
+}
 
 /** Surplus instances that lead, or whose log is the recorded one, stay members until they have handed over. */
 function leavingLeaders(facts: Facts, runtime: ClusterRuntime): readonly InstanceName[] {
