@@ -11,13 +11,32 @@ export interface TestNetwork {
   remove(): Promise<void>;
 }
 
-/** Addresses of 10.9.0.0/24. */
-export async function testNetwork(): Promise<TestNetwork> {
+/** A network of its own for who joins it (`networkOf`, `plug`), with nothing in it yet. */
+export interface EmptyNetwork {
+  /** Of the process that holds it. */
+  readonly pid: number;
+  remove(): Promise<void>;
+}
+
+export async function emptyNetwork(): Promise<EmptyNetwork> {
   const holder = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', '--net', 'bash', '-c', 'echo made; exec cat'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  const ended = once(holder, 'exit');
   await once(holder.stdout, 'data');
-  const inside = (pid: number | undefined, ...args: readonly string[]): void =>
+  return {
+    pid: holder.pid ?? 0,
+    remove: async () => {
+      holder.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** Addresses of 10.9.0.0/24. */
+export async function testNetwork(): Promise<TestNetwork> {
+  const holder = await emptyNetwork();
+  const inside = (pid: number, ...args: readonly string[]): void =>
     ip('nsenter', '--target', String(pid), '--net', 'ip', ...args);
   const port = (address: string): string => `port${address.split('.').at(-1) ?? ''}`;
   inside(holder.pid, 'link', 'add', 'switch', 'type', 'bridge');
@@ -33,11 +52,7 @@ export async function testNetwork(): Promise<TestNetwork> {
     },
     cut: (address) => inside(holder.pid, 'link', 'set', port(address), 'nomaster'),
     mend: (address) => inside(holder.pid, 'link', 'set', port(address), 'master', 'switch'),
-    remove: async () => {
-      const ended = once(holder, 'exit');
-      holder.kill('SIGKILL');
-      await ended;
-    },
+    remove: () => holder.remove(),
   };
 }
 

@@ -3,28 +3,16 @@ import type { V1Pod } from '@kubernetes/client-node';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { request } from 'undici';
 import { bundle } from '../build/bundle.ts';
-import type { LedgerState } from '../writer/ledger.ts';
-import type { FinalReport } from '../writer/main.ts';
-import type { History, Verdict } from '../writer/verdict.ts';
 import type { ApiServer } from './api-server.ts';
 import { repository, type ClusterAccess } from './cluster-access.ts';
 import { notYet, until, yes } from './until.ts';
+import { askingAt, writerClient, type Ask, type WriterClient } from './writer-client.ts';
 
-export type { FinalReport, History, LedgerState, Verdict };
+export type { FinalReport, History, LedgerState, Verdict } from './writer-client.ts';
 
-export interface WriterPod {
+export interface WriterPod extends WriterClient {
   readonly node: string;
-  readonly state: () => Promise<LedgerState>;
-  /** Names a moment; `state().marks[name]` tells what happened since. */
-  readonly mark: (name: string) => Promise<void>;
-  /** Resolves when writes that were sent after this call are acknowledged. */
-  readonly acknowledgedAgain: (patience: { readonly within: number; readonly writes?: number }) => Promise<void>;
-  /** Ends writing, reads everything back from the primary and compares. */
-  readonly stop: () => Promise<FinalReport>;
-  /** Reads back what another writer left in the same table. */
-  readonly verify: (history: History) => Promise<Verdict>;
   readonly remove: () => Promise<void>;
 }
 
@@ -49,10 +37,6 @@ const port = 9090;
 const podReadyMs = 60_000;
 /** A ConfigMap holds 1 MiB; some is left for metadata. */
 const maximumPackedBytes = 900_000;
-/** One acknowledged write could be luck; this many are a working connection. */
-const convincingWrites = 10;
-/** The writer itself tries for a minute to read everything back. */
-const stopTimeoutMs = 120_000;
 
 export async function startWriter(
   {
@@ -79,40 +63,12 @@ export async function startWriter(
   });
   const ask =
     options.reach === 'direct'
-      ? asking(await podAddress(api, options, signal))
+      ? askingAt(`http://${await podAddress(api, options, signal)}:${port}`)
       : throughProxy(api, `/api/v1/namespaces/${options.namespace}/pods/${podName}:${port}/proxy`);
-  const state = (): Promise<LedgerState> => ask<LedgerState>('GET', '/state');
-  const mark = async (name: string): Promise<void> => {
-    await ask('POST', `/mark?name=${encodeURIComponent(name)}`);
-  };
-  await until('writer', async () => yes(await state()), { within: podReadyMs, signal });
-  let questions = 0;
-
-  return {
-    node: options.node,
-    state,
-    mark,
-    acknowledgedAgain: async ({ within, writes = convincingWrites }) => {
-      questions += 1;
-      const name = `question-${questions}`;
-      await mark(name);
-      await until(
-        'acknowledged writes',
-        async () => {
-          const { marks, errors } = await state();
-          const acked = marks[name]?.acked ?? 0;
-          return acked >= writes ? yes(undefined) : notYet(`${acked} since; errors ${JSON.stringify(errors)}`);
-        },
-        { within, signal },
-      );
-    },
-    stop: () => ask<FinalReport>('POST', '/stop', {}, stopTimeoutMs),
-    verify: (history) => ask<Verdict>('POST', '/verify', history, stopTimeoutMs),
-    remove,
-  };
+  const client = writerClient(ask, signal);
+  await until('writer', async () => yes(await client.state()), { within: podReadyMs, signal });
+  return { ...client, node: options.node, remove };
 }
-
-type Ask = <T>(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs?: number) => Promise<T>;
 
 function throughProxy(api: ApiServer, proxy: string): Ask {
   return async <T>(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs?: number) => {
@@ -120,21 +76,6 @@ function throughProxy(api: ApiServer, proxy: string): Ask {
     const answer = await api.get<T>(proxy + path);
     if (answer === undefined) throw new Error('the writer’s Pod is gone');
     return answer;
-  };
-}
-
-function asking(address: string): Ask {
-  return async <T>(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs = 2_000) => {
-    const answer = await request(`http://${address}:${port}${path}`, {
-      method,
-      body: method === 'POST' ? JSON.stringify(body ?? {}) : null,
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    const text = await answer.body.text();
-    if (answer.statusCode !== 200) throw new Error(`writer: ${answer.statusCode} ${text.slice(0, 500)}`);
-    return JSON.parse(text) as T;
   };
 }
 

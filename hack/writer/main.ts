@@ -4,7 +4,9 @@
  * GET /state · GET /history (acknowledged and unknown ids as ranges) · POST /mark?name=… ·
  * POST /stop (ends writing, then reads everything back) · POST /verify (body: a history; reads it back)
  */
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
+import path from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../operator/platform/clock.ts';
@@ -34,6 +36,7 @@ const open = () =>
   hosts.length > 1
     ? openSessionAtAny(hosts, access, table, stopping.signal)
     : openSoonest(() => openSession(access, table, hosts[0]), stopping.signal);
+const hasService = existsSync(path.join(access, 'host'));
 /** Connections that write side by side; 0: only verifies what another writer left. */
 const lanes = Number(process.env['WRITER_LANES'] ?? '1');
 /** Of all connections together. */
@@ -51,8 +54,10 @@ async function verify(history: History): Promise<Verdict> {
   const end = clock.now() + readBackWithinMs;
   for (;;) {
     try {
-      // By the Service: a host that was given may be a replica by now.
-      const session = await openSession(access, table);
+      // By the Service where there is one: a host that was given may be a replica by now.
+      const session = hasService
+        ? await openSession(access, table)
+        : await openSessionAtAny(hosts, access, table, AbortSignal.timeout(readBackWithinMs));
       try {
         return judge(history, await session.rows());
       } finally {
