@@ -9,6 +9,7 @@ import { faults } from './faults.ts';
 import { idle } from './idle.ts';
 import { goalText, publish, rawResults, seriesOf, shortfalls, type Series } from './results.ts';
 import { strikeOnce } from './run.ts';
+import { publish as publishSideBySide } from './side-by-side/publish.ts';
 import { saturated } from './saturated.ts';
 import { throughput } from './throughput.ts';
 import type { FailedRun, Fault, Measured, Measurement, Run, Without } from './scenario.ts';
@@ -69,7 +70,11 @@ try {
       await raw({ scenario: one.label, passed, ...data });
       measurements[one.label] = { title, date: new Date().toISOString().slice(0, 10), lines };
     }
-    if (values.publish) await publish({ series, measurements });
+    if (values.publish) {
+      await publish({ series, measurements });
+      // Some of these figures stand there as well.
+      await publishSideBySide([]);
+    }
   }
 } finally {
   await arena.nodes.restore();

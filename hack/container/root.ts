@@ -10,7 +10,7 @@ import { whyNoContainer } from './container.ts';
 const run = promisify(execFile);
 
 /** `upgrade` holds the servers of both versions. */
-type DatabaseImage = Extract<ImageKind, 'postgres17' | 'postgres18' | 'upgrade' | 'mysql'>;
+type DatabaseImage = Extract<ImageKind, 'postgres17' | 'postgres18' | 'upgrade' | 'mysql' | 'side-by-side'>;
 
 export const testedVersion = process.env['MAINSTAY_TEST_POSTGRES'] === '17' ? '17' : '18';
 

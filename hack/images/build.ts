@@ -10,7 +10,8 @@ import { etcdFiles } from './etcd/files.ts';
 import { mainstayFiles } from './mainstay/files.ts';
 
 export const imageKinds = ['postgres18', 'postgres17', 'upgrade', 'mysql', 'etcd', 'mainstay'] as const;
-export type ImageKind = (typeof imageKinds)[number];
+/** `side-by-side` is built only for the benchmark that asks for it (hack/bench/side-by-side). */
+export type ImageKind = (typeof imageKinds)[number] | 'side-by-side';
 
 export interface BuiltImage {
   readonly name: string;
@@ -61,6 +62,13 @@ const recipes: Readonly<Record<ImageKind, Recipe>> = {
     folder: 'postgres',
     suite: forky,
     buildArgs: { PG_MAJOR: '18', FORMER_MAJOR: '17', FORMER_SUITE: 'trixie' },
+    files: nothing,
+  },
+  'side-by-side': {
+    name: 'mainstay.dev/side-by-side:18',
+    folder: 'side-by-side',
+    suite: sid,
+    buildArgs: { PG_MAJOR: '18' },
     files: nothing,
   },
   mysql: { name: 'mainstay.dev/mysql:9.7', folder: 'mysql', suite: sid, buildArgs: {}, files: nothing },
