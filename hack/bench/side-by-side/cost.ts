@@ -9,7 +9,7 @@ import { application } from './client.ts';
 import type { CostRecord } from './record.ts';
 import type { Site, SiteNode } from './site.ts';
 
-const measuredSeconds = 30;
+const measuredSeconds = 20;
 const wholeMs = seconds(180);
 const clients = 4;
 const scale = 10;
