@@ -1,5 +1,5 @@
 /**
- * `node hack/bench/side-by-side/main.ts [--runs N] [--minutes M] [--no-cost] [--built] [--publish] [CASE …]`: Mainstay and Patroni under the
+ * `node hack/bench/side-by-side/main.ts [--runs N] [--minutes M] [--no-cost] [--built] [--publish | --pages] [CASE …]`: Mainstay and Patroni under the
  * same faults, in turn, without Kubernetes. Everything runs in namespaces that end with this program.
  */
 import { execFile, spawn } from 'node:child_process';
@@ -35,6 +35,8 @@ const { values, positionals } = parseArgs({
     built: { type: 'boolean', default: false },
     /** Into docs/benchmarks and the README. */
     publish: { type: 'boolean', default: false },
+    /** Measures nothing: the pages anew, from what has been published. */
+    pages: { type: 'boolean', default: false },
   },
 });
 const unknown = positionals.filter((name) => !cases.some((one) => one.name === name));
@@ -48,6 +50,10 @@ const wrong = [
 if (wrong.length > 0) {
   process.stderr.write(`${wrong.join('\n')}\n`);
   process.exit(2);
+}
+if (values.pages) {
+  await publish([]);
+  process.exit(0);
 }
 const whyNot = whyNoContainer();
 if (whyNot !== undefined) throw new Error(`The benchmark makes network namespaces and needs root: ${whyNot}`);
