@@ -58,7 +58,7 @@ export function sideBySidePage({ records, cluster }: PageInput): string {
       'dealt with within 60 s is ended, and its outage counts as that at least (“≥”). Lost: acknowledged, and not there when all is read ' +
       'back at the end.',
     '- Redundant: from the end of the fault (node switched on again, process continued; from the fault, where it ends by itself) until ' +
-      'both replicas stream, as synchronous members where they are such, by the word of the databases and of etcd.',
+      'both replicas stream, as synchronous members where they are such, by the word of the databases and of etcd. “–”: nothing was interrupted.',
     '',
     `Versions: ${versionsOf(records)}.`,
     '',
@@ -188,7 +188,7 @@ function caseSection({ what, summaries }: MeasuredCase): readonly string[] {
         outage(one, one.max),
         String(one.acked),
         String(one.lost),
-        `${one.redundancy.toFixed(1)} s`,
+        one.redundancy === undefined ? '–' : `${one.redundancy.toFixed(1)} s`,
         `${one.runs.filter(({ replaced }) => replaced).length} of ${one.runs.length}`,
         String(one.failed.length),
       ]),

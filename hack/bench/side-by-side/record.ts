@@ -37,8 +37,11 @@ export const RunRecord = z
     violations: z.array(z.string()),
     /** Another instance is primary after it. */
     replaced: z.boolean(),
-    /** Seconds from the end of the fault (of one that ends by itself, from the fault) until all three were whole. */
-    redundancy_s: z.number(),
+    /**
+     * Seconds from the end of the fault (of one that ends by itself, from the fault) until all three were whole; absent: nothing was
+     * interrupted, and we only waited in case it would be.
+     */
+    redundancy_s: z.number().optional(),
   })
   .readonly();
 export type RunRecord = z.output<typeof RunRecord>;

@@ -45,7 +45,7 @@ export async function strikeOnce(site: Site, what: Case, number: number, folder:
     await heal?.();
   };
   cleanUp.defer(healOnce);
-  const isOver = await dealtWith(site, what, primary, client, struckAt);
+  const outcome = await dealtWith(site, what, primary, client, struckAt);
   const endedAt = heal === undefined ? struckAt : performance.now();
   await healOnce();
   await client.acknowledgedAgain({ within: wholeMs });
@@ -66,47 +66,45 @@ export async function strikeOnce(site: Site, what: Case, number: number, folder:
     case: what.name,
     run: number,
     outage_ms: since.longestGap?.milliseconds ?? 0,
-    censored: !isOver,
+    censored: outcome === 'not within our patience',
     gaps: gapsSince(report.state),
     acked: report.acked,
     lost: report.lost,
     unknown: report.state.unknown,
     violations: [...violationsOf({ ...report, lost: 0, lateLost: [] })],
     replaced: successor.name !== primary.name,
-    redundancy_s: round(redundancyMs / 1_000),
+    ...(outcome !== 'never interrupted' && { redundancy_s: round(redundancyMs / 1_000) }),
   };
 }
 
-/** False if it was not within our patience. */
 async function dealtWith(
   site: Site,
   { over }: Case,
   primary: SiteNode,
   client: Client,
   struckAt: number,
-): Promise<boolean> {
+): Promise<'over' | 'never interrupted' | 'not within our patience'> {
   if (typeof over === 'object') {
     await delay(Math.max(0, over.afterMs - (performance.now() - struckAt)), undefined, { signal: site.signal });
-    return true;
+    return 'over';
   }
-  const late = Symbol();
-  const seen = await until(
+  return until(
     'service back',
     async () => {
-      if (performance.now() - struckAt > patienceMs) return yes(late);
+      if (performance.now() - struckAt > patienceMs) return yes('not within our patience');
       const state = await client.state();
       if ((state.sinceLastAckMs ?? Infinity) >= notableGapMs) return notYet('nothing is acknowledged');
       if (over === 'interrupted') {
         const interrupted = (sinceStrike(state).longestGap?.milliseconds ?? 0) >= notableGapMs;
         const quiet = performance.now() - struckAt > interruptedWithinMs;
-        return interrupted || quiet ? yes(undefined) : notYet('not interrupted yet');
+        if (interrupted) return yes('over');
+        return quiet ? yes('never interrupted') : notYet('not interrupted yet');
       }
       const leader = await site.system.primary();
-      return leader !== undefined && leader !== primary.name ? yes(undefined) : notYet(`led by ${leader ?? 'nobody'}`);
+      return leader !== undefined && leader !== primary.name ? yes('over') : notYet(`led by ${leader ?? 'nobody'}`);
     },
     { within: 2 * patienceMs, signal: site.signal, everyMs: 50 },
   );
-  return seen !== late;
 }
 
 function sinceStrike({ marks }: LedgerState): MarkState {

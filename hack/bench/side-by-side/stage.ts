@@ -126,7 +126,7 @@ async function play(place: (typeof places)[number], what: Case, run: number): Pr
     ];
     say(
       `${minutesGone().toFixed(1)} min, ${what.name} ${run}, ${nameOf(system)}: ${done.outage_ms} ms, ${done.lost} of ${done.acked} lost, ` +
-        `whole ${done.redundancy_s} s later${odd.map((one) => `, ${one}`).join('')}`,
+        `${done.redundancy_s === undefined ? 'never interrupted' : `whole ${done.redundancy_s} s later`}${odd.map((one) => `, ${one}`).join('')}`,
     );
   } catch (error) {
     signal.throwIfAborted();

@@ -20,8 +20,8 @@ export interface Summary {
   readonly censored: number;
   readonly acked: number;
   readonly lost: number;
-  /** Median, in seconds. */
-  readonly redundancy: number;
+  /** Median, in seconds; undefined: there was nothing to regain. */
+  readonly redundancy: number | undefined;
 }
 
 export const labelOf = ({ system, settings }: Contender): string => `${system} (${settings})`;
@@ -41,6 +41,7 @@ export function summariesOf(records: readonly BenchRecord[], name: string): read
     const failed = own.filter((one): one is FailedRecord => one.kind === 'failed' && one.case === name);
     if (runs.length === 0) return [];
     const outages = runs.map((run) => run.outage_ms);
+    const redundancies = runs.flatMap((run) => run.redundancy_s ?? []);
     return [
       {
         contender,
@@ -53,10 +54,7 @@ export function summariesOf(records: readonly BenchRecord[], name: string): read
         censored: runs.filter((run) => run.censored).length,
         acked: sum(runs.map((run) => run.acked)),
         lost: sum(runs.map((run) => run.lost)),
-        redundancy: percentile(
-          runs.map((run) => run.redundancy_s),
-          50,
-        ),
+        redundancy: redundancies.length === 0 ? undefined : percentile(redundancies, 50),
       },
     ];
   });
