@@ -6,7 +6,7 @@ NODE := node_modules/.bin/node
 # Dependencies are up to date when the stamp of this very lock file is there.
 SETUP := node_modules/.setup-$(shell sha256sum package-lock.json | cut -c1-16)
 
-.PHONY: help setup generate manifests build format lint unit model simulate test e2e soak bench bench-scale faults images cluster cluster-down demo clean
+.PHONY: help setup generate manifests build format lint unit model simulate test e2e soak bench bench-cluster bench-scale faults images cluster cluster-down demo clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,7 +54,14 @@ e2e: $(SETUP) ## scenarios on the local cluster (or KUBECONFIG's), left running;
 soak: $(SETUP) ## overlapping faults from a seed until something is wrong: HOURS=3 SEED=… ENGINE=mysql PUBLISH=1 FROM=17; MATRIX=1: the kill matrix in random order (ROUNDS=3 HOURS=8 PUBLISH=1), POSTGRES=17
 	@$(NODE) e2e/soak.ts $(if $(MATRIX),--matrix) $(if $(HOURS),--hours $(HOURS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(FROM),--from $(FROM)) $(if $(SEED),--seed $(SEED)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(PUBLISH),--publish) $(if $(POSTGRES),--postgres $(POSTGRES)) $(ONLY)
 
-bench: $(SETUP) ## how long failovers take (local cluster, about 3 h), into docs/benchmarks; ONLY='switchover node-lost' RUNS=10 ENGINE=mysql
+bench: $(SETUP) ## side by side with Patroni, without Kubernetes (75 min), into docs/benchmarks; CASES='switchover node-lost' RUNS=10 MINUTES=20; PEER=cnpg
+ifeq ($(PEER),cnpg)
+	@$(NODE) hack/bench/cnpg.ts --runs $(or $(RUNS),5) $(CASES)
+else
+	@$(NODE) hack/bench/side-by-side/main.ts --publish --runs $(or $(RUNS),5) $(if $(MINUTES),--minutes $(MINUTES)) $(CASES)
+endif
+
+bench-cluster: $(SETUP) ## how long failovers take on the local cluster (3 h), into docs/benchmarks; ONLY='switchover node-lost' RUNS=10 ENGINE=mysql
 	@$(NODE) hack/bench/main.ts --publish $(if $(ENGINE),--engine $(ENGINE)) --runs $(or $(RUNS),10) $(ONLY)
 
 bench-scale: $(SETUP) ## what the operator costs with 100, 300 and 1,000 clusters (15 min), into docs/benchmarks; SIZES='100 300'

@@ -13,6 +13,7 @@ import { nodesOf, type Nodes } from '../testbed/nodes.ts';
 import { operatorOf } from '../testbed/operator-deployment.ts';
 import { databaseCluster, type InstancePod, type ClusterUnderTest, type Primary } from '../testbed/database-cluster.ts';
 import { notYet, seconds, until, yes } from '../testbed/until.ts';
+import { whatIsMissing } from './whole.ts';
 
 export interface Arena {
   readonly engine: TestedEngine;
@@ -73,15 +74,11 @@ export async function openArena(
     await until(
       'every replica in the sync set',
       async () => {
-        const { leader, sync, members, switchover } = await runtime();
-        if (leader === undefined || sync === undefined) return notYet('no leader');
-        const others = instances.map((pod) => pod.name).filter((instance) => instance !== leader.instance);
-        const missing = others.filter((one) => !sync.members.some((member) => member.instance === one));
-        const idle = others.filter((one) => members.get(one)?.state !== 'streaming');
-        if (switchover !== undefined) return notYet('a switchover is asked for');
-        return missing.length + idle.length === 0
-          ? yes(undefined)
-          : notYet(`not in the sync set: ${missing.join()}; not streaming: ${idle.join()}`);
+        const missing = whatIsMissing(
+          await runtime(),
+          instances.map((pod) => pod.name),
+        );
+        return missing.length === 0 ? yes(undefined) : notYet(missing.join('; '));
       },
       { within: wholeMs, signal },
     );

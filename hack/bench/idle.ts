@@ -1,15 +1,13 @@
 /** What a cluster costs that has nothing to do. */
-import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { agentOf } from '../testbed/pod-processes.ts';
 import { seconds } from '../testbed/until.ts';
 import type { Arena } from './arena.ts';
+import { processCost } from './process-cost.ts';
 import type { Measurement } from './scenario.ts';
 
 const goals = { residentMiB: 96, cpuPercent: 1 };
 const defaultMinutes = 1;
-/** Linux counts a process's time in hundredths of a second on every architecture that Node runs on. */
-const ticksPerSecond = 100;
 
 export const idle: Measurement = {
   kind: 'measurement',
@@ -67,16 +65,8 @@ async function look(
     requests: await arena.etcd().requests(),
     agents: await Promise.all(
       agents.map(async ({ pid }) => {
-        const status = await readFile(`/proc/${pid}/status`, 'utf8');
-        const mib = (field: string): number =>
-          round(Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) / 1024);
-        // Behind the command in brackets; user and system time are fields 14 and 15.
-        const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
-        return {
-          residentMiB: mib('VmRSS'),
-          sharedMiB: mib('RssFile'),
-          cpu: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond,
-        };
+        const { residentMiB, sharedMiB, cpuSeconds } = await processCost(pid);
+        return { residentMiB: round(residentMiB), sharedMiB: round(sharedMiB), cpu: cpuSeconds };
       }),
     ),
   };

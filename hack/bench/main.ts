@@ -10,6 +10,7 @@ import { faults } from './faults.ts';
 import { idle } from './idle.ts';
 import { goalText, publish, rawResults, seriesOf, shortfalls, type Series } from './results.ts';
 import { strikeOnce } from './run.ts';
+import { publish as publishSideBySide } from './side-by-side/publish.ts';
 import { saturated } from './saturated.ts';
 import { mysqlThroughput } from './mysql-throughput.ts';
 import { throughput } from './throughput.ts';
@@ -75,7 +76,11 @@ try {
       await raw({ scenario: one.label, passed, ...data });
       measurements[one.label] = { title, date: new Date().toISOString().slice(0, 10), lines };
     }
-    if (values.publish) await publish({ series, measurements }, engine);
+    if (values.publish) {
+      await publish({ series, measurements }, engine);
+      // Some of these figures stand there as well.
+      await publishSideBySide([]);
+    }
   }
 } finally {
   await arena.nodes.restore();

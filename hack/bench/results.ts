@@ -9,6 +9,7 @@ import { repository } from '../testbed/cluster-access.ts';
 import type { TestedEngine } from '../testbed/engines.ts';
 import type { FailedRun, Goal, Run } from './scenario.ts';
 import { publishFigures } from './figures.ts';
+import { markdownTable } from './markdown.ts';
 import { percentile } from './statistics.ts';
 import { milestones, reached, type Milestone } from './time-line.ts';
 
@@ -88,10 +89,7 @@ export async function seriesOf(
 /** Replaces what was measured anew in docs/benchmarks, and leaves the rest. */
 export async function publish(fresh: Omit<Published, 'machine'>, engine: TestedEngine): Promise<void> {
   const [page, kept] = [fileOf(engine, 'md'), fileOf(engine, 'json')];
-  const former = await readFile(kept, 'utf8').then(
-    (text) => JSON.parse(text) as Published,
-    () => undefined,
-  );
+  const former = await keptResults(engine);
   const published: Published = {
     machine: machine(),
     series: { ...former?.series, ...fresh.series },
@@ -103,6 +101,16 @@ export async function publish(fresh: Omit<Published, 'machine'>, engine: TestedE
   if (engine.name === 'postgres') await publishFigures(published.series);
 }
 
+/** As published last, if ever. */
+const keptResults = (engine: Pick<TestedEngine, 'name'>): Promise<Published | undefined> =>
+  readFile(fileOf(engine, 'json'), 'utf8').then(
+    (text) => JSON.parse(text) as Published,
+    () => undefined,
+  );
+
+export const keptSeries = async (): Promise<Published['series']> =>
+  (await keptResults({ name: 'postgres' }))?.series ?? {};
+
 export function markdown(
   { machine: host, series, measurements }: Published,
   { name: engine, kind, product }: Pick<TestedEngine, 'name' | 'kind' | 'product'>,
@@ -113,14 +121,14 @@ export function markdown(
     '',
     '<!-- Written by hack/bench; edit nothing here. -->',
     '',
-    `Measured by \`make bench${engine === 'postgres' ? '' : ` ENGINE=${engine}`}\` on the local cluster (three nodes on one machine: ${host}), a ${kind} of three instances, ` +
+    `Measured by \`make bench-cluster${engine === 'postgres' ? '' : ` ENGINE=${engine}`}\` on the local cluster (three nodes on one machine: ${host}), a ${kind} of three instances, ` +
       'idle otherwise. Outage: the longest time without an acknowledged write, from the fault until all instances were back, for a ' +
       'client that writes a row every 10 ms through the Service `-rw` and reconnects. Every acknowledged write is looked up ' +
       'afterwards; *lost* counts those that are not there. The primary’s node is another one in each run.',
     '',
-    ...table(
+    ...markdownTable([
       ['Scenario', 'n', 'p50 ms', 'max ms', 'goal', 'acknowledged', 'lost', 'failed runs', 'measured'],
-      all.map(([name, one]) => {
+      ...all.map(([name, one]) => {
         const outages = one.runs.map((run) => run.outageMs);
         return [
           `${one.title} (\`${name}\`)`,
@@ -134,23 +142,23 @@ export function markdown(
           `${one.date}, ${one.commit}`,
         ];
       }),
-    ),
+    ]),
     '',
     '## Where the time goes',
     '',
     'Milliseconds since the last acknowledged write until each step was reached, median of the runs in which it was seen. ' +
       'A step that the fault makes superfluous is missing; *routed* may come before the promotion is over.',
     '',
-    ...table(
+    ...markdownTable([
       ['Scenario', ...Object.keys(milestones)],
-      all.map(([name, one]) => [
+      ...all.map(([name, one]) => [
         `\`${name}\``,
         ...(Object.keys(milestones) as Milestone[]).map((step) => {
           const seen = one.runs.flatMap((run) => run.reached[step] ?? []);
           return seen.length === 0 ? '' : String(percentile(seen, 50));
         }),
       ]),
-    ),
+    ]),
     ...Object.entries(measurements).flatMap(([name, { title, date, lines }]) => [
       '',
       `## ${title} (\`${name}\`, ${date})`,
@@ -192,20 +200,15 @@ export function shortfalls({ goal, deadFirst, keepsPrimary, runs, failures }: Se
   ];
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)];
-}
-
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-function machine(): string {
+export function machine(): string {
   const [first] = cpus();
   const gib = Math.round(totalmem() / 1024 ** 3);
   return `${cpus().length} × ${first?.model.trim() ?? 'unknown'}, ${gib} GiB, Linux ${release()}`;
 }
 
-async function commit(): Promise<string> {
+export async function commit(): Promise<string> {
   const git = promisify(execFile);
   const { stdout } = await git('git', ['describe', '--always', '--dirty'], { cwd: repository });
   return stdout.trim();

@@ -13,6 +13,8 @@ export interface ContainerOptions {
   readonly user?: number;
   /** A network of its own, with nothing in it yet. */
   readonly ownNetwork?: boolean;
+  /** The network of this process instead, as the containers of one Pod, or the services of one machine, share theirs. */
+  readonly networkOf?: number;
   readonly argv: readonly string[];
 }
 
@@ -66,14 +68,23 @@ done
 shift
 exec chroot "\${root:-/}" setpriv --reuid "$user" --regid "$user" --clear-groups --pdeathsig KILL "$@"`;
 
-export function startContainer({ root, mounts = {}, user = 0, ownNetwork = false, argv }: ContainerOptions): Container {
+export function startContainer({
+  root,
+  mounts = {},
+  user = 0,
+  ownNetwork = false,
+  networkOf,
+  argv,
+}: ContainerOptions): Container {
   const all = root
     ? { [repository]: insideRepository, [path.dirname(process.execPath)]: path.dirname(insideNode), ...mounts }
     : mounts;
   const child = spawn(
     'setpriv',
     [
-      ...['--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork', '--kill-child'],
+      ...['--pdeathsig', 'KILL'],
+      ...(networkOf === undefined ? [] : ['nsenter', '--target', String(networkOf), '--net']),
+      ...['unshare', '--mount', '--pid', '--fork', '--kill-child'],
       ...(ownNetwork ? ['--net'] : []),
       '--',
       ...['bash', '-c', script, 'container', root ?? '', String(user)],

@@ -10,7 +10,10 @@ import { whyNoContainer } from './container.ts';
 const run = promisify(execFile);
 
 /** `upgrade` holds the servers of both versions. */
-type TestedImage = Extract<ImageKind, 'postgres17' | 'postgres18' | 'upgrade' | 'mysql' | 'fence-agents'>;
+type TestedImage = Extract<
+  ImageKind,
+  'postgres17' | 'postgres18' | 'upgrade' | 'mysql' | 'fence-agents' | 'side-by-side'
+>;
 
 export const testedVersion = process.env['MAINSTAY_TEST_POSTGRES'] === '17' ? '17' : '18';
 

@@ -12,8 +12,8 @@ import { previousFiles } from './previous/files.ts';
 
 /** What the local cluster runs. */
 export const usualImages = ['postgres18', 'postgres17', 'upgrade', 'mysql', 'etcd', 'mainstay'] as const;
-/** With what is built only when it is asked for: `previous` is the mainstay image of the version before this one. */
-export const imageKinds = [...usualImages, 'fence-agents', 'previous'] as const;
+/** With what is built only when it is asked for: `previous` is the mainstay image of the version before this one, `side-by-side` what hack/bench/side-by-side runs. */
+export const imageKinds = [...usualImages, 'fence-agents', 'previous', 'side-by-side'] as const;
 export type ImageKind = (typeof imageKinds)[number];
 
 export interface BuiltImage {
@@ -65,6 +65,13 @@ const recipes: Readonly<Record<ImageKind, Recipe>> = {
     folder: 'postgres',
     suite: forky,
     buildArgs: { PG_MAJOR: '18', FORMER_MAJOR: '17', FORMER_SUITE: 'trixie' },
+    files: nothing,
+  },
+  'side-by-side': {
+    name: 'mainstay.dev/side-by-side:18',
+    folder: 'side-by-side',
+    suite: sid,
+    buildArgs: { PG_MAJOR: '18' },
     files: nothing,
   },
   mysql: { name: 'mainstay.dev/mysql:9.7', folder: 'mysql', suite: sid, buildArgs: {}, files: nothing },

@@ -6,7 +6,7 @@ import { switchoverRequests } from '../../operator/controllers/switchover-reques
 import type { Dcs } from '../../operator/dcs/dcs.ts';
 import { etcdDcs } from '../../operator/dcs/etcd.ts';
 import { systemClock } from '../../operator/platform/clock.ts';
-import type { EtcdMembers } from './etcd-members.ts';
+import type { EtcdAddress, EtcdMembers } from './etcd-members.ts';
 
 export interface ClusterState {
   readonly read: (cluster: ClusterIdentity) => Promise<ClusterRuntime>;
@@ -19,7 +19,7 @@ export interface ClusterState {
 const readMs = 2_000;
 
 /** `etcd` is asked each time: members whose Pods are replaced have other addresses. */
-export function clusterState(etcd: () => Pick<EtcdMembers, 'members'>, signal: AbortSignal): ClusterState {
+export function clusterState(etcd: () => Pick<EtcdMembers<EtcdAddress>, 'members'>, signal: AbortSignal): ClusterState {
   let open: { readonly endpoints: readonly string[]; readonly dcs: Dcs } | undefined;
   const dcs = async (): Promise<Dcs> => {
     const endpoints = etcd().members.map((member) => member.url);

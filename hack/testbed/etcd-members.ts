@@ -6,22 +6,28 @@ import type { ApiServer } from './api-server.ts';
 import { systemNamespace } from './deployment.ts';
 import { notYet, seconds, until, yes } from './until.ts';
 
-export interface EtcdMember {
-  readonly pod: string;
-  readonly podUid: string;
+/** Where a member answers, and on which node it runs. */
+export interface EtcdAddress {
   readonly node: string;
   readonly url: string;
-  readonly ip: string;
   readonly metricsUrl: string;
 }
 
-export interface EtcdMembers {
-  readonly members: readonly EtcdMember[];
-  readonly leader: () => Promise<EtcdMember>;
+export interface EtcdMember extends EtcdAddress {
+  readonly pod: string;
+  readonly podUid: string;
+  readonly ip: string;
+}
+
+export interface EtcdMembers<Member extends EtcdAddress = EtcdMember> {
+  readonly members: readonly Member[];
+  readonly leader: () => Promise<Member>;
   /** As it calls itself; another after it was made anew. */
   readonly clusterId: () => Promise<string>;
+  /** Of the cluster's history; each transaction that writes makes one more. */
+  readonly revision: () => Promise<number>;
   /** Resolves when that member leads. */
-  readonly giveLeadershipTo: (member: EtcdMember) => Promise<void>;
+  readonly giveLeadershipTo: (member: EtcdAddress) => Promise<void>;
   /** Requests that the members have answered since they started, by method, all members together. */
   readonly requests: () => Promise<ReadonlyMap<string, number>>;
 }
@@ -31,7 +37,7 @@ const callMs = 2_000;
 
 const Status = z.object({
   leader: z.string().optional(),
-  header: z.object({ member_id: z.string(), cluster_id: z.string() }),
+  header: z.object({ member_id: z.string(), cluster_id: z.string(), revision: z.coerce.number().default(0) }),
 });
 
 /** As they are now: a member whose Pod is replaced has another address. */
@@ -39,18 +45,23 @@ export async function etcdMembers(api: ApiServer): Promise<EtcdMembers> {
   const list = await api.get<{ readonly items: readonly V1Pod[] }>(
     `/api/v1/namespaces/${systemNamespace}/pods?labelSelector=${encodeURIComponent(selector)}`,
   );
-  const members = (list?.items ?? [])
-    .filter((pod) => pod.status?.podIP !== undefined)
-    .map((pod) => ({
-      pod: pod.metadata?.name ?? '',
-      podUid: pod.metadata?.uid ?? '',
-      node: pod.spec?.nodeName ?? '',
-      ip: pod.status?.podIP ?? '',
-      url: `http://${pod.status?.podIP ?? ''}:2379`,
-      metricsUrl: `http://${pod.status?.podIP ?? ''}:2381/metrics`,
-    }));
-  const idOf = async (member: EtcdMember): Promise<string> => (await statusOf(member)).header.member_id;
-  const leader = async (): Promise<EtcdMember> => {
+  return etcdMembersAt(
+    (list?.items ?? [])
+      .filter((pod) => pod.status?.podIP !== undefined)
+      .map((pod) => ({
+        pod: pod.metadata?.name ?? '',
+        podUid: pod.metadata?.uid ?? '',
+        node: pod.spec?.nodeName ?? '',
+        ip: pod.status?.podIP ?? '',
+        url: `http://${pod.status?.podIP ?? ''}:2379`,
+        metricsUrl: `http://${pod.status?.podIP ?? ''}:2381/metrics`,
+      })),
+  );
+}
+
+export function etcdMembersAt<Member extends EtcdAddress>(members: readonly Member[]): EtcdMembers<Member> {
+  const idOf = async (member: EtcdAddress): Promise<string> => (await statusOf(member)).header.member_id;
+  const leader = async (): Promise<Member> => {
     for (const member of members) {
       const status = await statusOf(member).catch(() => undefined);
       // A member leads if the leader that it knows is itself.
@@ -63,15 +74,16 @@ export async function etcdMembers(api: ApiServer): Promise<EtcdMembers> {
     members,
     leader,
     clusterId: async () => (await statusOf(await leader())).header.cluster_id,
+    revision: async () => (await statusOf(await leader())).header.revision,
     giveLeadershipTo: async (member) => {
       const targetID = await idOf(member);
       await until(
-        `etcd led by ${member.pod}`,
+        `etcd led by the member on ${member.node}`,
         async () => {
           const now = await leader();
-          if (now.pod === member.pod) return yes(undefined);
+          if (now.url === member.url) return yes(undefined);
           await post(`${now.url}/v3/maintenance/transfer-leadership`, { targetID });
-          return notYet(`led by ${now.pod}`);
+          return notYet(`led by the one on ${now.node}`);
         },
         { within: seconds(30) },
       );
@@ -97,7 +109,7 @@ export function handled(metrics: string): ReadonlyMap<string, number> {
   return counts;
 }
 
-async function statusOf(member: EtcdMember): Promise<z.output<typeof Status>> {
+async function statusOf(member: EtcdAddress): Promise<z.output<typeof Status>> {
   return Status.parse(await post(`${member.url}/v3/maintenance/status`, {}));
 }
 

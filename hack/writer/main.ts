@@ -5,6 +5,7 @@
  * POST /stop (ends writing, then reads everything back) · POST /verify?table=… (body: a history; reads it back) ·
  * POST /compare (body: addresses of instances; waits until each holds what the primary holds)
  */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import path from 'node:path';
@@ -46,6 +47,7 @@ const open = () =>
   hosts.length > 1
     ? openSessionAtAny(hosts, access, table, stopping.signal)
     : openSoonest(() => openSession(access, table, hosts[0]), stopping.signal);
+const hasService = existsSync(path.join(access, 'host'));
 /** Connections that write side by side; 0: only verifies what another writer left. */
 const lanes = Number(process.env['WRITER_LANES'] ?? '1');
 /** Of all connections together. */
@@ -74,9 +76,12 @@ function isReadService(name: string): name is ReadService {
 /** How long a cluster that has just failed over may take until everything can be read back. */
 const readBackWithinMs = 60_000;
 
-/** By the Service, unless a host is named: one that was given to write to may be a replica by now. */
+/** By the Service where there is one, unless a host is named: one that was given to write to may be a replica by now. */
 async function rowsOf(from: string, host?: string): Promise<readonly Row[]> {
-  const session = await openSession(access, from, host);
+  const session =
+    host !== undefined || hasService
+      ? await openSession(access, from, host)
+      : await openSessionAtAny(hosts, access, from, AbortSignal.timeout(readBackWithinMs));
   try {
     return await session.rows(host === undefined ? 'primary' : 'any');
   } finally {
