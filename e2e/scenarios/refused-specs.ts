@@ -34,13 +34,14 @@ function manifest(orders: Orders, kind: ClusterKind, spec: Readonly<Record<strin
   return JSON.stringify({ apiVersion: 'mainstay.dev/v1alpha1', kind, metadata, spec });
 }
 
+/** By `apply`, which remembers what was given: only so can it take something out later. */
 async function create(
   access: ClusterAccess,
   orders: Orders,
   kind: ClusterKind,
   spec: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  await access.kubectl(['create', '-f', '-'], { input: manifest(orders, kind, spec) });
+  await access.kubectl(['apply', '-f', '-'], { input: manifest(orders, kind, spec) });
 }
 
 /** Nothing that ought to be refused is really made. */

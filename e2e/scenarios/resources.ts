@@ -58,7 +58,7 @@ scenario(
     assert.equal(await lives(), before, 'no Pod was made anew, no container restarted');
     const { instance } = await orders.primary();
     // A quarter of what is left beside the agent; it needs a restart of the database, which is done one at a time.
-    assert.equal(await orders.psql(instance, 'show shared_buffers'), '352MB\n');
+    assert.equal(await orders.sql(instance, 'show shared_buffers'), '352MB\n');
     await client.outageIsAtMost(budgets.undisturbedMs);
 
     await orders.change(resources('150m', '1Gi'));

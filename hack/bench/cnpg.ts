@@ -11,7 +11,7 @@ import { apiServer } from '../testbed/api-server.ts';
 import { chooseCluster } from '../testbed/cluster-access.ts';
 import { deploy, load } from '../testbed/deployment.ts';
 import { nodesOf } from '../testbed/nodes.ts';
-import { postgresProcesses, processesOf, signalTo } from '../testbed/pod-processes.ts';
+import { databaseProcesses, processesOf, signalTo } from '../testbed/pod-processes.ts';
 import { notYet, seconds, until, yes } from '../testbed/until.ts';
 import { startWriter } from '../testbed/writer.ts';
 import { rawResults } from './results.ts';
@@ -109,7 +109,7 @@ const strikes: Readonly<Record<string, (primary: Target, others: readonly Target
     return undefined;
   },
   'postgres-killed': async ({ metadata }) => {
-    signalTo((await postgresProcesses(metadata.uid)).slice(0, 1), 'SIGKILL');
+    signalTo((await databaseProcesses(metadata.uid)).slice(0, 1), 'SIGKILL');
     return undefined;
   },
   'agent-killed': async ({ metadata }) => {
@@ -129,7 +129,7 @@ const strikes: Readonly<Record<string, (primary: Target, others: readonly Target
     return nodes.heal;
   },
   'postgres-stopped': async ({ metadata }) => {
-    const stopped = await postgresProcesses(metadata.uid);
+    const stopped = await databaseProcesses(metadata.uid);
     signalTo(stopped, 'SIGSTOP');
     return () => signalTo(stopped, 'SIGCONT');
   },

@@ -22,7 +22,7 @@ import { applicationContent, systemPasswordKey } from '../../operator/resources/
 import { run } from '../images/command.ts';
 import { clusterState } from '../testbed/cluster-state.ts';
 import { notYet, seconds, until, yes } from '../testbed/until.ts';
-import { writerAt, writerThatAnswers, type FinalReport, type WriterPod } from '../testbed/writer.ts';
+import { askingAt, writerClient, type FinalReport, type WriterClient } from '../testbed/writer-client.ts';
 import { filesBy, newAuthority } from './certificates.ts';
 import { startContainer, type Container } from './container.ts';
 import { testNetwork } from './network.ts';
@@ -51,9 +51,9 @@ export interface AgentCluster {
   readonly allCount: () => Promise<void>;
   /** As the operator asks for it, and again if another was faster: the candidate is preferred, no more (docs/adr/0002). */
   readonly handOverTo: (instance: string) => Promise<void>;
-  readonly startWriter: () => Promise<Omit<WriterPod, 'node' | 'remove'>>;
+  readonly startWriter: () => Promise<WriterClient>;
   /** Ends the client and looks up what it was promised. */
-  readonly finish: (writer: Pick<WriterPod, 'stop'>) => Promise<FinalReport>;
+  readonly finish: (writer: Pick<WriterClient, 'stop'>) => Promise<FinalReport>;
   /** What Prometheus gets from its agent. */
   readonly metrics: (instance: string) => Promise<string>;
   readonly remove: () => Promise<void>;
@@ -63,6 +63,7 @@ const databaseUser = 999;
 const etcdAddress = '10.9.0.2';
 const writerAddress = '10.9.0.3';
 const writerPort = 9090;
+const writerTable = 'writes';
 const mostHandOvers = 5;
 /** Whatever is expected takes a few seconds, but first data and two clones on a machine that many use. */
 const patience = seconds(300);
@@ -270,6 +271,7 @@ export async function agentCluster(options: {
         ACCESS: access,
         HOSTS: instances.map(addressOf).join(','),
         PORT: String(writerPort),
+        TABLE: writerTable,
         LANES: '3',
       };
       await begin(
@@ -282,8 +284,8 @@ export async function agentCluster(options: {
           ],
         }),
       );
-      const ask = writerAt(`http://127.0.0.1:${await network.forward(writerAddress, writerPort)}`);
-      const writer = writerThatAnswers(ask);
+      const ask = askingAt(`http://127.0.0.1:${await network.forward(writerAddress, writerPort)}`);
+      const writer = writerClient(ask, writerTable);
       await until('the client', async () => yes(await writer.state()), { within: seconds(30) });
       return writer;
     },

@@ -49,6 +49,6 @@ const agent = await startGroupAgent({
   kubernetes: undefined,
   clock,
   log,
-  metrics: agentMetrics(),
+  metrics: agentMetrics('mysql'),
 });
 process.once('SIGTERM', () => void agent.end().then(() => process.exit(0)));

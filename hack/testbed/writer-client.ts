@@ -1,13 +1,14 @@
 /** Talks to a running writer (hack/writer), wherever it runs. */
 import { request } from 'undici';
 import type { LedgerState } from '../writer/ledger.ts';
-import type { FinalReport } from '../writer/main.ts';
+import type { Comparison, FinalReport } from '../writer/main.ts';
 import type { History, Verdict } from '../writer/verdict.ts';
 import { notYet, until, yes } from './until.ts';
 
-export type { FinalReport, History, LedgerState, Verdict };
+export type { Comparison, FinalReport, History, LedgerState, Verdict };
 
 export interface WriterClient {
+  readonly table: string;
   readonly state: () => Promise<LedgerState>;
   /** Names a moment; `state().marks[name]` tells what happened since. */
   readonly mark: (name: string) => Promise<void>;
@@ -15,8 +16,10 @@ export interface WriterClient {
   readonly acknowledgedAgain: (patience: { readonly within: number; readonly writes?: number }) => Promise<void>;
   /** Ends writing, reads everything back from the primary and compares. */
   readonly stop: () => Promise<FinalReport>;
-  /** Reads back what another writer left in the same table. */
-  readonly verify: (history: History) => Promise<Verdict>;
+  /** Reads back what another writer left in the same table, or in that one. */
+  readonly verify: (history: History, table?: string) => Promise<Verdict>;
+  /** Once it has stopped: waits a minute for these instances, by address, to hold what the primary holds. */
+  readonly compare: (addresses: readonly string[]) => Promise<Comparison>;
 }
 
 export type Ask = <T>(method: 'GET' | 'POST', path: string, body?: unknown, timeoutMs?: number) => Promise<T>;
@@ -26,13 +29,15 @@ const convincingWrites = 10;
 /** The writer itself tries for a minute to read everything back. */
 const stopTimeoutMs = 120_000;
 
-export function writerClient(ask: Ask, signal: AbortSignal | undefined): WriterClient {
+/** `ask`: how hack/writer is reached, which writes to `table`. */
+export function writerClient(ask: Ask, table: string, signal?: AbortSignal): WriterClient {
   const state = (): Promise<LedgerState> => ask<LedgerState>('GET', '/state');
   const mark = async (name: string): Promise<void> => {
     await ask('POST', `/mark?name=${encodeURIComponent(name)}`);
   };
   let questions = 0;
   return {
+    table,
     state,
     mark,
     acknowledgedAgain: async ({ within, writes = convincingWrites }) => {
@@ -50,7 +55,8 @@ export function writerClient(ask: Ask, signal: AbortSignal | undefined): WriterC
       );
     },
     stop: () => ask<FinalReport>('POST', '/stop', {}, stopTimeoutMs),
-    verify: (history) => ask<Verdict>('POST', '/verify', history, stopTimeoutMs),
+    verify: (history, of = table) => ask<Verdict>('POST', `/verify?table=${of}`, history, stopTimeoutMs),
+    compare: (addresses) => ask<Comparison>('POST', '/compare', addresses, stopTimeoutMs),
   };
 }
 

@@ -3,9 +3,9 @@ import mysql from 'mysql2';
 import { connectMs, readBackMs, statementMs } from './limits.ts';
 import { reasonOf, type Access, type Session } from './session.ts';
 
-/** The number of the last marker in the log (operator/engines/mysql/names.ts): each primary has its own. */
+/** The number of the last marker in the log (operator/engines/mysql/names.ts): each primary has its own. A group has none: 0. */
 const timeline =
-  "CAST(REGEXP_SUBSTR(REGEXP_SUBSTR(@@global.gtid_executed, '6d61696e-7374-6179-8[0-9a-f]{3}-[0-9a-f]{12}:[0-9:-]+'), '[0-9]+$') AS UNSIGNED)";
+  "COALESCE(CAST(REGEXP_SUBSTR(REGEXP_SUBSTR(@@global.gtid_executed, '6d61696e-7374-6179-8[0-9a-f]{3}-[0-9a-f]{12}:[0-9:-]+'), '[0-9]+$') AS UNSIGNED), 0)";
 
 export async function openMysqlSession(where: Access, table: string): Promise<Session> {
   const socket = new Socket();

@@ -48,7 +48,7 @@ export async function startClient(
     log.end();
   };
   try {
-    const client = writerClient(askingAt(`http://127.0.0.1:${port}`), signal);
+    const client = writerClient(askingAt(`http://127.0.0.1:${port}`), table, signal);
     await until('the writer', async () => yes(await client.state()), { within: startMs, signal, everyMs: 50 });
     return { ...client, end };
   } catch (error) {
