@@ -81,7 +81,10 @@ export function runOperator(cluster: Cluster): void {
     const surplus = [...instances.values()].find(({ name, lost }) => !lost && !wanted.includes(name));
     if (!surplus) return;
     const dependents = { definition, leader: view.leader?.value, sync: view.sync?.value };
-    if (mayLeave(dependents, surplus.name) || bug?.model === 'removed-while-counted') remove(surplus);
+    const isMoving = moving.get(surplus.name) === surplus.volume.incarnation;
+    // Nobody else could fill another volume.
+    const mayGo = mayLeave(dependents, surplus.name) && (!isMoving || hasRunningPrimary(view));
+    if (mayGo || bug?.model === 'removed-while-counted') remove(surplus);
     else if (view.leader?.value.instance === surplus.name && !view.switchover)
       etcd.put(keys.switchover, {
         id: `${time.now()}`,
@@ -92,3 +95,6 @@ export function runOperator(cluster: Cluster): void {
   }
   look();
 }
+
+const hasRunningPrimary = ({ leader, members }: ClusterView): boolean =>
+  leader !== undefined && members.get(leader.value.instance)?.state === 'running';
