@@ -24,6 +24,7 @@ const besideLeaf: Readonly<Record<string, Readonly<Record<string, Context>>>> = 
   'bootstrap.postInitSql[].database': { 'bootstrap.postInitSql[]': { configMap: { name: 'first', key: 'a.sql' } } },
   'affinity.tolerations[].key': { 'affinity.tolerations[]': { operator: 'Exists' } },
   'disruption.singleInstance': { '': { instances: 1 } },
+  'group.mode': { '': { topology: 'Group' } },
 };
 
 /** Two values for what is no choice, number or yes and no. */
