@@ -1,5 +1,6 @@
 /** A major upgrade on real PostgreSQL processes: 17 to 18, by pg_upgrade. */
-import { expect } from '@jest/globals';
+import { expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { drivePostgres, type DrivenPostgres } from '../../../hack/container/postgres.ts';
@@ -9,6 +10,18 @@ import type { DatabaseState } from '../../ha/state.ts';
 import { systemClock } from '../../platform/clock.ts';
 
 const { root, onRealServers, removedAfterwards, title } = await realServers('upgrade');
+
+/**
+ * Debian's 17.12 notes on columns, as `pg_attver`, what its 18.6 does not know: pg_upgrade restores them in vain, and the agent
+ * refuses with its words. Until 18 follows, what goes over can't be shown with this pair.
+ */
+const knowsVersionsOfColumns = (version: string): boolean =>
+  readFileSync(join(root, `usr/lib/postgresql/${version}/bin/postgres`)).includes('pg_attver');
+const whyNoUpgrade =
+  onRealServers === test && knowsVersionsOfColumns('17') && !knowsVersionsOfColumns('18')
+    ? ' [skipped: this 17 is newer than this 18]'
+    : '';
+const onPairs = whyNoUpgrade === '' ? onRealServers : test.skip;
 
 const request = (transfer: UpgradeRequest['transfer'] = 'Copy'): UpgradeRequest => ({
   id: 'r1',
@@ -53,8 +66,10 @@ async function serveAgain(pg: DrivenPostgres, timeline: number): Promise<void> {
 const rows = (pg: DrivenPostgres): string =>
   pg.psql('SELECT count(*), sum(n), min(x) FROM t').output.replaceAll('|', ' ');
 
-onRealServers.each(['Copy', 'Link'] as const)(
-  title('rows, roles and statistics go over to 18 (%s), the old data stay, and no timeline is used twice'),
+onPairs.each(['Copy', 'Link'] as const)(
+  title(
+    `rows, roles and statistics go over to 18 (%s), the old data stay, and no timeline is used twice${whyNoUpgrade}`,
+  ),
   async (transfer) => {
     const pg = await seventeen();
     const before = rows(pg);
