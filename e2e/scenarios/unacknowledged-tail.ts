@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { notYet, until, yes } from '../../hack/testbed/until.ts';
+import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
 import { budgets } from '../budgets.ts';
 import { scenario } from '../scenario.ts';
 
@@ -38,10 +38,15 @@ scenario(
       },
       { within: budgets.redundantMs, signal },
     );
-    if (orders.engine.name === 'mysql') {
-      const status = (await orders.resource())?.status?.instancesStatus?.find(({ name }) => name === former.instance);
-      assert.ok((status?.cutTail?.transactions ?? 0) > 0, 'status tells what was cut off');
-    }
+    if (orders.engine.name === 'mysql')
+      await until(
+        'status tells what was cut off',
+        async () => {
+          const status = (await orders.resource())?.status?.instancesStatus?.find(({ name }) => name === former.instance);
+          return (status?.cutTail?.transactions ?? 0) > 0 ? yes(undefined) : notYet(JSON.stringify(status));
+        },
+        { within: seconds(60), signal },
+      );
     await client.outageIsAtMost(budgets.outageMs);
   },
 );

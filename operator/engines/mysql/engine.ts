@@ -391,8 +391,9 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     const tail = await tailIn(context);
     if (tail.verdict === 'none') return stopped;
     if (!tail.cut) return { ...stopped, diverged: { epoch: Math.max(...context.history.keys()), remedy: 'clone' } };
-    const kept = await tail.cut();
-    log.warn({ ...tail, kept }, 'cut off what the primary’s log lacks');
+    const file = await tail.cut();
+    kept = await lastCutTail(layout);
+    log.warn({ ...tail, kept: file }, 'cut off what the primary’s log lacks');
     return stopped;
   }
 
