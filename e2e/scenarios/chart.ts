@@ -105,11 +105,15 @@ scenario(
       const mixed = await lives(world);
       await upgrade('current');
       await undisturbed(mixed, currentImage);
+      // Whoever has lost its agent may have been made anew as well.
+      const agents = [...(await agentImages(world))];
+      const old = agents.flatMap(([name, image]) => (image === previousImage ? [name] : [])).toSorted();
+      assert.ok(old.includes(remade.name) && old.length < agents.length, `of the version before: ${old.join()}`);
       await until(
-        `status names ${remade.name} as one of an earlier version`,
+        `status names ${old.join()} as of an earlier version`,
         async () => {
           const earlier = (await orders.resource())?.status?.earlierPods ?? [];
-          return earlier.join() === remade.name ? yes(undefined) : notYet(earlier.join());
+          return earlier.join() === old.join() ? yes(undefined) : notYet(earlier.join());
         },
         { within: seconds(60), signal },
       );
