@@ -8,7 +8,9 @@ import { cutPod, healPod, losePackets, type Direction } from '../../hack/testbed
 import { deadmanOf, etcdOf, processesOf, signalTo, type PodProcess } from '../../hack/testbed/pod-processes.ts';
 import { openMysqlSession } from '../../hack/writer/mysql-session.ts';
 import { openPostgresSession } from '../../hack/writer/postgres-session.ts';
+import type { Session } from '../../hack/writer/session.ts';
 import { createRandom, type Random } from '../../operator/simulation/random.ts';
+import { messageOf } from '../play.ts';
 import type { World } from '../scenario.ts';
 import { slots, type Slot } from './fault-kinds.ts';
 import { isSlot, type Fault } from './schedule.ts';
@@ -26,6 +28,7 @@ const lostPercent = 20;
 const slowForMs = 500;
 /** Above what both databases allow by default: 100, 151. */
 const moreConnections = 200;
+const connectionsAtOnce = 20;
 
 export async function targetsOf({ orders, api }: World): Promise<Targets> {
   const primary = await orders.primary();
@@ -207,11 +210,17 @@ async function takeConnections({ api, orders }: World, { ip: host }: InstancePod
   const where = { host, port: orders.engine.port, database: read('dbname') };
   const login = { user: read('username'), password: read('password') };
   const open = orders.engine.name === 'mysql' ? openMysqlSession : openPostgresSession;
-  const opened = await Promise.allSettled(
-    Array.from({ length: moreConnections }, () => open({ ...where, ...login }, 'none')),
-  );
+  const opened: PromiseSettledResult<Session>[] = [];
+  // All of them at once would wait for each other longer than each may wait.
+  while (opened.length < moreConnections)
+    opened.push(
+      ...(await Promise.allSettled(
+        Array.from({ length: connectionsAtOnce }, () => open({ ...where, ...login }, 'none')),
+      )),
+    );
   const sessions = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  if (sessions.length === 0) throw new Error('nobody is let in');
+  const refused = opened.find((one) => one.status === 'rejected');
+  if (sessions.length === 0) throw new Error(`nobody is let in: ${messageOf(refused?.reason)}`);
   return () => {
     for (const session of sessions) session.drop();
     return Promise.resolve();

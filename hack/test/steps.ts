@@ -95,6 +95,17 @@ export const steps: readonly Step[] = [
       ),
   },
   { name: 'e2e', title: 'scenarios on the local cluster', live: true, needs: ['deploy'], run: scenarios },
+  {
+    name: 'soak',
+    title: 'ten minutes of overlapping faults, on both databases',
+    live: true,
+    needs: ['deploy'],
+    // The same faults each time: what breaks is the change. `make soak` draws others.
+    run: (context) =>
+      once(context, 'overlapping faults broke a promise', () =>
+        node(['e2e/soak.ts', '--deployed', '--hours', String(1 / 6), '--seed', '42'], context),
+      ),
+  },
 ];
 
 /** Run at the end, come what may, if `deploy` has been begun. */
