@@ -11,7 +11,7 @@ const person = 'shop-admin';
 
 scenario(
   'an operator for one namespace, installed by somebody who has rights nowhere else, makes a cluster and sees it through a failover',
-  { orders: 'none', localNodes: true, operator: 'needed', runs: 'soak' },
+  { orders: 'none', localNodes: true, operator: 'needed' },
   async ({ orders, operator, writeBeside, nodes, access }) => {
     const { namespace } = orders;
     // The one for all namespaces would look after this one too.
