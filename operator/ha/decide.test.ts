@@ -301,6 +301,9 @@ describe('becoming and being primary', () => {
     expect(first(serving([member('a'), member('b')]))).toBe('sync');
     expect(first(serving([member('a')]))).toBe('wait: serving');
     expect(first(serving([member('a'), member('b', { state: 'diverged' })]))).toBe('wait: serving');
+    // A connection of its former data: it would be left out again at once, and counted again.
+    const renewed = member('b', { incarnation: 'v2', state: 'starting' });
+    expect(first(serving([member('a'), renewed]))).toBe('wait: serving');
   });
   test('gives up when the promotion fails, so that another may try', () => {
     const failed = of('b', claimed, {
