@@ -107,4 +107,9 @@ export const regressions: readonly Regression[] = [
       faults: ['pause', 'instance-lost', 'database-hang', 'agent-stall', 'etcd-leader-change', 'fenced'],
     },
   },
+  {
+    what: 'a primary answered an alarm, and etcd took that in only when the fault was over',
+    seed: 21_512,
+    options: {},
+  },
 ];
