@@ -301,6 +301,9 @@ describe('becoming and being primary', () => {
     expect(first(serving([member('a'), member('b')]))).toBe('sync');
     expect(first(serving([member('a')]))).toBe('wait: serving');
     expect(first(serving([member('a'), member('b', { state: 'diverged' })]))).toBe('wait: serving');
+    // A connection of its former data: it would be left out again at once, and counted again.
+    const renewed = member('b', { incarnation: 'v2', state: 'starting' });
+    expect(first(serving([member('a'), renewed]))).toBe('wait: serving');
   });
   test('gives up when the promotion fails, so that another may try', () => {
     const failed = of('b', claimed, {
@@ -468,7 +471,7 @@ describe('data that must be replaced', () => {
     const from = (c: Member, copies: HaState['copies'] = []): unknown =>
       source('a', { ...led, members: [...members.slice(0, 2), c] }, { ...absent, copies });
     expect(from(streaming(2))).toMatchObject({ source: { instance: 'c' }, mayDiscardOld: true });
-    expect(from(streaming(2), [{ effect: 'clone', at: 0 }])).toMatchObject({
+    expect(from(streaming(2), [{ effect: 'clone', ok: false, at: 0, awaited: false }])).toMatchObject({
       source: { instance: 'b' },
       mayDiscardOld: true,
     });
@@ -481,14 +484,30 @@ describe('data that must be replaced', () => {
     ).toMatchObject({ source: { instance: 'b' }, mayDiscardOld: false });
   });
   test('is copied again only after a pause, which grows, whether copies fail or only don’t help', () => {
-    const after = (ok: boolean, times: number): number => {
-      let state = of('a', led, { database: { status: 'absent' } });
+    const others = [member('b', { role: 'primary', state: 'running' }), member('c')];
+    const after = (ok: boolean, times: number, parts: ViewParts = {}): number => {
+      let state = of('a', { ...led, members: others, ...parts }, { database: { status: 'absent' } });
       for (let n = 0; n < times; n++)
         state = step(state, { type: 'database-effect-ended', effect: 'clone', ok }, { now: state.now, wall: '' }).state;
-      return Math.max(0, (state.backOff.get('clone') ?? 0) - state.now);
+      const pauses = [0, 5000, 10_000, 20_000, 300_000];
+      const idle = { ...state, inFlight: { ...state.inFlight, database: undefined } };
+      return pauses.find((pause) => first({ ...idle, now: state.now + Math.max(100, pause) }) === 'clone') ?? Infinity;
     };
     expect([1, 2, 3, 9].map((times) => after(false, times))).toEqual([5000, 10_000, 20_000, 300_000]);
     expect([1, 2, 3, 4].map((times) => after(true, times))).toEqual([0, 0, 5000, 10_000]);
+    // Nobody acknowledges: clients wait for this copy.
+    const alone: ViewParts = { sync: { ...led.sync, members: [] } };
+    expect([1, 9].map((times) => after(false, times, alone))).toEqual([5000, 5000]);
+    expect(after(true, 9, { members: others.slice(0, 1) })).toBe(5000);
+    // They count for nothing when others acknowledge again.
+    const calm = of('a', { ...led, members: others }, { database: { status: 'absent' } });
+    const copy = { effect: 'clone', ok: false, at: 0 } as const;
+    const often = Array.from({ length: 9 }, () => copy);
+    const later = (awaited: boolean): string =>
+      first({ ...calm, now: 6000, copies: often.map((each) => ({ ...each, awaited })) });
+    expect([later(true), later(false)]).toEqual(['clone', 'wait: pausing before its data are replaced once more']);
+    const tags = { a: { priority: 0, noFailover: true, noSync: true } };
+    expect(after(false, 9, { ...alone, definition: { tags } })).toBe(300_000);
   });
   test.each([['absent'], ['broken'], ['replica']])('is never touched while it is in the sync set (%s)', (status) => {
     const database = status === 'replica' ? diverged : ({ status, reason: '' } as DatabaseState);

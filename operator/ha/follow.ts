@@ -1,5 +1,6 @@
 /** A replica's way to the primary of the newest epoch, and back into its history (DESIGN §5, rule 11). */
 import { keys, type Leader, type Member } from '../api/cluster-state.ts';
+import { mayCopyNow } from './copies.ts';
 import { act, transact, voterOf, vow, wait, type Known } from './decision.ts';
 import { isSound, memberState, mustRepair, mustReplaceData, tellsOfReplacement } from './member-state.ts';
 import type { Decision } from './state.ts';
@@ -114,15 +115,17 @@ function replaceData(state: Known, primary: Member | undefined, how: { readonly 
       ],
     });
   }
+  const phase = how.type === 'clone' ? 'cloning' : 'rewinding';
+  if (!mayCopyNow(state, how.type)) return wait(phase, 'pausing before its data are replaced once more');
   if (how.type === 'clone') {
     const others = cloneSources(state);
     // One of the two may be what the last attempt failed of.
     const attempts = state.copies.filter(({ effect }) => effect === 'clone').length;
     const source = (attempts % 2 === 0 ? others[0] : undefined) ?? primary;
     const mayDiscardOld = others.length > 0;
-    return act(state, 'cloning', `cloning from ${source.instance}`, { type: 'clone', source, mayDiscardOld });
+    return act(state, phase, `cloning from ${source.instance}`, { type: 'clone', source, mayDiscardOld });
   }
-  return act(state, 'rewinding', `rewinding to ${primary.instance}`, { type: 'rewind', epoch: view.epoch, primary });
+  return act(state, phase, `rewinding to ${primary.instance}`, { type: 'rewind', epoch: view.epoch, primary });
 }
 
 /** Replicas of this epoch's primary, to spare it the work; first those that no write waits for. */

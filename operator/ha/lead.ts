@@ -162,7 +162,9 @@ function keepSyncSet(state: Known, database: Primary): Decision {
   const countable = state.replicas.filter(({ voter: v }) => {
     const member = view.members.get(v.instance);
     // Of one that isn't listed nobody knows whether it is replacing its data: it may stay, and doesn't begin to count.
-    const mayCount = member ? !replaced.has(member.state) : sync.members.some((m) => sameVoter(m, v));
+    const mayCount = member
+      ? sameVoter(member, v) && !replaced.has(member.state)
+      : sync.members.some((m) => sameVoter(m, v));
     return !tagsOf(view, v.instance).noSync && mayCount;
   });
   const change = planSyncSet(sync, database.applied, countable, departed, view.definition);

@@ -192,9 +192,17 @@ export interface HaState {
   /** Effects that failed last time, not to be tried again before the moment given. */
   readonly backOff: ReadonlyMap<Pausable, Milliseconds>;
   /** Rewinds and clones that ended lately, well or not. */
-  readonly copies: readonly { readonly effect: EffectType; readonly at: Milliseconds }[];
+  readonly copies: readonly Copy[];
   /** Starts in a row that failed while another instance served as primary. */
   readonly startFailures: { readonly count: number; readonly since: Milliseconds } | undefined;
+}
+
+export interface Copy {
+  readonly effect: 'rewind' | 'clone';
+  readonly ok: boolean;
+  readonly at: Milliseconds;
+  /** Clients could not write then for lack of replicas. */
+  readonly awaited: boolean;
 }
 
 /** What this instance remembers of etcd, on its own disk: an etcd restored from a snapshot may look like itself (F9). */

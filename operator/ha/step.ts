@@ -1,5 +1,6 @@
 /** One step of an instance: what happened changes what is known, and what is known decides what to do. */
 import { keys, type SyncState, type Voter } from '../api/cluster-state.ts';
+import { copiesAfter } from './copies.ts';
 import { decide } from './decide.ts';
 import { tellsOfReplacement } from './member-state.ts';
 import type { Phase } from './phases.ts';
@@ -134,17 +135,17 @@ function learn(state: HaState, event: Event): HaState {
     case 'vow-failed':
       return { ...state, inFlight: { ...state.inFlight, disk: false }, backOff: later(state, 'write-vow') };
     case 'database-effect-ended':
-      return afterCopy(
-        {
-          ...state,
-          inFlight:
-            state.inFlight.database === event.effect ? { ...state.inFlight, database: undefined } : state.inFlight,
-          backOff: event.ok ? without(state.backOff, event.effect) : later(state, event.effect),
-          startFailures: startFailuresAfter(state, event.effect, event.ok),
-        },
-        event.effect,
-        event.ok,
-      );
+      return {
+        ...state,
+        inFlight:
+          state.inFlight.database === event.effect ? { ...state.inFlight, database: undefined } : state.inFlight,
+        backOff: event.ok ? without(state.backOff, event.effect) : later(state, event.effect),
+        copies:
+          event.effect === 'clone' || event.effect === 'rewind'
+            ? copiesAfter(state, event.effect, event.ok)
+            : state.copies,
+        startFailures: startFailuresAfter(state, event.effect, event.ok),
+      };
     case 'txn-ended':
       return {
         ...state,
@@ -270,21 +271,6 @@ function startFailuresAfter(state: HaState, effect: EffectType, ok: boolean): Ha
   const served = leader !== undefined && state.view?.members.get(leader)?.state === 'running';
   if (ok || effect === 'clone' || !served) return undefined;
   return { count: (state.startFailures?.count ?? 0) + 1, since: state.startFailures?.since ?? state.now };
-}
-
-/** Copies load others and may not help: one more soon after the last is made only after a pause, which doubles each time. */
-const copyWindow: Milliseconds = 30 * 60_000;
-const copyPause = { first: 5000, longest: 5 * 60_000 };
-
-function afterCopy(state: HaState, effect: EffectType, ok: boolean): HaState {
-  if (effect !== 'clone' && effect !== 'rewind') return state;
-  const copies = [...state.copies.filter(({ at }) => state.now - at < copyWindow), { effect, at: state.now }];
-  // What a rewind could not mend is cloned at once; the first two that succeed may be a rewind and its replacement.
-  const excess = copies.length - (ok ? 2 : 0);
-  if (excess <= 0) return { ...state, copies };
-  const until = state.now + Math.min(copyPause.longest, copyPause.first * 2 ** Math.min(excess - 1, 10));
-  const paused = ok ? (['clone', 'rewind'] as const) : [effect];
-  return { ...state, copies, backOff: new Map([...state.backOff, ...paused.map((what) => [what, until] as const)]) };
 }
 
 /** Pauses after a failure: short where others wait for it. */

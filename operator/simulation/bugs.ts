@@ -41,6 +41,7 @@ export interface Bug {
     | 'no-deadman'
     | 'wall-clock'
     | 'removed-while-counted'
+    | 'begins-anew-unasked'
     | 'renews-while-giving-up'
     | 'stamps-of-former-lives'
     | 'pledge-from-receipt'
@@ -415,6 +416,18 @@ export const bugs: readonly Bug[] = [
     breaks: 'rule 11, I3: the operator deletes a volume of the sync set',
     faults: ['scale', 'container-death'],
     model: 'removed-while-counted',
+  },
+  {
+    name: 'volume-replaced-while-counted',
+    breaks: 'rule 11, I3: the operator gives a member of the sync set another volume',
+    faults: ['another-volume', 'container-death'],
+    model: 'removed-while-counted',
+  },
+  {
+    name: 'begins-anew-while-nobody-serves',
+    breaks: 'I1: a volume that is gone with its node is replaced while it may hold what nobody else has',
+    faults: ['node-gone', 'container-death'],
+    model: 'begins-anew-unasked',
   },
   {
     name: 'adopted-in-the-epoch-of-the-snapshot',

@@ -34,6 +34,10 @@ export interface Cluster {
   readonly nextIncarnation: () => string;
   /** Asked at each moment, so that faults can strike at the worst one. */
   readonly at: (moment: Moment) => Verdict;
+  /** Instances that shall get another volume in place of the one of this incarnation (spec.storage.storageClassName). */
+  readonly moving: Map<InstanceName, string>;
+  /** Whose nodes do not exist, nor their volumes with them: until they come back, or begin anew. */
+  readonly gone: Set<InstanceName>;
   /** A further instance, not started yet. */
   readonly add: (name: InstanceName) => Instance;
 }

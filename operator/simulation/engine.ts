@@ -150,6 +150,10 @@ export function createEngine(
     }
   }
 
+  function becomeBroken(reason: string): void {
+    self.onChange((state = { status: 'broken', reason }));
+  }
+
   /** Both ways open, and a server that answers: then its data as of now. */
   function copyOf(primary: string): DataDirectory {
     const peer = cluster.instances.get(primary);
@@ -258,11 +262,20 @@ export function createEngine(
       }
       case 'rewind': {
         yield pause(50, 300);
+        becomeBroken('being rewound');
         lose();
         judge.destroys(name, volume.incarnation);
         yield* writable();
         volume.broken = true;
-        yield pause(100, 1500);
+        yield pause(20, 300);
+        // As operator/engines/postgres/rejoin.ts: one that was out of reach leaves the data as they were.
+        try {
+          copyOf(effect.primary.instance);
+        } catch (error) {
+          volume.broken = false;
+          throw error;
+        }
+        yield pause(100, 1200);
         yield* writable();
         const source = copyOf(effect.primary.instance).log;
         const own = volume.data?.log ?? [];
@@ -275,6 +288,7 @@ export function createEngine(
       }
       case 'clone': {
         yield pause(50, 300);
+        becomeBroken('being cloned');
         lose();
         judge.destroys(name, volume.incarnation);
         volume.incarnation = cluster.nextIncarnation();

@@ -96,6 +96,8 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
   let revision = 1;
   let granted = 0;
   let leaderlessUntil = 0;
+  /** What was sent before may arrive until then, long after the fault that holds it up has ended. */
+  let heldUpUntil = 0;
   let outUntil = 0;
   let queue: (() => void)[] = [];
   let compactedTo = 0;
@@ -197,10 +199,14 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
         else if (!random.chance(0.5))
           network.send(etcdNode, who.name, () => who.host.receive(() => resume({ failed: 'refused' })));
       };
+      const arriveAfter = (milliseconds: number): void => {
+        heldUpUntil = Math.max(heldUpUntil, time.now() + milliseconds);
+        time.after(milliseconds, arrive);
+      };
       network.send(who.name, etcdNode, () => {
         if (time.now() < outUntil) return;
-        if (isWrite && random.chance(faults.landsLate)) time.after(random.between(300, 5000), arrive);
-        else if (faults.slow > 0) time.after(faults.slow * random.between(300, 900), arrive);
+        if (isWrite && random.chance(faults.landsLate)) arriveAfter(random.between(300, 5000));
+        else if (faults.slow > 0) arriveAfter(faults.slow * random.between(300, 900));
         else arrive();
       });
     });
@@ -281,10 +287,11 @@ export function createEtcd(time: VirtualTime, network: Network, random: Random, 
         listener.restored(view, how === 'same');
       };
     },
-    wellSince: () =>
-      faults.answersLost + faults.landsLate + faults.duplicated + faults.slow > 0 || time.now() < leaderlessUntil
-        ? Infinity
-        : leaderlessUntil,
+    wellSince: () => {
+      const troubled = faults.answersLost + faults.landsLate + faults.duplicated + faults.slow > 0;
+      const since = Math.max(leaderlessUntil, heldUpUntil);
+      return troubled || time.now() < since ? Infinity : since;
+    },
     put: (key, value) => commit([{ put: key, value }], undefined),
     delete: (key) => commit([{ delete: key }], undefined),
     losesLeader,

@@ -44,6 +44,8 @@ export const faultKinds = [
   'instance-lost',
   'volume-lost',
   'foreign-volume',
+  'node-gone',
+  'another-volume',
   'scale',
   'durability-change',
 ] as const;
@@ -86,6 +88,9 @@ const rare: ReadonlySet<FaultKind> = new Set([
   'foreign-volume',
 ]);
 
+/** Of data, for good. */
+const losses: ReadonlySet<FaultKind> = new Set(['instance-lost', 'volume-lost', 'foreign-volume', 'etcd-restored']);
+
 /** Each leaves a majority well. */
 const endures: ReadonlySet<FaultKind> = new Set(['database-hang', 'disk-stall', 'pause', 'container-death']);
 /** Until clients are served again, in milliseconds. */
@@ -124,6 +129,8 @@ const length: Readonly<Record<FaultKind, (random: Random) => number>> = {
   'instance-lost': () => 0,
   'volume-lost': (random) => random.between(300, 3000),
   'foreign-volume': (random) => random.between(300, 3000),
+  'node-gone': (random) => random.between(3000, 30_000),
+  'another-volume': () => 0,
   scale: () => 0,
   'durability-change': () => 0,
 };
@@ -138,7 +145,7 @@ export function createFaults(
   mostDataLosses: number,
 ): Faults {
   const random = cluster.random.fork();
-  const { time, network, etcd, instances, judge, coverage, trace } = cluster;
+  const { time, network, etcd, instances, judge, coverage, trace, gone, moving } = cluster;
   const kinds = wanted ?? faultKinds.filter((kind) => random.chance(rare.has(kind) ? 0.12 : 0.4));
   let active = false;
   let dataLosses = 0;
@@ -317,6 +324,17 @@ export function createFaults(
         on.kill(milliseconds);
         on.loseVolume('another cluster');
         return true;
+      case 'node-gone':
+        // What is allowed then is told by mayBeginAnew alone, however many it hits: nobody else may lose data beside.
+        if (on.lost || gone.has(on.name) || kinds.some((other) => losses.has(other))) return false;
+        gone.add(on.name);
+        on.kill(Infinity);
+        time.after(milliseconds, () => {
+          if (gone.delete(on.name)) on.start();
+        });
+        return true;
+      case 'another-volume':
+        return moveVolume(on);
       case 'scale':
         return scale(on, form);
       case 'durability-change':
@@ -440,6 +458,19 @@ export function createFaults(
     return publish(wanted.filter((name) => name !== on.name));
   }
 
+  /** It is to leave and come back with another volume; the rest is the operator's part. */
+  function moveVolume(on: Instance): boolean {
+    const { definition, leader } = etcd.view();
+    if (!definition?.instances.includes(on.name) || leader?.value.instance === on.name) return false;
+    const { instances: wanted, durability } = definition;
+    if (moving.size > 0 || wanted.length <= Math.max(2, durability.acknowledgements + 1) || present().length < 3)
+      return false;
+    moving.set(on.name, on.volume.incarnation);
+    const others = wanted.filter((name) => name !== on.name);
+    etcd.put(keys.definition, { ...definition, generation: definition.generation + 1, instances: others });
+    return true;
+  }
+
   function changeDurability(form: number): boolean {
     const { definition } = etcd.view();
     if (!definition) return false;
@@ -476,6 +507,7 @@ export function createFaults(
       network.heal();
       network.slow = 0;
       etcd.recover();
+      gone.clear();
       for (const instance of all()) {
         instance.disk.heal();
         instance.setSlow(false);

@@ -470,7 +470,7 @@ export function createInstance(cluster: Cluster, name: string): Instance {
   // ---- life ----------------------------------------------------------------------------------------------------------
 
   function start(): void {
-    if (instance.lost || agentHost.alive()) return;
+    if (instance.lost || cluster.gone.has(instance.name) || agentHost.alive()) return;
     trace(name, 'container starts');
     agentHost.start();
     databaseHost.start();

@@ -29,6 +29,8 @@ export interface Judge {
   /** Records arrive from the primary of `epoch`. */
   readonly received: (instance: InstanceName, epoch: number) => void;
   readonly destroys: (instance: InstanceName, incarnation: string) => void;
+  /** It begins anew without its volume: nobody will read that any more. */
+  readonly abandons: (instance: InstanceName) => void;
   readonly leaderExpired: (instance: InstanceName, lease: string) => void;
   /** No faults from now on. */
   readonly healed: () => void;
@@ -361,6 +363,18 @@ export function createJudge(world: World): Judge {
       const recorded = untrusted ? undefined : view?.sync?.value;
       if (recorded && [recorded.primary, ...recorded.members].some((m) => sameVoter(m, { instance, incarnation })))
         violated(`${instance} replaces its data while it is in ${describe(recorded)}`);
+    },
+    abandons: (instance) => {
+      const logs = world
+        .instances()
+        .filter((other) => other !== instance)
+        .flatMap((other) => {
+          const { data, upgraded } = judged(other)?.volume ?? {};
+          return [data?.log ?? [], upgraded?.data.log ?? []];
+        });
+      const last = writes.find(({ id, index }) => !logs.some((log) => log[index]?.id === id));
+      if (last && !untrusted)
+        violated(`${instance} begins anew without its volume, which alone holds write ${last.id}`);
     },
     leaderExpired: (instance, lease) => {
       const server = judged(instance)?.server();

@@ -85,4 +85,31 @@ export const regressions: readonly Regression[] = [
       ],
     },
   },
+  {
+    what: 'the only replica that was left waited for minutes with its copy, because it had been copied often',
+    seed: 1,
+    options: {
+      shape: three,
+      schedule: [
+        ...[0, 16, 32, 48, 70, 100, 140, 215].map(
+          (at) => ({ at: at * 1000, kind: 'reinitialize', on: 'replica', milliseconds: 100_000, form: 0 }) as const,
+        ),
+        { at: 216_000, kind: 'instance-lost', on: 'other replica', milliseconds: 0, form: 0 },
+      ],
+      chaos: 225_000,
+    },
+  },
+  {
+    what: 'a rewind that never reached its source, lost meanwhile, spoilt the last data there were',
+    seed: 1000,
+    options: {
+      shape: { ...three, durability: { mode: 'Async', acknowledgements: 1 } },
+      faults: ['pause', 'instance-lost', 'database-hang', 'agent-stall', 'etcd-leader-change', 'fenced'],
+    },
+  },
+  {
+    what: 'a primary answered an alarm, and etcd took that in only when the fault was over',
+    seed: 21_512,
+    options: {},
+  },
 ];

@@ -115,6 +115,8 @@ export function simulate(seed: number, options: Options = {}): Outcome {
     instances,
     bug,
     trace,
+    moving: new Map(),
+    gone: new Set(),
     nextConnection: () => ++connections,
     nextIncarnation: () => `i${++incarnations}`,
     at: (moment) => {
