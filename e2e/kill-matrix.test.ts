@@ -26,7 +26,6 @@ describe('kill matrix', () => {
     expect(orphans.map(({ title }) => title)).toEqual([
       'operations: a failover that could lose writes is refused until that is accepted',
       'kubectl drain of every node in turn, under load: nothing lost, and one hand-over each',
-      'an operator for one namespace, installed by somebody who has rights nowhere else, makes a cluster and sees it through a failover',
       'a minor upgrade by another image; a wrong one stops at one Pod',
       'PostgreSQL 17: a failover, then the upgrade to 18',
       'a node that nobody can reach is switched off, proven off, marked, and brought back',

@@ -462,6 +462,10 @@ describe('data that must be replaced', () => {
     ).toBe('clone');
     expect(first(of('a', led, { database: { status: 'absent' } }))).toBe('clone');
     expect(first(of('a', led, { database: { status: 'broken', reason: '' }, retired }))).toBe('clone');
+    const inFlight = { database: 'rewind', dcs: undefined, disk: false } as const;
+    expect(first(of('a', led, { database: { status: 'broken', reason: '' }, retired, inFlight }))).toBe(
+      'wait: rewinding to b',
+    );
   });
   test('is cloned from a replica of this epoch, else the primary, which is also asked when the replica failed', () => {
     const absent = { database: { status: 'absent' } } as const;

@@ -115,6 +115,8 @@ function replaceData(state: Known, primary: Member | undefined, how: { readonly 
       ],
     });
   }
+  // Data under a rewind look like data that need a clone.
+  if (state.inFlight.database === 'rewind') return wait('rewinding', `rewinding to ${primary.instance}`);
   const phase = how.type === 'clone' ? 'cloning' : 'rewinding';
   if (!mayCopyNow(state, how.type)) return wait(phase, 'pausing before its data are replaced once more');
   if (how.type === 'clone') {
