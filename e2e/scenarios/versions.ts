@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
+import { asEarlierReleaseLeft } from '../../hack/testbed/earlier-release.ts';
 import { notYet, seconds, until, yes } from '../../hack/testbed/until.ts';
 import type { ClusterOperation } from '../../operator/api/cluster-operation.ts';
 import { budgets } from '../budgets.ts';
@@ -51,7 +52,6 @@ scenario(
   { orders: 'none', operator: 'needed', runs: 'soak', engines: ['postgres'] },
   async (world) => {
     const { orders, writeBeside } = world;
-    // Not Debian's image of 17: its minor release is newer than that of the 18 to come, which may not know all of its catalogue.
     await orders.apply({ version: '17', image: bothVersions });
     await orders.fullyRedundant({ within: budgets.readyMs });
     const first = await orders.primary();
@@ -64,6 +64,7 @@ scenario(
     await client.outageIsAtMost(budgets.outageMs);
 
     const second = await orders.primary();
+    await orders.shell(second.instance, asEarlierReleaseLeft);
     await operate(world, 'to-18', { type: 'Upgrade', upgrade: { to: '18' } });
     await client.acknowledgedAgain({ within: budgets.outageMs });
     await orders.fullyRedundant({ within: budgets.redundantMs });

@@ -6,6 +6,7 @@ import { systemClock as clock } from '../../operator/platform/clock.ts';
 
 export type Question = { readonly id: number } & (
   | { readonly put: string; readonly value: string }
+  | { readonly remove: string }
   | { readonly read: string }
   | { readonly ask: string }
   /** Hosts of the members: each write goes to whoever says that it is primary. */
@@ -25,8 +26,8 @@ export type Reply =
 const tell = (reply: Reply): void => void process.stdout.write(`${JSON.stringify(reply)}\n`);
 const dcs = etcdDcs({ endpoints: [process.argv[2] ?? ''], clock });
 const deadline = { milliseconds: 5000 };
-let isStopped = false;
-const stopped = (): boolean => isStopped;
+/** Of whoever writes, and of its rows. */
+let [writer, n] = [0, 0];
 
 async function isPrimary(host: string): Promise<boolean> {
   return fetch(`http://${host}:8008/primary`, { signal: AbortSignal.timeout(300) }).then(
@@ -36,7 +37,8 @@ async function isPrimary(host: string): Promise<boolean> {
 }
 
 async function write(hosts: readonly string[], table: string, password: string): Promise<void> {
-  let n = 0;
+  const mine = ++writer;
+  const stopped = (): boolean => writer !== mine;
   while (!stopped()) {
     const open = (await Promise.all(hosts.map(async (host) => ((await isPrimary(host)) ? host : undefined)))).find(
       (host) => host !== undefined,
@@ -54,12 +56,12 @@ async function write(hosts: readonly string[], table: string, password: string):
       connection.on('error', () => undefined);
       try {
         while (!stopped()) {
-          n += 1;
+          const row = ++n;
           await Promise.race([
-            connection.query(`INSERT INTO ${table} VALUES (?)`, [n]),
+            connection.query(`INSERT INTO ${table} VALUES (?)`, [row]),
             clock.sleep(2000).then(() => Promise.reject(new Error('no answer'))),
           ]);
-          tell({ acknowledged: { n, at: Date.now(), host: open } });
+          tell({ acknowledged: { n: row, at: Date.now(), host: open } });
           await clock.sleep(5);
         }
       } finally {
@@ -75,6 +77,7 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   const question = JSON.parse(line) as Question;
   const answer = async (): Promise<unknown> => {
     if ('put' in question) return (await dcs.txn([], [{ put: question.put, value: question.value }], deadline)).outcome;
+    if ('remove' in question) return (await dcs.txn([], [{ delete: question.remove }], deadline)).outcome;
     if ('read' in question) {
       const { entries } = await dcs.read(question.read, deadline);
       return Object.fromEntries([...entries].map(([key, { value }]) => [key.slice(question.read.length), value]));
@@ -85,7 +88,7 @@ createInterface({ input: process.stdin }).on('line', (line) => {
         () => 0,
       );
     if ('write' in question) void write(question.write, question.table, question.password);
-    else isStopped = true;
+    else writer += 1;
     return undefined;
   };
   void answer().then(

@@ -33,6 +33,7 @@ export interface ReplicationGroup {
   view(): Promise<ClusterView>;
   members(): Promise<ReadonlyMap<string, Member>>;
   put(key: string, value: object): Promise<void>;
+  withdraw(key: string): Promise<void>;
   /** HTTP status of its agent's answer; 0: none. */
   ask(name: string, what: string): Promise<number>;
   until(what: string, holds: () => boolean | Promise<boolean>, limitMs?: number): Promise<number>;
@@ -232,6 +233,9 @@ export async function replicationGroup(
     view,
     members: async () => (await view()).members,
     put,
+    withdraw: async (key) => {
+      await ask({ remove: prefix + key });
+    },
     ask: async (name, what) => Number(await ask({ ask: `http://${address(name)}:8008${what}` })),
     until: async (what, holds, limitMs = 120_000) => {
       const begun = performance.now();

@@ -31,9 +31,12 @@ export const inFull = ({ requests, limits }: ContainerResources): Required<Conta
   limits: { ...limits },
 });
 
-/** What the container has for its memory: the limit, or else what it asked for. */
+/**
+ * What a database sizes itself by: what its node has kept for it. A limit may be more than any node has; where it stands alone,
+ * it is the request as well.
+ */
 export const memoryOf = ({ requests, limits }: ContainerResources): number | undefined => {
-  const given = limits?.['memory'] ?? requests?.['memory'];
+  const given = requests?.['memory'] ?? limits?.['memory'];
   return given === undefined ? undefined : quantityValue(given);
 };
 

@@ -85,6 +85,14 @@ describe('other resources', () => {
     ]);
   });
 
+  test('a limit alone sizes nothing', () => {
+    const world = converged();
+    respec(world, { resources: { requests: { cpu: '500m', memory: '2Gi' }, limits: { memory: '4Ti' } } });
+    expect(story(converge(world)).filter((line) => line.startsWith('shared_buffers'))).toEqual([
+      'shared_buffers 480MB',
+    ]);
+  });
+
   test.each<[string, Record<string, unknown>, RegExp]>([
     ['less memory', resources('500m', '1Gi'), /orders-1 \(its memory shrinks\)/],
     [

@@ -95,7 +95,7 @@ export function asSized(facts: Facts, isToBeReplaced: (pod: ObservedPod) => bool
   const least = Math.min(...has);
   // The kernel counts in pages.
   if (memory === undefined || least > memory - 2 ** 20) return cluster;
-  const kind = wanted.limits?.['memory'] === undefined ? 'requests' : 'limits';
+  const kind = wanted.requests?.['memory'] === undefined ? 'limits' : 'requests';
   return withResources(cluster, { ...wanted, [kind]: { ...wanted[kind], memory: String(least) } });
 }
 

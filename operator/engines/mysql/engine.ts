@@ -160,7 +160,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
 
   const primaryAccess = (signal: AbortSignal, definition: EngineContext['definition']): Primary => ({
     ...accessTo(signal),
-    admit: (members) => setGate({ ...gate, members }, definition, signal),
+    admit: (members) => setGate({ members }, definition, signal),
     beat: (limitMs) => leading().beat(limitMs),
   });
 
@@ -170,9 +170,15 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
   };
 
   /** In force when it resolves: it is read back. */
-  async function setGate(to: Gate, definition: EngineContext['definition'], signal: AbortSignal): Promise<void> {
-    const wanted = initConnect(to, settingsOf(definition)['init_connect']);
+  async function setGate(
+    change: Partial<Gate>,
+    definition: EngineContext['definition'],
+    signal: AbortSignal,
+  ): Promise<void> {
     await accessTo(signal).control(async (session) => {
+      // As it is when its turn comes: what changes it beside this one must not be undone.
+      const to = { ...gate, ...change };
+      const wanted = initConnect(to, settingsOf(definition)['init_connect']);
       await session.query('SET GLOBAL init_connect = ?', [wanted]);
       const [row] = await session.query('SELECT @@global.init_connect AS value');
       if (row?.['value'] !== wanted)
@@ -180,8 +186,8 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
           'DatabaseUnreachable',
           `init_connect is not what it was set to: ${String(row?.['value'])}`,
         );
+      gate = to;
     });
-    gate = to;
   }
 
   /** One change of the channel after the other: a seal must not be undone by what was begun before it. */
@@ -568,7 +574,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
           await session.query('SET GLOBAL super_read_only = OFF');
           await session.query('SET GLOBAL read_only = OFF');
         });
-        await setGate({ ...gate, clients: true }, definition, signal);
+        await setGate({ clients: true }, definition, signal);
         return { ...primary, open: true };
       }
       case 'configure-sync': {
@@ -581,7 +587,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
         if (state.status !== 'primary') return end('clean', signal);
         const primary = state;
         state = { ...primary, open: false }; // should it fail from here on, it is opened again
-        await setGate({ ...gate, clients: false }, definition, signal);
+        await setGate({ clients: false }, definition, signal);
         const whole = await quiesce(primaryAccess(signal, definition), primary.applied);
         // All of it is acknowledged, and in order: a shutdown would only take seconds (mysql-lab.md §10).
         const ended = await end('kill', signal);
@@ -895,7 +901,7 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
     refuse(problem);
     if (problem !== undefined) return;
     const { pending, refused } = await accessTo(signal).control((session) => applyChanges(session, inForce, wanted));
-    await setGate(gate, definition, signal);
+    await setGate({}, definition, signal);
     inForce = wanted;
     pendingRestart = [...new Set([...pendingRestart, ...pending])].toSorted();
     if (refused.length > 0) refuse(refused.join('; '));

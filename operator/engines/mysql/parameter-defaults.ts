@@ -21,8 +21,8 @@ export function parameterDefaults({
   storage,
   topology,
 }: Pick<MySQLCluster['spec'], 'resources' | 'storage' | 'topology'>): Readonly<Record<string, string>> {
-  // Without a limit or request nobody knows what there is.
-  const memory = quantityValue(resources?.limits?.memory ?? resources?.requests?.memory ?? 0) ?? 0;
+  // Without a request or limit nobody knows what there is. A limit beside a request may be more than the node has.
+  const memory = quantityValue(resources?.requests?.memory ?? resources?.limits?.memory ?? 0) ?? 0;
   // The rest is for connections, sorts and temporary tables.
   const pool = (memory - agentBytes - serverBytes - (topology === 'Group' ? groupBytes : 0)) * 0.7;
   if (pool < leastPool) return {};

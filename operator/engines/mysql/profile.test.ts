@@ -27,6 +27,9 @@ test('the buffer pool follows from the memory, within what a container has', () 
   expect(mysqlProfile.definition(large, mysqlProfile.settings(large))).toEqual({
     defaults: { innodb_buffer_pool_size: '5589958656', innodb_redo_log_capacity: '1073741824' },
   });
+  const generous = cluster({ resources: { requests: limits, limits: { memory: '4Ti' } } });
+  const settings = mysqlProfile.settings(large);
+  expect(mysqlProfile.definition(generous, settings)).toEqual(mysqlProfile.definition(large, settings));
   const small = cluster({});
   expect(mysqlProfile.definition(small, mysqlProfile.settings(small))).toEqual({});
   const greedy = cluster({ resources: { limits }, mysql: { parameters: { innodb_buffer_pool_size: '7G' } } });

@@ -26,8 +26,9 @@ test('a quarter of what the agent leaves, and so on', () => {
   });
 });
 
-test('requests count where there is no limit; without either PostgreSQL’s own defaults stay', () => {
-  expect(defaults({ requests: { memory: '8Gi' } })).toMatchObject({ shared_buffers: '2016MB' });
+test('what is asked for counts, whatever the limit; without either PostgreSQL’s own defaults stay', () => {
+  for (const limits of [{}, { memory: '16Gi' }, { memory: '4Ti' }])
+    expect(defaults({ requests: { memory: '8Gi' }, limits })).toMatchObject({ shared_buffers: '2016MB' });
   expect(defaults({})).toEqual({});
   expect(defaults({ limits: { memory: '300Mi' } })).toEqual({});
 });

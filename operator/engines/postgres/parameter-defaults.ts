@@ -22,19 +22,20 @@ export function parameterDefaults(
   return { ...byMemory(spec), ...byCpu(spec) };
 }
 
-/** Without a limit or request nobody knows what there is, and PostgreSQL's modest defaults stay. */
-const resource = (
-  { resources }: Pick<PostgresCluster['spec'], 'resources'>,
-  name: 'cpu' | 'memory',
-): number | undefined => {
-  const given = resources?.limits?.[name] ?? resources?.requests?.[name];
-  return given === undefined ? undefined : quantityValue(given);
-};
+type Resources = Pick<PostgresCluster['spec'], 'resources'>;
+
+// Without a request or limit nobody knows what there is, and PostgreSQL's modest defaults stay.
+/** What the node has kept for it: a limit beside a request may be more than the node has, and PostgreSQL would not start. */
+const memoryOf = ({ resources }: Resources): number =>
+  quantityValue(resources?.requests?.memory ?? resources?.limits?.memory ?? 0) ?? 0;
+/** Idle processors are anybody's. */
+const cpusOf = ({ resources }: Resources): number =>
+  quantityValue(resources?.limits?.cpu ?? resources?.requests?.cpu ?? 0) ?? 0;
 
 function byMemory(
   spec: Pick<PostgresCluster['spec'], 'version' | 'resources' | 'postgresql'>,
 ): Readonly<Record<string, string>> {
-  const memory = (resource(spec, 'memory') ?? 0) - agentBytes;
+  const memory = memoryOf(spec) - agentBytes;
   if (memory < leastBytes) return {};
   const { parameters } = spec.postgresql;
   const own = parameters['shared_buffers'];
@@ -52,8 +53,8 @@ function byMemory(
   };
 }
 
-function byCpu(spec: Pick<PostgresCluster['spec'], 'resources'>): Readonly<Record<string, string>> {
-  const cpus = Math.ceil(resource(spec, 'cpu') ?? 0);
+function byCpu(spec: Resources): Readonly<Record<string, string>> {
+  const cpus = Math.ceil(cpusOf(spec));
   if (cpus === 0) return {};
   // Half of the processors for one query or index, four at most: beyond, the gain is small.
   const each = cpus < 2 ? 0 : Math.min(Math.ceil(cpus / 2), 4);

@@ -16,6 +16,7 @@ import { controlData, systemIdentifierOf } from './control-data.ts';
 import { installedVersions, newWalDirectory, withVersion, type Layout } from './layout.ts';
 import { holdLockAndRun, killHolders } from '../processes.ts';
 import { discard } from './rejoin.ts';
+import { withSession } from './sql.ts';
 import { listWal } from './timeline.ts';
 
 /** Written when the new data are complete; without it they are nothing. */
@@ -53,6 +54,7 @@ export async function checkUpgrade(
   await makeEmpty(layout, next, signal);
   const refusal = await unacceptable(definition, next, layout.upgraded, signal);
   if (refusal !== undefined) throw refused(`PostgreSQL ${to} does not accept the parameters: ${refusal}`);
+  await columnsAreUnderstood(layout, next, signal);
   if (transfer === 'Copy') await enoughSpace(layout, signal);
   await pgUpgrade('check', transfer, layout, next, clock, signal);
 }
@@ -133,6 +135,41 @@ async function makeEmpty(layout: Layout, next: Layout, signal: AbortSignal): Pro
       ...(wal === undefined ? [] : [`--waldir=${wal}`]),
     ],
     { signal },
+  );
+}
+
+/** Not those of indexes: these belong to operator classes. */
+const columnOptions =
+  `SELECT DISTINCT split_part(option, '=', 1) AS option FROM pg_attribute, unnest(attoptions) AS option
+  WHERE attrelid IN (SELECT oid FROM pg_class WHERE relkind NOT IN ('i', 'I'))`.replaceAll(/\s+/g, ' ');
+/** What every version knows. */
+const setByPeople = ['n_distinct', 'n_distinct_inherited'];
+const queryLimitMs = 60_000;
+
+/**
+ * A minor release may note with columns what a major version of an earlier quarter doesn't know (17.12: pg_attver, which 18.6
+ * refuses). pg_upgrade's check doesn't look, and restores it in vain when nobody is served any more. A server that notes
+ * something has done so with the views it was made with.
+ */
+async function columnsAreUnderstood(layout: Layout, next: Layout, signal: AbortSignal): Promise<void> {
+  const asked = async (database: string, query: string): Promise<readonly string[]> => {
+    const rows = await withSession(layout.run, queryLimitMs, signal, (session) => session.query(query), database);
+    return rows.flatMap((row) => Object.values(row).map(String));
+  };
+  const noted = new Set<string>();
+  for (const database of await asked('postgres', 'SELECT datname FROM pg_database WHERE datallowconn'))
+    for (const option of await asked(database, columnOptions)) noted.add(option);
+  const strange = [...noted].filter((option) => !setByPeople.includes(option));
+  if (strange.length === 0) return;
+  const single = `"$0" --single -D "$1" template1 <<<"$2"`;
+  const server = join(next.bin, 'postgres');
+  const known = await command('bash', ['-c', single, server, layout.upgraded, columnOptions], { signal });
+  const unknown = strange.filter((option) => !known.includes(`option = "${option}"`));
+  if (unknown.length === 0) return;
+  const [from = ''] = await asked('postgres', 'SHOW server_version');
+  const to = (await command(server, ['--version'], { signal })).trim().replace('postgres (PostgreSQL) ', '');
+  throw refused(
+    `${from} notes ${unknown.join(', ')} with columns, which ${to} does not know: use an image whose ${next.version} was released no earlier than its ${layout.version}`,
   );
 }
 
