@@ -42,7 +42,9 @@ scenario(
       await until(
         'status tells what was cut off',
         async () => {
-          const status = (await orders.resource())?.status?.instancesStatus?.find(({ name }) => name === former.instance);
+          const status = (await orders.resource())?.status?.instancesStatus?.find(
+            ({ name }) => name === former.instance,
+          );
           return (status?.cutTail?.transactions ?? 0) > 0 ? yes(undefined) : notYet(JSON.stringify(status));
         },
         { within: seconds(60), signal },
