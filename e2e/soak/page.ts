@@ -72,7 +72,7 @@ const counted: readonly (readonly [string, (tally: Tally) => string])[] = [
   ['… acknowledged late, and there', ({ late }) => `${late}`],
   ['Writes without an answer', ({ unknown }) => `${unknown}`],
   ['Rounds, with overlapping faults', ({ rounds, overlapping }) => `${rounds}, ${overlapping}`],
-  ['Epochs begun', ({ failovers }) => `${failovers}`],
+  ['Changes of primary', ({ failovers }) => `${failovers}`],
   ['Reads through -rw, -ro, -r', ({ reads }) => `${reads.rw}, ${reads.ro}, ${reads.r}`],
   ['Shown by a replica, never acknowledged, and gone', ({ vanishedReads }) => `${vanishedReads}`],
   ['-ro behind, at most', ({ worstLagMs }) => seconds(worstLagMs)],

@@ -7,7 +7,7 @@ export interface PlayedRound {
   readonly faults: readonly string[];
   /** Their target was gone already. */
   readonly missed: readonly string[];
-  /** Epochs that began. */
+  /** Epochs that another instance began than the one before. */
   readonly failovers: number;
   readonly acked: number;
   readonly unknown: number;
