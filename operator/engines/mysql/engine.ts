@@ -179,13 +179,12 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
       // As it is when its turn comes: what changes it beside this one must not be undone.
       const to = { ...gate, ...change };
       const wanted = initConnect(to, settingsOf(definition)['init_connect']);
-      await session.query('SET GLOBAL init_connect = ?', [wanted]);
-      const [row] = await session.query('SELECT @@global.init_connect AS value');
-      if (row?.['value'] !== wanted)
-        throw new MainstayError(
-          'DatabaseUnreachable',
-          `init_connect is not what it was set to: ${String(row?.['value'])}`,
-        );
+      const inForceNow = async (): Promise<unknown> =>
+        (await session.query('SELECT @@global.init_connect AS value'))[0]?.['value'];
+      if ((await inForceNow()) !== wanted) await session.query('SET GLOBAL init_connect = ?', [wanted]);
+      const value = await inForceNow();
+      if (value !== wanted)
+        throw new MainstayError('DatabaseUnreachable', `init_connect is not what it was set to: ${String(value)}`);
       gate = to;
     });
   }
