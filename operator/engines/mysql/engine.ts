@@ -181,8 +181,11 @@ export function mysqlEngine({ instance, layout, clock, log }: MysqlOptions): Eng
       const wanted = initConnect(to, settingsOf(definition)['init_connect']);
       const inForceNow = async (): Promise<unknown> =>
         (await session.query('SELECT @@global.init_connect AS value'))[0]?.['value'];
-      if ((await inForceNow()) !== wanted) await session.query('SET GLOBAL init_connect = ?', [wanted]);
-      const value = await inForceNow();
+      let value = await inForceNow();
+      if (value !== wanted) {
+        await session.query('SET GLOBAL init_connect = ?', [wanted]);
+        value = await inForceNow();
+      }
       if (value !== wanted)
         throw new MainstayError('DatabaseUnreachable', `init_connect is not what it was set to: ${String(value)}`);
       gate = to;
