@@ -38,3 +38,18 @@ export function bytesText(count: number): string {
   const value = count / 1024 ** power;
   return `${power === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)} ${units[power] ?? ''}`;
 }
+
+interface MemoryAmounts {
+  readonly memory?: string | number | undefined;
+}
+
+/**
+ * Bytes that a database sizes itself by: what its node has kept for it. A limit may be more than any node has; where it stands
+ * alone, it is the request as well. Undefined: nobody knows what there is.
+ */
+export const memoryOf = (
+  resources: { readonly requests?: MemoryAmounts | undefined; readonly limits?: MemoryAmounts | undefined } | undefined,
+): number | undefined => {
+  const given = resources?.requests?.memory ?? resources?.limits?.memory;
+  return given === undefined ? undefined : quantityValue(given);
+};

@@ -32,15 +32,6 @@ export const inFull = ({ requests, limits }: ContainerResources): Required<Conta
 });
 
 /**
- * What a database sizes itself by: what its node has kept for it. A limit may be more than any node has; where it stands alone,
- * it is the request as well.
- */
-export const memoryOf = ({ requests, limits }: ContainerResources): number | undefined => {
-  const given = requests?.['memory'] ?? limits?.['memory'];
-  return given === undefined ? undefined : quantityValue(given);
-};
-
-/**
  * Why a change can't be made while the container runs; undefined: it can. `usesLess`: the container has never had what it was
  * last asked to have, so that taking it back takes nothing away.
  */

@@ -1,10 +1,11 @@
 /** For tests: Kubernetes and the agents, as far as decisions touch them. Actions change it at once; `settle` lets the others work. */
 import { declarationDigest, type Member } from '../../api/cluster-state.ts';
 import { parseDatabaseCluster, type DatabaseCluster } from '../../api/database-cluster.ts';
+import { memoryOf } from '../../api/quantity.ts';
 import type { PublicTlsFiles } from '../../certificates/plan.ts';
 import { annotations } from '../../resources/labels.ts';
 import { intentHash } from '../../resources/intent.ts';
-import { containerResources, memoryOf } from '../../resources/pod-resources.ts';
+import { containerResources } from '../../resources/pod-resources.ts';
 import { sampleInstallation } from '../../resources/sample-cluster.ts';
 import { publishedDefinition, type ClusterRuntime } from '../cluster-runtime.ts';
 import type { NodeState } from '../node/node-state.ts';

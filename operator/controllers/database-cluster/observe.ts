@@ -1,6 +1,7 @@
 /** observe(key) → facts: from local copies, or, before something risky, from the API server and etcd as of now. */
 import { clusterPrefix, type ClusterIdentity, type InstanceName } from '../../api/cluster-state.ts';
 import { parseDatabaseCluster, type DatabaseCluster } from '../../api/database-cluster.ts';
+import { memoryOf } from '../../api/quantity.ts';
 import { readAuthoritySecret, readServerSecret } from '../../certificates/own-secret.ts';
 import { profileOf } from '../../engines/profiles.ts';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
@@ -10,7 +11,6 @@ import type { Logger } from '../../platform/log.ts';
 import type { Installation } from '../../resources/installation.ts';
 import { annotations, labels, manager } from '../../resources/labels.ts';
 import { instanceNames, instanceNumber, secretNames, volumeName, volumeOfName } from '../../resources/names.ts';
-import { memoryOf } from '../../resources/pod-resources.ts';
 import { nodeState } from '../node/node-state.ts';
 import { goneNodeOf } from '../node/tied-volume.ts';
 import type { RuntimeView } from '../runtime-view.ts';

@@ -3,13 +3,9 @@
  * replaced. What an instance's settings make of its memory follows when all have it (operator/controllers/…/wanted-definition.ts).
  */
 import type { DatabaseCluster } from '../../api/database-cluster.ts';
+import { memoryOf } from '../../api/quantity.ts';
 import { intentHash } from '../../resources/intent.ts';
-import {
-  containerResources,
-  memoryOf,
-  reasonAgainstResize,
-  type ContainerResources,
-} from '../../resources/pod-resources.ts';
+import { containerResources, reasonAgainstResize, type ContainerResources } from '../../resources/pod-resources.ts';
 import { podInputs, podIntent } from '../../resources/pod.ts';
 import { databaseImage } from '../../resources/installation.ts';
 import type { Facts, ObservedPod } from './facts.ts';

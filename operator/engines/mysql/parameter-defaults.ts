@@ -3,7 +3,7 @@
  * Source: MySQL's manual (17.8.3.1 "typically 50 to 75 percent of physical memory", 17.6.5 on the redo log's capacity).
  */
 import type { MySQLCluster } from '../../api/mysql-cluster.ts';
-import { quantityValue } from '../../api/quantity.ts';
+import { memoryOf, quantityValue } from '../../api/quantity.ts';
 
 const mebibyte = 2 ** 20;
 /** What the agent beside the database takes of the container's memory, measured, rounded up. */
@@ -21,8 +21,7 @@ export function parameterDefaults({
   storage,
   topology,
 }: Pick<MySQLCluster['spec'], 'resources' | 'storage' | 'topology'>): Readonly<Record<string, string>> {
-  // Without a request or limit nobody knows what there is. A limit beside a request may be more than the node has.
-  const memory = quantityValue(resources?.requests?.memory ?? resources?.limits?.memory ?? 0) ?? 0;
+  const memory = memoryOf(resources) ?? 0;
   // The rest is for connections, sorts and temporary tables.
   const pool = (memory - agentBytes - serverBytes - (topology === 'Group' ? groupBytes : 0)) * 0.7;
   if (pool < leastPool) return {};

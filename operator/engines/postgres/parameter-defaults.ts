@@ -5,7 +5,7 @@
  */
 import { bytesOf } from '../../api/parameter-check.ts';
 import type { PostgresCluster } from '../../api/postgres-cluster.ts';
-import { quantityValue } from '../../api/quantity.ts';
+import { memoryOf, quantityValue } from '../../api/quantity.ts';
 
 const mebibyte = 2 ** 20;
 /** What the agent beside the database takes of the container's memory, measured, rounded up. */
@@ -24,18 +24,14 @@ export function parameterDefaults(
 
 type Resources = Pick<PostgresCluster['spec'], 'resources'>;
 
-// Without a request or limit nobody knows what there is, and PostgreSQL's modest defaults stay.
-/** What the node has kept for it: a limit beside a request may be more than the node has, and PostgreSQL would not start. */
-const memoryOf = ({ resources }: Resources): number =>
-  quantityValue(resources?.requests?.memory ?? resources?.limits?.memory ?? 0) ?? 0;
-/** Idle processors are anybody's. */
+/** Idle processors are anybody's: the limit counts. Where nothing is given PostgreSQL's modest defaults stay. */
 const cpusOf = ({ resources }: Resources): number =>
   quantityValue(resources?.limits?.cpu ?? resources?.requests?.cpu ?? 0) ?? 0;
 
 function byMemory(
   spec: Pick<PostgresCluster['spec'], 'version' | 'resources' | 'postgresql'>,
 ): Readonly<Record<string, string>> {
-  const memory = memoryOf(spec) - agentBytes;
+  const memory = (memoryOf(spec.resources) ?? 0) - agentBytes;
   if (memory < leastBytes) return {};
   const { parameters } = spec.postgresql;
   const own = parameters['shared_buffers'];
