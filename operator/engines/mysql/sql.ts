@@ -72,7 +72,8 @@ export async function connect({ tls, ...where }: Where, timeoutMs: number, signa
       },
       close: () => {
         signal.removeEventListener('abort', abort);
-        connection.destroy();
+        // The client's own way to end a connection never settles what that was waiting for.
+        socket.destroy();
       },
     };
   } catch (cause) {
@@ -140,12 +141,8 @@ export function keptSession(where: Where): KeptSession {
     const mine = (kept ??= connect(where, timeoutMs, new AbortController().signal));
     const giveUp = (): void => void mine.then((connection) => connection.close()).catch(() => undefined);
     limit.addEventListener('abort', giveUp, { once: true });
-    // The client never settles what a closed connection was waiting for; whoever comes next must not wait for it, too.
-    const abandoned = new Promise<never>((_, reject) => {
-      limit.addEventListener('abort', () => reject(limit.reason as Error), { once: true });
-    });
     try {
-      return await Promise.race([mine.then(use), abandoned]);
+      return await use(await mine);
     } catch (error) {
       // What it said no to is no reason to doubt it.
       if (limit.aborted || !isRefusal(error)) {
